@@ -1,0 +1,1 @@
+"""Keep poison out of neural networks."""

@@ -1,0 +1,1 @@
+"""From scores to a decision: evidence → calibrated → combined → verdict with findings."""

@@ -1,0 +1,65 @@
+"""What a detector hands over. One rule: evidence is scores and candidates with their statistics; nothing is decided here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+import numpy as np
+
+from untaint.types import Image, Rows, Scores
+
+Kind = Literal["backdoor", "label-flip", "flood", "outlier", "leverage", "tamper", "shortcut"]
+Null = Literal["empirical", "p-value"]
+"""How a score is read: against the bulk of its own distribution, or as 1 - p directly."""
+
+
+@final
+@dataclass(frozen=True)
+class Trigger:
+    """What an attacker would add to an input. `picture` and `mask` are on the canvas the audit looked at."""
+
+    type: str  # patch, additive, duplicate …
+    description: str
+    parameters: Mapping[str, str | int | float] = field(default_factory=dict)
+    picture: Image | None = None
+    mask: np.ndarray | None = None  # (h, w) 0..1, where the picture counts
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """Samples that belong together for one reason, with the test of that reason.
+
+    p_value: of the statistic under the detector's null, corrected for everything the detector searched.
+    effect: size of the effect on the detector's own scale; `minimum_effect` is what a person would care about, with its
+    reason in the detector's manual. A gate needs both, so that it holds as n grows.
+    """
+
+    kind: Kind
+    members: Rows
+    statistic: float
+    p_value: float
+    effect: float
+    minimum_effect: float
+    explanation: str
+    target_label: str | None = None
+    source_label: str | None = None
+    trigger: Trigger | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Evidence:
+    """One detector's result.
+
+    review: the scores only rank (honest data have such samples too): they never raise an alarm.
+    expected_precision: for a review list, the share of its rows expected to be wrong labels; NaN = not estimated.
+    """
+
+    scores: Scores
+    null: Null
+    groups: tuple[Group, ...] = ()
+    review: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    expected_precision: float = float("nan")
+    suggested: Mapping[int, str] = field(default_factory=dict)  # row → label the evidence points to
+    note: str = ""
