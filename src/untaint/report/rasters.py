@@ -1,0 +1,70 @@
+"""Pixels for the report: thumbnails, an enlarged trigger, a difference of means."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image as Pillow
+
+from untaint.types import Image
+
+THUMBNAIL, ENLARGED = 96, 280
+
+
+def thumbnail(image: Image, edge: int = THUMBNAIL) -> Image:
+    """No side over `edge` pixels; small images stay as they are."""
+    height, width = image.shape[:2]
+    scale = edge / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(Pillow.fromarray(image.squeeze(2) if image.shape[2] == 1 else image).resize(size, Pillow.Resampling.BOX))
+    return small if small.ndim == 3 else small[:, :, None]
+
+
+def enlarged(image: Image) -> Image:
+    """Whole multiples of its size, each pixel a square, up to `ENLARGED` pixels."""
+    small = thumbnail(image, ENLARGED)
+    factor = max(1, ENLARGED // max(small.shape[:2]))
+    return small.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def trigger(picture: Image, mask: np.ndarray | None) -> Image:
+    """The trigger enlarged, on a chequered ground where it does not count."""
+    large = enlarged(picture)
+    if mask is None or mask.shape != picture.shape[:2]:
+        return large
+    weights = np.clip(np.nan_to_num(mask.astype(np.float64)), 0, 1) * 255
+    share = enlarged(np.round(weights).astype(np.uint8)[:, :, None]) / 255.0
+    colour = np.broadcast_to(large, (*large.shape[:2], 3))
+    return np.round(share * colour + (1 - share) * _chequered(*large.shape[:2])).astype(np.uint8)
+
+
+def _chequered(height: int, width: int) -> np.ndarray:
+    rows, columns = np.indices((height, width)) // 8
+    return np.where(((rows + columns) % 2)[:, :, None] == 0, 214.0, 190.0)
+
+
+def difference(members: Sequence[Image], normal: Sequence[Image]) -> Image | None:
+    """Mean of members minus mean of normal samples: red where brighter, blue where darker. None when sizes differ."""
+    shapes = {image.shape[:2] for image in [*members, *normal]}
+    if len(shapes) != 1 or not members or not normal:
+        return None
+    change = _mean(members) - _mean(normal)
+    strongest = float(np.abs(change).max())
+    if strongest < 1:  # less than one grey level: nothing to see
+        return None
+    return enlarged(_diverging(change / strongest))
+
+
+def _mean(images: Sequence[Image]) -> np.ndarray:
+    total = np.zeros(images[0].shape[:2])
+    for image in images:
+        total += image.mean(axis=2)
+    return total / len(images)
+
+
+def _diverging(change: np.ndarray) -> Image:
+    """-1 blue, 0 near white, 1 red."""
+    amount = np.abs(change)[:, :, None]
+    end = np.where(change[:, :, None] > 0, np.array([178, 24, 43]), np.array([33, 102, 172]))
+    return np.round((1 - amount) * 247 + amount * end).astype(np.uint8)
