@@ -59,7 +59,7 @@ def read(folder: Path) -> Report:
 
 def renderers() -> dict[str, type[Renderer]]:
     """Every known renderer by id."""
-    return dict(registry.members(Renderer, "untaint.report"))  # type: ignore[type-abstract]
+    return dict(registry.members(Renderer, "untaint.report"))
 
 
 def to_json(document: Document) -> str:

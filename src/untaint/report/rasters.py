@@ -36,12 +36,14 @@ def trigger(picture: Image, mask: np.ndarray | None) -> Image:
     weights = np.clip(np.nan_to_num(mask.astype(np.float64)), 0, 1) * 255
     share = enlarged(np.round(weights).astype(np.uint8)[:, :, None]) / 255.0
     colour = np.broadcast_to(large, (*large.shape[:2], 3))
-    return np.round(share * colour + (1 - share) * _chequered(*large.shape[:2])).astype(np.uint8)
+    blended: Image = np.round(share * colour + (1 - share) * _chequered(*large.shape[:2])).astype(np.uint8)
+    return blended
 
 
 def _chequered(height: int, width: int) -> np.ndarray:
     rows, columns = np.indices((height, width)) // 8
-    return np.where(((rows + columns) % 2)[:, :, None] == 0, 214.0, 190.0)
+    ground: np.ndarray = np.where(((rows + columns) % 2)[:, :, None] == 0, 214.0, 190.0)
+    return ground
 
 
 def difference(members: Sequence[Image], normal: Sequence[Image]) -> Image | None:
@@ -67,4 +69,5 @@ def _diverging(change: np.ndarray) -> Image:
     """-1 blue, 0 near white, 1 red."""
     amount = np.abs(change)[:, :, None]
     end = np.where(change[:, :, None] > 0, np.array([178, 24, 43]), np.array([33, 102, 172]))
-    return np.round((1 - amount) * 247 + amount * end).astype(np.uint8)
+    picture: Image = np.round((1 - amount) * 247 + amount * end).astype(np.uint8)
+    return picture

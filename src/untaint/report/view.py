@@ -1,0 +1,132 @@
+"""What the HTML page shows, chosen and cut to size: the template only lays it out."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from untaint.report.base import Picture, Report, Role
+from untaint.report.pictures import unreadable
+from untaint.report.text import clip
+from untaint.report.v1 import Finding, ordered
+from untaint.report.wording import GLOSSARY, title
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """How much is shown. cards: findings in full; grid: samples side by side; rows: lines of a table; prose: characters."""
+
+    cards: int
+    grid: int
+    rows: int
+    prose: int
+
+
+@final
+@dataclass(frozen=True)
+class Shown:
+    """A sample as a picture (`src`) or a text in parts, the trigger's part marked."""
+
+    src: str
+    parts: tuple[tuple[str, bool], ...]
+    caption: str
+    tip: str
+
+
+@final
+@dataclass(frozen=True)
+class Card:
+    """One finding with its pictures."""
+
+    finding: Finding
+    title: str
+    trigger: str
+    difference: str
+    members: tuple[Shown, ...]
+    normal: tuple[Shown, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Bad:
+    """A row nobody could read."""
+
+    path: str
+    reason: str
+
+
+def cards(report: Report, limits: Limits) -> list[Card]:
+    """The findings shown in full, alarms first."""
+    grouped: dict[tuple[str, str], list[Picture]] = {}
+    for picture in report.pictures.values():
+        grouped.setdefault((picture.finding, picture.role), []).append(picture)
+    return [_card(finding, grouped, report.samples, limits) for finding in ordered(report.document.findings)[: limits.cards]]
+
+
+def _card(finding: Finding, grouped: Mapping[tuple[str, str], list[Picture]], samples: pa.Table, limits: Limits) -> Card:
+    phrase = str(finding.trigger.parameters.get("phrase", "")) if finding.trigger else ""
+
+    def single(role: Role) -> str:
+        found = grouped.get((finding.id, role), [])
+        return _source(found[0]) if found and limits.grid else ""
+
+    def grid(role: Role) -> tuple[Shown, ...]:
+        return _shown(grouped.get((finding.id, role), [])[: limits.grid], samples, phrase)
+
+    return Card(finding, title(finding), single("trigger"), single("difference"), grid("member"), grid("normal"))
+
+
+def _shown(pictures: list[Picture], samples: pa.Table, phrase: str) -> tuple[Shown, ...]:
+    wanted = ["path", "label", "risk", "suggested_label"]
+    inside = [picture for picture in pictures if 0 <= picture.row < samples.num_rows]
+    records = samples.select(wanted).take(pa.array([picture.row for picture in inside], pa.int64())).to_pylist()
+    return tuple(_sample(picture, record, phrase) for picture, record in zip(inside, records, strict=True))
+
+
+def _sample(picture: Picture, record: Mapping[str, object], phrase: str) -> Shown:
+    risk, label, suggested = record["risk"], record["label"], record["suggested_label"]
+    known = f", risk {risk:.2f}" if isinstance(risk, float) and risk == risk else ""  # noqa: PLR0124 - NaN is not itself
+    tip = f"{clip(str(record['path']), 120)}, label {clip(str(label), 60)}{known}"
+    caption = f"{clip(str(label), 24)} → {clip(str(suggested), 24)}?" if suggested and picture.role == "member" else ""
+    return Shown(_source(picture), _parts(picture.text or "", phrase), caption, tip)
+
+
+def _source(picture: Picture) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}" if picture.png else ""
+
+
+def _parts(text: str, phrase: str) -> tuple[tuple[str, bool], ...]:
+    """The text cut at each occurrence of the phrase."""
+    if not phrase or not text:
+        return ((text, False),)
+    pieces = re.split(f"({re.escape(phrase)})", text, flags=re.IGNORECASE)
+    return tuple((piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece)
+
+
+def bad_rows(samples: pa.Table, limit: int) -> list[Bad]:
+    """The first rows that could not be read."""
+    found = samples.filter(unreadable(samples)).slice(0, limit)
+    return [Bad(str(record["path"]), str(record["reason"] or "no reason given")) for record in found.select(["path", "reason"]).to_pylist()]
+
+
+def histogram(samples: pa.Table, n_bins: int = 40) -> list[tuple[int, int]]:
+    """Per bin of risk 0–1: samples not flagged, samples flagged. Empty when nothing was assessed."""
+    risk = samples.column("risk")
+    place = pc.min_element_wise(pc.floor(pc.multiply(risk.cast(pa.float64()), float(n_bins))), float(n_bins - 1))
+    counts = [[0, 0] for _ in range(n_bins)]
+    valid = pc.fill_null(pc.and_(pc.is_finite(place), pc.greater_equal(place, 0.0)), False)
+    table = pa.table({"bin": place, "flagged": samples.column("flagged")}).filter(valid)
+    for record in table.group_by(["bin", "flagged"]).aggregate([([], "count_all")]).to_pylist():
+        counts[int(record["bin"])][bool(record["flagged"])] = record["count_all"]
+    return [(clean, flagged) for clean, flagged in counts] if table.num_rows else []
+
+
+def glossary(prose: Iterable[str]) -> dict[str, str]:
+    """The words explained, of those that occur."""
+    spoken = " ".join(prose).lower()
+    return {term: meaning for term, meaning in GLOSSARY.items() if term.lower() in spoken}
