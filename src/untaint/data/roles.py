@@ -49,6 +49,8 @@ _SENTENCE = 20
 _LARGEST_DISTINCT = 20
 _MAJORITY = 0.9
 """A few tampered rows must not change how a column is read."""
+_HALF = 0.5
+"""Enough for encoded images: nothing else starts like one, and broken ones start like nothing."""
 
 
 @final
@@ -134,7 +136,7 @@ def kind_of(values: Sequence[object]) -> Kind:
     if not counts:
         return "other"
     kind, count = counts.most_common(1)[0]
-    if count >= _MAJORITY * counts.total():
+    if count >= (_HALF if kind == "image" else _MAJORITY) * counts.total():
         return kind
     return "text" if set(counts) <= {"text", "number", "path"} else "other"
 
@@ -158,7 +160,7 @@ def pixel_shape(columns: Samples) -> tuple[tuple[int, ...], bool]:
         values = np.array([list(map(float, column)) for column in columns.values()]).T  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return (), False
-    fits = ((values >= 0) & (values <= 255) & (values == np.round(values))).all(axis=1)  # noqa: PLR2004 - a byte
+    fits = ((values >= 0) & (values <= 255) & (values == np.round(values))).all(axis=1)
     if values.size == 0 or fits.mean() < _MAJORITY or values[fits].max() <= 1:
         return (), False
     return ((side, side), False) if channels == 1 else ((side, side, 3), _colour_planes(values[fits], side))
@@ -167,7 +169,7 @@ def pixel_shape(columns: Samples) -> tuple[tuple[int, ...], bool]:
 def listed(names: Mapping[str, object] | Sequence[str]) -> str:
     """Column names for a message, the first dozen."""
     shown = ", ".join(repr(name) for name in list(names)[:12])
-    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown or "none"  # noqa: PLR2004 - the dozen
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown or "none"
 
 
 def _square(count: int) -> tuple[int, int]:
@@ -259,7 +261,7 @@ def _kind(value: object) -> Kind:
     if isinstance(value, str):
         return _kind_of_string(value)
     if isinstance(value, np.ndarray):
-        return "array" if value.ndim >= 2 or (value.ndim == 1 and _nested(value)) else "other"  # noqa: PLR2004 - h and w
+        return "array" if value.ndim >= 2 or (value.ndim == 1 and _nested(value)) else "other"
     return "array" if isinstance(value, list | tuple) and _nested(value) else "other"
 
 

@@ -1,0 +1,103 @@
+"""Payloads in Arrow chunks (row groups, record batches), a chunk decoded when one of its rows is asked for."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pyarrow as pa
+from typing_extensions import override
+
+from untaint.data.dataset import Payload, Store
+from untaint.data.readers._index import IndexBuilder
+from untaint.data.readers._recipe import Recipe
+from untaint.data.readers.base import Request
+from untaint.data.roles import choose
+from untaint.errors import BadInput
+from untaint.types import Rows
+
+SAMPLE = 200
+"""Rows looked at to find the roles."""
+_KEPT = 2
+"""Decoded chunks kept: batches in row order cross one border at a time."""
+
+
+@final
+@dataclass(frozen=True)
+class ChunkStore(Store):
+    """Payloads of rows that lie in chunks.
+
+    starts: first row of each chunk, then the number of rows.  load: the columns of one chunk.
+    """
+
+    starts: np.ndarray
+    load: Callable[[int], pa.Table]
+    recipe: Recipe
+    _cache: dict[int, pa.Table] = field(default_factory=dict, repr=False, compare=False)
+
+    @override
+    def read(self, rows: Rows) -> list[Payload]:
+        chunks = np.searchsorted(self.starts, rows, side="right") - 1
+        found: dict[int, Payload] = {}
+        for chunk in np.unique(chunks):
+            wanted = np.unique(rows[chunks == chunk])
+            records = self._chunk(int(chunk)).take(pa.array(wanted - self.starts[chunk])).to_pylist()
+            found |= {int(row): self.recipe.read(record)[0] for row, record in zip(wanted, records, strict=True)}
+        return [found[int(row)] for row in rows]
+
+    def _chunk(self, chunk: int) -> pa.Table:
+        if chunk not in self._cache:
+            while len(self._cache) >= _KEPT:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[chunk] = self.load(chunk)
+        return self._cache[chunk]
+
+
+def recipe_for(head: pa.Table, request: Request, where: str, *, root: Path | None, names: Mapping[str, Sequence[str]]) -> Recipe:
+    """The recipe for tables whose first rows are `head`. Raises BadInput for two columns of one name or unclear roles."""
+    columns = head.schema.names
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise BadInput(f"{where} has two columns called {twice[0]!r}.", advice="Rename one of them.")
+    samples = {name: head.column(name).to_pylist() for name in columns}
+    roles = choose(samples, where, label=request.label, source=request.source, payload=request.payload)
+    return Recipe(roles, root, {**class_names(head.schema), **names})
+
+
+def needed(recipe: Recipe) -> list[str]:
+    """The columns a recipe reads."""
+    roles = recipe.roles
+    return list(dict.fromkeys([*roles.payload, roles.label, *([roles.source] if roles.source else [])]))
+
+
+def index_batches(batches: Iterable[pa.RecordBatch], recipe: Recipe, builder: IndexBuilder, name: str) -> int:
+    """Index record batches of one file; the number of rows."""
+    row = 0
+    for batch in batches:
+        for record in batch.to_pylist():
+            recipe.add(builder, record, f"{name}#{row}")
+            row += 1
+    return row
+
+
+def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Class names that Hugging Face wrote into the schema, by column."""
+    try:
+        stored: Any = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        return names_of(stored.get("info", {}).get("features", {}))
+    except (ValueError, AttributeError):
+        return {}
+
+
+def names_of(features: object) -> dict[str, list[str]]:
+    """Class names in a Hugging Face `features` description, by column."""
+    if not isinstance(features, Mapping):
+        return {}
+    names = {column: kind.get("names") for column, kind in features.items() if isinstance(kind, Mapping)}
+    return {column: [str(name) for name in listed] for column, listed in names.items() if isinstance(listed, list)}
+
+
+def small_batches(table: pa.Table, size: int = 256) -> Iterator[pa.RecordBatch]:
+    """A table in batches small enough to hold as Python objects."""
+    yield from table.to_batches(max_chunksize=size)

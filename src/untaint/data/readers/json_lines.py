@@ -1,0 +1,52 @@
+"""JSON lines, plain or compressed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, ClassVar, final
+
+from typing_extensions import override
+
+from untaint.data.dataset import Dataset
+from untaint.data.readers._bytes import COMPRESSED
+from untaint.data.readers._lines import lines, read_lines
+from untaint.data.readers._recipe import Broken, Record
+from untaint.data.readers.base import Reader, Request
+
+_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_BOM = b"\xef\xbb\xbf"
+
+
+@final
+@dataclass(frozen=True)
+class JsonLines(Reader):
+    """One JSON object per line; blank lines are no rows, a broken line is an unreadable row."""
+
+    id: ClassVar[str] = "jsonl"
+    summary: ClassVar[str] = "JSON lines (.jsonl, also .gz and .zst): texts, image paths, or table columns"
+
+    @override
+    def claims(self, path: Path) -> bool:
+        plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+        return path.is_file() and plain.suffix.lower() in _SUFFIXES
+
+    @override
+    def read(self, path: Path, request: Request) -> Dataset:
+        return read_lines(path, request, records, parse, format_id=self.id, columns=None)
+
+
+def records(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Lines that are not blank."""
+    return ((number, offset, line) for number, offset, line in lines(file) if line.strip(b" \t\r\n" + _BOM))
+
+
+def parse(raw: bytes) -> Record:
+    """The object on a line."""
+    try:
+        found = json.loads(raw.removeprefix(_BOM).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Broken(raw, f"not UTF-8 ({error.reason})")
+    except (ValueError, RecursionError) as error:
+        return Broken(raw, f"not JSON ({error})")
+    return found if isinstance(found, dict) else Broken(raw, f"expected a JSON object, got {type(found).__name__}")
