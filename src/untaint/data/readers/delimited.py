@@ -60,7 +60,7 @@ class Layout:
     def parse(self, raw: bytes) -> Record:
         """The fields of a record by column."""
         try:
-            fields = _fields(raw.decode("utf-8"), self.delimiter)
+            fields = _fields(raw.removeprefix(_BOM).decode("utf-8"), self.delimiter)
         except UnicodeDecodeError as error:
             return Broken(raw, f"not UTF-8 ({error.reason})")
         except csv.Error as error:
@@ -72,20 +72,25 @@ class Layout:
 
 def find_layout(path: Path) -> Layout:
     """The columns and the delimiter, from the first record. Raises BadInput for an empty file or two columns of one name."""
-    with RandomBytes(path).open() as file:
-        first = next((raw for _, _, raw in lines(file) if raw.strip()), b"")
+    file = RandomBytes(path)
+    with file.open() as opened:
+        first = next((raw for _, _, raw in lines(opened) if raw.strip()), b"")
     if first.startswith(_UTF16):
         raise BadInput(f"{path} is UTF-16.", advice="Save it as UTF-8.")
     if not first:
         raise BadInput(f"{path} is empty: no record in it.", advice="Give data with at least two classes.")
-    text = first.removeprefix(_BOM).decode("utf-8", "backslashreplace")
-    delimiter = "\t" if ".tsv" in path.suffixes else max(_DELIMITERS, key=lambda mark: len(next(csv.reader([text], delimiter=mark))))
-    fields = next(csv.reader([text], delimiter=delimiter))
+    delimiter = "\t" if ".tsv" in path.suffixes else max(_DELIMITERS, key=lambda mark: len(_header(first, mark)))
+    with file.open() as opened:
+        fields = _header(next(raw for _, _, raw in _records(opened, delimiter)), delimiter)
     if all(_is_number(field) for field in fields):
         return Layout(tuple(str(i) for i in range(len(fields))), delimiter, header=False)
     if twice := sorted({name for name in fields if fields.count(name) > 1}):
         raise BadInput(f"{path} has two columns called {twice[0]!r}.", advice="Rename one of them.")
     return Layout(tuple(fields), delimiter, header=True)
+
+
+def _header(raw: bytes, delimiter: str) -> list[str]:
+    return next(csv.reader([raw.removeprefix(_BOM).decode("utf-8", "backslashreplace")], delimiter=delimiter), [])
 
 
 @final
