@@ -1,0 +1,67 @@
+"""Samples as the Parquet layout of the Hugging Face hub holds them: an image as its file's bytes, a text as a string."""
+
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from untaint.data.dataset import Columns, Dataset, Payload, content_id
+from untaint.data.images import decode, encode_png
+from untaint.errors import BadInput
+from untaint.types import Rows
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def stored(payload: Payload) -> bytes | str:
+    """What is written for a payload: text and encoded images as they are, arrays as PNG.
+
+    An array that is no image is kept as a `.npy` file, so that nothing is lost and nothing takes it for an image.
+    """
+    if isinstance(payload, str):
+        return payload.encode("utf-8", "backslashreplace").decode()
+    if isinstance(payload, bytes):
+        return payload
+    try:
+        return encode_png(decode(payload))
+    except BadInput:
+        buffer = io.BytesIO()
+        np.save(buffer, payload, allow_pickle=False)
+        return buffer.getvalue()
+
+
+def stored_ids(dataset: Dataset, rows: Rows) -> list[str]:
+    """The ids a reader gives to what is written for these rows."""
+    return [content_id(stored(payload)) for payload in dataset.read(rows)]
+
+
+def columns_of(dataset: Dataset) -> Columns:
+    """The columns written: label and source only when some sample has one."""
+    present = {name: name if dataset.index.column(name).null_count < len(dataset) else None for name in ("label", "source")}
+    payload = "image" if dataset.modality == "image" else "text"
+    return Columns(payload=payload, label=present["label"], source=present["source"])
+
+
+def schema_of(dataset: Dataset) -> pa.Schema:
+    """The Arrow schema, with the features the `datasets` library reads."""
+    columns = columns_of(dataset)
+    fields = [(str(columns.payload), IMAGE if columns.payload == "image" else pa.string())]
+    fields += [(name, pa.string()) for name in (columns.label, columns.source) if name]
+    value = {"dtype": "string", "_type": "Value"}
+    features = {name: {"_type": "Image"} if kind == IMAGE else value for name, kind in fields}
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def table_of(dataset: Dataset, rows: Rows, schema: pa.Schema) -> pa.Table:
+    """Some rows in that schema."""
+    payloads: Sequence[bytes | str] = [stored(payload) for payload in dataset.read(rows)]
+    index = dataset.index.take(pa.array(rows))
+    columns = {name: index.column(name) for name in schema.names[1:]}
+    if schema.field(0).type == IMAGE:
+        paths = index.column("path").to_pylist()
+        columns["image"] = pa.array([{"bytes": data, "path": path} for data, path in zip(payloads, paths, strict=True)], IMAGE)
+    else:
+        columns["text"] = pa.array(payloads, pa.string())
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)

@@ -1,0 +1,41 @@
+"""Pictures that a table only names: they go along, under the same names, so that what is written stands alone."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import final
+
+from untaint.data.roles import IMAGE_SUFFIXES
+from untaint.data.writers.base import inside
+from untaint.errors import BadInput
+
+
+@final
+class Pictures:
+    """Copies the pictures that cells name from the folders the tables lie in. Cells that name none are passed over."""
+
+    def __init__(self, roots: Iterable[Path | None], out: Path) -> None:
+        self._roots = [None if root is None else root.resolve() for root in roots]
+        self._out = out
+
+    def bring(self, part: int, cell: object) -> None:
+        """Copy what this cell of that part names.
+
+        Raises BadInput for an absolute path into the data, which would lead back to the input from the copy.
+        """
+        if isinstance(cell, dict):
+            cell = None if cell.get("bytes") is not None else cell.get("path")
+        root = self._roots[part]
+        if root is None or not isinstance(cell, str) or Path(cell).suffix.lower() not in IMAGE_SUFFIXES or "://" in cell or "\0" in cell:
+            return
+        found = (root / cell).resolve()
+        if not found.is_relative_to(root) or not found.is_file():
+            return
+        if os.path.isabs(cell):
+            message = f"the data name a picture by its absolute path, {cell!r}: a copy would still use the input."
+            raise BadInput(message, advice="Make the paths in the data relative to the data file.")
+        target = inside(self._out, os.path.normpath(cell))
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found, target)

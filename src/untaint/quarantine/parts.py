@@ -1,0 +1,141 @@
+"""Clean and quarantine as two parts of one data set: written together, read back, and proven to add up to the input."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pyarrow as pa
+
+from untaint.data.dataset import Columns, Dataset
+from untaint.data.load import load
+from untaint.data.writers.base import PACKAGE, Part, Picks, Writer
+from untaint.data.writers.encode import columns_of, stored_ids
+from untaint.errors import BadInput, UntaintError
+from untaint.quarantine.ledger import Record
+from untaint.registry import members
+from untaint.types import Rows
+
+CLEAN = "clean"
+HELD = "quarantine/data"
+"""The samples lie one folder deeper than the reasons, so that no reader takes the reasons for samples."""
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """How both parts are read: `entry` is what a reader opens, relative to the part's folder."""
+
+    format: str
+    entry: str
+    columns: Columns
+
+    def record(self) -> dict[str, object]:
+        """As the ledger keeps it."""
+        columns = {"payload": self.columns.payload, "label": self.columns.label, "source": self.columns.source}
+        return {"written_format": self.format, "entry": self.entry, "columns": columns}
+
+    @classmethod
+    def of(cls, header: Record) -> "Place":
+        """As the ledger kept it."""
+        columns = header.get("columns")
+        names = columns if isinstance(columns, Mapping) else {}
+        chosen = Columns(*(None if names.get(role) is None else str(names[role]) for role in ("payload", "label", "source")))
+        return cls(str(header.get("written_format")), str(header.get("entry")), chosen)
+
+
+@final
+@dataclass(frozen=True)
+class Split:
+    """The rows of the input in each part, ascending."""
+
+    clean: Rows
+    held: Rows
+
+    @classmethod
+    def of(cls, n: int, held: Iterable[int]) -> "Split":
+        """`held` rows out of `n`; the others are clean."""
+        mask = np.zeros(n, dtype=bool)
+        mask[np.fromiter(held, dtype=np.int64)] = True
+        return cls(np.flatnonzero(~mask), np.flatnonzero(mask))
+
+    def sides(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
+        """Folder and rows of each part."""
+        return (CLEAN, self.clean), (HELD, self.held)
+
+
+def write(writer: Writer, pieces: Sequence[Part], where: Picks, split: Split, folder: Path) -> str:
+    """Write both parts into `folder`; `where` says for every row of the input where it is now. Returns the entry."""
+    entries = []
+    for name, rows in split.sides():
+        out = folder / name
+        out.mkdir(parents=True)
+        if len(rows):
+            path = writer.write(pieces, Picks(where.part[rows], where.row[rows]), out)
+            entries.append(path.relative_to(out).as_posix())
+    return entries[0]
+
+
+def located(folder: Path, place: Place, split: Split) -> tuple[list[Part], Picks]:
+    """The parts that have samples, and where each row of the input is in them."""
+    n = len(split.clean) + len(split.held)
+    where = Picks(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64))
+    pieces: list[Part] = []
+    for name, rows in split.sides():
+        if len(rows):
+            where.part[rows], where.row[rows] = len(pieces), np.arange(len(rows))
+            pieces.append(Part(folder / name / place.entry, len(rows), place.columns.payload))
+    return pieces, where
+
+
+def verify(folder: Path, place: Place, split: Split, digest: str) -> None:
+    """Put both parts together again, read the result as the input was read, and compare.
+
+    A part alone cannot be read the same way: it may have one class only, or values that look like another type.
+    Raises UntaintError when a sample is missing, changed, doubled or out of order.
+    """
+    advice = "Was the data changed while untaint ran? If not, please report this with the format of the data."
+    whole, columns = folder / "check", place.columns
+    whole.mkdir()
+    try:
+        path = writer_of(place).write(*located(folder, place, split), whole)
+        found = load(path, label=columns.label, source=columns.source, payload=columns.payload, format=place.format)
+    except BadInput as error:
+        message = f"what was written cannot be read back ({error.message}); it was removed and must not be used."
+        raise UntaintError(message, advice=advice) from error
+    if rows_digest(found.index) != digest:
+        message = "clean and quarantine together are not the input; both were removed and must not be used."
+        raise UntaintError(message, advice=advice)
+    shutil.rmtree(whole)
+
+
+def writer_of(place: Place) -> Writer:
+    """The writer of the format both parts have."""
+    known = members(Writer, PACKAGE)
+    if place.format not in known:
+        message = f"the ledger names the format {place.format!r}, which cannot be written."
+        raise BadInput(message, advice="Use the release that wrote it, or install its plug-in.")
+    return known[place.format]()
+
+
+def rows_digest(index: pa.Table) -> str:
+    """SHA-256 over id, label and source of every row in order."""
+    hasher = hashlib.sha256()
+    for name in ("id", "label", "source"):
+        for value in index.column(name).to_pylist():
+            encoded = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+            hasher.update((b"-" if value is None else b"+") + len(encoded).to_bytes(8, "big") + encoded)
+    return hasher.hexdigest()
+
+
+def as_written(dataset: Dataset, writer: Writer, entry: str) -> tuple[Place, str]:
+    """How the data set will be read back, and the digest it must then have."""
+    if writer.writes == writer.id:
+        return Place(dataset.format, entry, dataset.columns), rows_digest(dataset.index)
+    ids = [identity for rows in dataset.batches() for identity in stored_ids(dataset, rows)]
+    column = dataset.index.schema.get_field_index("id")
+    index = dataset.index.set_column(column, "id", pa.array(ids, pa.string()))
+    return Place(writer.writes, entry, columns_of(dataset)), rows_digest(index)
