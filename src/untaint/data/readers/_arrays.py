@@ -123,8 +123,7 @@ def _unflatten(array: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _range(array: np.ndarray, where: str) -> tuple[float, float]:
-    rows = np.linspace(0, len(array) - 1, min(len(array), _SAMPLE)).astype(np.int64) if len(array) else []
-    head = array[rows]
+    head = array[:: max(1, len(array) // _SAMPLE)]
     finite = np.isfinite(head).all(axis=tuple(range(1, head.ndim)))
     for low, high in RANGES:
         if not finite.any() or _within(head[finite], low, high).mean() >= _MAJORITY:

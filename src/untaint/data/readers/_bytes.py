@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from untaint.errors import BadInput
 
-COMPRESSED = (".gz", ".zst")
+COMPRESSED = (".gz", ".tgz", ".zst")
 _BLOCK = 1 << 20
 
 Span: TypeAlias = tuple[int, int]
@@ -81,4 +81,4 @@ def open_compressed(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _decompressor(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else pa.input_stream(path, compression="zstd")
+    return gzip.open(path, "rb") if path.suffix.lower() in {".gz", ".tgz"} else pa.input_stream(path, compression="zstd")

@@ -1,5 +1,6 @@
 """IDX, the format of MNIST: a file of images and a file of labels."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from untaint.data.readers.base import Reader, Request
 from untaint.errors import BadInput
 
 _IMAGES = re.compile(r"(?P<stem>.*)images(?P<mark>[-._]idx)[34](?P<rest>[-._]ubyte(\.gz)?)", re.IGNORECASE)
+_BLOCK = 1 << 20
 _UBYTE = 0x08
 """Type code of unsigned bytes; the format knows others, images and class codes use this one."""
 
@@ -83,11 +85,19 @@ def _array(path: Path) -> np.ndarray:
         if len(header) < 4 or header[:2] != b"\0\0" or header[2] != _UBYTE or header[3] not in {1, 3, 4}:
             raise BadInput(f"{path} is not an IDX file of bytes: it begins with {header!r}.", advice="Fetch the file again.")
         shape = [int.from_bytes(file.read(4), "big") for _ in range(header[3])]
-        data = file.read()
-    if len(data) != np.prod(shape, dtype=object):
-        message = f"{path} is truncated or broken: its header says {'x'.join(map(str, shape))}, it holds {len(data):,} bytes."
+        data = _up_to(file, math.prod(shape) + 1)
+    if len(data) != math.prod(shape):
+        message = f"{path} is truncated or broken: its header says {'x'.join(map(str, shape))}, it holds {len(data):,} bytes or more."
         raise BadInput(message, advice="Fetch the file again.")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    return np.frombuffer(memoryview(data).toreadonly(), np.uint8).reshape(shape)
+
+
+def _up_to(file: IO[bytes], limit: int) -> bytearray:
+    """At most `limit` bytes, taking memory only for what is there: both a header and a compressed file can lie."""
+    data = bytearray()
+    while len(data) < limit and (block := file.read(min(_BLOCK, limit - len(data)))):
+        data += block
+    return data
 
 
 @contextmanager

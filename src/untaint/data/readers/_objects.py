@@ -1,0 +1,167 @@
+"""Data sets from objects a program already holds; nothing is imported that the object did not bring along."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from untaint.data.dataset import Columns, Dataset, MemoryStore, Payload
+from untaint.data.readers._arrays import array_store, index_array, label_names, note_of
+from untaint.data.readers._chunks import SAMPLE, ChunkStore, index_batches, names_of, needed, recipe_for, small_batches
+from untaint.data.readers._index import IndexBuilder
+from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
+from untaint.data.readers.base import Request
+from untaint.data.roles import choose
+from untaint.errors import BadInput
+
+FORMAT = "memory"
+_CHUNK = 1000
+_PAIR = 2
+
+
+def from_python(
+    data: object, *, label: str | None = None, source: str | None = None, payload: Sequence[str] | None = None
+) -> Dataset:
+    """A data set from an object.
+
+    data: a `datasets.Dataset`; a pandas or polars frame or an Arrow table; `(images, labels)` or `(images, labels, sources)`
+    as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as floats 0..1 or bytes.
+    Raises BadInput for anything else.
+    """
+    request = Request(label, source, tuple(payload) if payload else None)
+    if isinstance(data, tuple) and len(data) in {_PAIR, _PAIR + 1}:
+        return _arrays(*data)
+    if isinstance(data, pa.Table):
+        return _table(data, request)
+    for origin, reading in _READINGS.items():
+        if any(base.__module__.split(".")[0] == origin for base in type(data).__mro__):
+            return reading(data, request)
+    message = f"expected a data set, got {type(data).__module__}.{type(data).__qualname__}."
+    raise BadInput(message, advice="Give a path, a frame, a datasets.Dataset, a torch Dataset, or (images, labels).")
+
+
+def _arrays(samples: object, labels: object, sources: object = None) -> Dataset:
+    where = "the arrays"
+    if isinstance(samples, list) and samples and isinstance(samples[0], str | bytes):
+        return _listed(samples, _names(labels, len(samples)), None if sources is None else _names(sources, len(samples)))
+    try:
+        store = array_store(np.asarray(samples), where)
+    except ValueError as error:
+        raise BadInput(f"images of different shapes make no array: {error}.", advice="Give a frame with a column of arrays.") from error
+    builder = IndexBuilder()
+    count = len(store.array)
+    index_array(store, _names(labels, count), None if sources is None else _names(sources, count), builder)
+    index = builder.finish(where, "the array of labels")
+    return Dataset(index, store, store.modality, FORMAT, columns=Columns(note=note_of(store)), notes=(note_of(store),))
+
+
+def _names(labels: object, count: int) -> list[str | None]:
+    if isinstance(labels, np.ndarray):
+        return label_names(labels, count, "the arrays")
+    named = [as_name(label.item() if hasattr(label, "item") else label) for label in cast("Iterable[Any]", labels)]
+    if len(named) != count:
+        raise BadInput(f"{count} samples and {len(named)} labels.", advice="Give one label per sample.")
+    return named
+
+
+def _listed(samples: Sequence[Payload], labels: Sequence[str | None], sources: Sequence[str | None] | None) -> Dataset:
+    builder = IndexBuilder()
+    for row, (sample, label) in enumerate(zip(samples, labels, strict=True)):
+        builder.add(sample, path=f"#{row}", label=label, source=sources[row] if sources else None)
+    modality = "text" if isinstance(samples[0], str) else "image"
+    return Dataset(builder.finish("the list", "the list of labels"), MemoryStore(samples), modality, FORMAT)
+
+
+def _table(table: pa.Table, request: Request) -> Dataset:
+    recipe = recipe_for(table.slice(0, SAMPLE), request, "the table", root=None, names={})
+    batches = [batch for batch in table.select(list(recipe.roles.payload)).to_batches() if batch.num_rows]
+    builder = IndexBuilder()
+    index_batches(small_batches(table.select(needed(recipe))), recipe, builder, "")
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+    store = ChunkStore(starts, lambda number: pa.Table.from_batches([batches[number]]), recipe)
+    return _finished(builder, store, recipe)
+
+
+def _hugging_face(data: Any, request: Request) -> Dataset:
+    if not hasattr(data, "with_format") or not hasattr(data, "num_rows") or isinstance(data, dict):
+        raise BadInput(f"expected a datasets.Dataset, got {type(data).__name__}.", advice="Choose a split, not streamed.")
+    plain = data.with_format("arrow")
+    recipe = recipe_for(plain[:SAMPLE], request, "the data set", root=None, names=names_of(data.features.to_dict()))
+    columns = plain.select_columns(list(recipe.roles.payload))
+    starts = np.array([*range(0, len(data), _CHUNK), len(data)])
+    builder = IndexBuilder()
+    parts = (plain.select_columns(needed(recipe))[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
+    index_batches((batch for part in parts for batch in small_batches(part)), recipe, builder, "")
+    return _finished(builder, ChunkStore(starts, lambda number: columns[int(starts[number]) : int(starts[number + 1])], recipe), recipe)
+
+
+def _pandas(data: Any, request: Request) -> Dataset:
+    names = [str(name) for name in data.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInput(f"the frame has two columns called {twice[0]!r}.", advice="Rename one of them.")
+    columns = {name: data.iloc[:, i].tolist() for i, name in enumerate(names)}
+    head = {name: values[:SAMPLE] for name, values in columns.items()}
+    recipe = Recipe(choose(head, "the frame", label=request.label, source=request.source, payload=request.payload))
+    builder, payloads = IndexBuilder(), []
+    for row in range(len(data)):
+        record = {name: columns[name][row] for name in needed(recipe)}
+        recipe.add(builder, record, f"#{row}")
+        payloads.append(recipe.read(record)[0])
+    return _finished(builder, MemoryStore(payloads), recipe)
+
+
+def _polars(data: Any, request: Request) -> Dataset:
+    return _table(data.to_arrow(), request)
+
+
+def _torch(data: Any, request: Request) -> Dataset:
+    builder, payloads, texts = IndexBuilder(), [], False
+    for row, (sample, label) in enumerate(_pairs(data)):
+        payload, reason = (sample, None) if isinstance(sample, str | bytes) else _image(sample)
+        texts = texts or isinstance(sample, str)
+        payloads.append(payload)
+        builder.add(payload, path=f"#{row}", label=as_name(_scalar(label)), unreadable=reason)
+    index = builder.finish("the torch data set", "the second item of each sample")
+    note = "payload: first item of each sample, floats 0..1 stored as bytes; label: second item; source: none"
+    return Dataset(index, MemoryStore(payloads), "text" if texts else "image", FORMAT, columns=Columns(note=note), notes=(note,))
+
+
+def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
+    items = (data[row] for row in range(len(data))) if hasattr(data, "__len__") else iter(data)
+    for item in items:
+        if not isinstance(item, tuple | list) or len(item) != _PAIR:
+            raise BadInput("expected samples of a torch data set to be (image, label).", advice="Wrap the data set.")
+        yield item[0], item[1]
+
+
+def _image(sample: Any) -> Read:
+    """One image as bytes (h, w[, c]): what a float of 0..1 holds of an 8-bit picture is exactly that."""
+    array = np.asarray(sample.detach().cpu() if hasattr(sample, "detach") else sample)
+    if array.ndim == 3 and array.shape[0] in {1, 3}:
+        array = np.moveaxis(array, 0, 2)
+    if array.dtype.kind != "f":
+        return as_array(array)
+    if not np.isfinite(array).all():
+        return array, "not finite (NaN or infinity)"
+    if array.size and (array.min() < 0 or array.max() > 1):
+        return array, f"values from {array.min():g} to {array.max():g}, expected 0..1 (undo the normalisation)"
+    return np.round(array * 255).astype(np.uint8), None
+
+
+def _scalar(label: Any) -> object:
+    return label.item() if hasattr(label, "item") else label
+
+
+def _finished(builder: IndexBuilder, store: Any, recipe: Recipe) -> Dataset:
+    index = builder.finish("the data set", f"column {recipe.roles.label!r}")
+    return Dataset(index, store, recipe.roles.modality, FORMAT, columns=recipe.columns(), notes=(recipe.roles.note,))
+
+
+_READINGS: dict[str, Callable[[Any, Request], Dataset]] = {
+    "datasets": _hugging_face,
+    "pandas": _pandas,
+    "polars": _polars,
+    "torch": _torch,
+}
+"""By the package an object's class, or one of its bases, comes from."""
