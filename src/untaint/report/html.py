@@ -86,13 +86,15 @@ def _context(report: Report, limits: Limits) -> Mapping[str, object]:
         "bad_rows": view.bad_rows(report.samples, 50),
         "bars": _bars(view.histogram(report.samples)),
         "facts": {name: facts(values) for name, values in _facts(document).items()},
+        "statement": str(document.power.get("statement", "")),
         "command": _command(document),
         "glossary": view.glossary(_spoken(document, limits)),
     }
 
 
 def _facts(document: Document) -> dict[str, dict[str, object]]:
-    return {"dataset": document.dataset, "power": document.power, "environment": document.environment}
+    power = {name: value for name, value in document.power.items() if name != "statement"}
+    return {"dataset": document.dataset, "power": power, "environment": document.environment}
 
 
 def _spoken(document: Document, limits: Limits) -> list[str]:
@@ -106,7 +108,7 @@ def _spoken(document: Document, limits: Limits) -> list[str]:
 def _bars(bins: list[tuple[int, int]]) -> list[tuple[float, float, float, float]]:
     """Per bin: height of the clean part, of the flagged part, on a log scale that shows a single sample; then the counts."""
     top = max((math.log10(1 + clean + flagged) for clean, flagged in bins), default=1.0) or 1.0
-    bars = []
+    bars: list[tuple[float, float, float, float]] = []
     for clean, flagged in bins:
         height = 100 * math.log10(1 + clean + flagged) / top
         share = flagged / (clean + flagged) if clean + flagged else 0.0

@@ -79,7 +79,7 @@ def _of_finding(finding: Finding, result: AuditResult, dataset: Dataset, n_findi
         yield _png(finding.id, "trigger", -1, rasters.trigger(finding.trigger.picture, finding.trigger.mask))
     seen, usual = _decoded(dataset, members[:AVERAGED]), _decoded(dataset, normal[:AVERAGED])
     change = rasters.difference(list(seen.values()), list(usual.values()))
-    if change is not None:
+    if change is not None and finding.alarm:  # a review list has nothing in common to show
         yield _png(finding.id, "difference", -1, change)
     yield from _thumbnails(finding.id, seen, usual, rasters.THUMBNAIL if n_findings <= FEW else rasters.THUMBNAIL // 2)
 

@@ -42,7 +42,8 @@ class Sarif(Renderer):
     @override
     def render(self, report: Report) -> str:
         log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(report.document)]}
-        return json.dumps(log, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(log, indent=2, allow_nan=False).replace("<", "\\u003c")  # some viewers paste messages into a page
+        return f"{text}\n"
 
 
 def _run(document: Document) -> Node:

@@ -116,10 +116,10 @@ def bad_rows(samples: pa.Table, limit: int) -> list[Bad]:
 
 def histogram(samples: pa.Table, n_bins: int = 40) -> list[tuple[int, int]]:
     """Per bin of risk 0–1: samples not flagged, samples flagged. Empty when nothing was assessed."""
-    risk = samples.column("risk")
-    place = pc.min_element_wise(pc.floor(pc.multiply(risk.cast(pa.float64()), float(n_bins))), float(n_bins - 1))
+    risk = samples.column("risk").cast(pa.float64())
+    place = pc.min_element_wise(pc.floor(pc.multiply(risk, float(n_bins))), float(n_bins - 1))
     counts = [[0, 0] for _ in range(n_bins)]
-    valid = pc.fill_null(pc.and_(pc.is_finite(place), pc.greater_equal(place, 0.0)), False)
+    valid = pc.fill_null(pc.and_(pc.is_finite(risk), pc.greater_equal(risk, 0.0)), False)
     table = pa.table({"bin": place, "flagged": samples.column("flagged")}).filter(valid)
     for record in table.group_by(["bin", "flagged"]).aggregate([([], "count_all")]).to_pylist():
         counts[int(record["bin"])][bool(record["flagged"])] = record["count_all"]
