@@ -42,8 +42,8 @@ class Place:
     def of(cls, header: Record) -> "Place":
         """As the ledger kept it."""
         columns = header.get("columns")
-        names = columns if isinstance(columns, Mapping) else {}
-        chosen = Columns(*(None if names.get(role) is None else str(names[role]) for role in ("payload", "label", "source")))
+        names: Mapping[str, str] = columns if isinstance(columns, Mapping) else {}
+        chosen = Columns(payload=names.get("payload"), label=names.get("label"), source=names.get("source"))
         return cls(str(header.get("written_format")), str(header.get("entry")), chosen)
 
 
@@ -118,7 +118,8 @@ def writer_of(place: Place) -> Writer:
     if place.format not in known:
         message = f"the ledger names the format {place.format!r}, which cannot be written."
         raise BadInput(message, advice="Use the release that wrote it, or install its plug-in.")
-    return known[place.format]()
+    writer: Writer = known[place.format]()
+    return writer
 
 
 def rows_digest(index: pa.Table) -> str:

@@ -92,7 +92,9 @@ def writer_for(dataset: Dataset) -> Writer:
     """The writer of a data set's format; samples that are not (or no longer) what a file holds are written as Parquet."""
     known = members(Writer, PACKAGE)
     in_memory = dataset.location is None or isinstance(dataset.store, MemoryStore | ViewStore)
-    return known["memory" if in_memory else dataset.format if dataset.format in known else "memory"]()
+    chosen = known["memory" if in_memory or dataset.format not in known else dataset.format]
+    writer: Writer = chosen()
+    return writer
 
 
 def inside(folder: Path, relative: str) -> Path:

@@ -35,7 +35,7 @@ class DelimitedWriter(Writer):
                 pictures.bring(part, record.get(parts[part].payload or ""))
 
         heads = int(layouts[0].header)
-        streams = [chunks(part.source, _whole(layout).records, part.n_rows + heads) for part, layout in zip(parts, layouts, strict=True)]
+        streams = [chunks(part.source, _whole(layout).records) for part, layout in zip(parts, layouts, strict=True)]
         write_records(streams, picks, target, heads=heads, see=see)
         return target
 

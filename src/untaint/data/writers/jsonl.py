@@ -32,6 +32,6 @@ class JsonlWriter(Writer):
             if not isinstance(record, Broken):
                 pictures.bring(part, record.get(parts[part].payload or ""))
 
-        streams = [chunks(part.source, records, part.n_rows) for part in parts]
+        streams = [chunks(part.source, records) for part in parts]
         write_records(streams, picks, target, heads=0, see=see)
         return target

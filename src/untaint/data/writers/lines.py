@@ -1,6 +1,7 @@
 """Text files record by record, byte for byte: what CSV and JSON lines share."""
 
 import gzip
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from untaint.data.readers._bytes import RandomBytes
 from untaint.data.readers._lines import Scan
-from untaint.data.writers.base import Picks, changed
+from untaint.data.writers.base import Picks
 from untaint.data.writers.shards import merged
 
 Chunk: TypeAlias = tuple[bytes, bytes]
@@ -24,27 +25,24 @@ def opened_to_write(path: Path) -> Iterator[Any]:
     suffix = path.suffix.lower()
     with ExitStack() as stack:
         file: Any = stack.enter_context(path.open("wb"))
-        if suffix == ".gz":
+        if suffix in {".gz", ".tgz"}:
             file = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
         elif suffix == ".zst":
             file = stack.enter_context(pa.CompressedOutputStream(file, "zstd"))
         yield file
 
 
-def chunks(path: Path, scan: Scan, n_rows: int) -> Iterator[Chunk]:
-    """The records of a file. Raises BadInput when it has more than were read; `merged` meets one that has fewer."""
-    file, end, number = RandomBytes(path), 0, 0
-    last: Chunk | None = None
-    with file.open() as opened:
-        for number, (_, offset, raw) in enumerate(scan(opened), start=1):
+def chunks(path: Path, scan: Scan) -> Iterator[Chunk]:
+    """The records of a file."""
+    end, last = 0, None
+    with RandomBytes(path).open() as opened:
+        for _, offset, raw in scan(opened):
             if last is not None:
                 yield last
-            last = (raw, _between(file, end, offset) + raw)
+            last = (raw, _between(opened, end, offset) + raw)
             end = offset + len(raw)
-        if number > n_rows:
-            raise changed(path, f"{number} records instead of {n_rows}")
         if last is not None:
-            yield last[0], last[1] + _between(file, end, _size(opened))
+            yield last[0], last[1] + _between(opened, end, _size(opened))
 
 
 def write_records(streams: Sequence[Iterator[Chunk]], picks: Picks, out: Path, *, heads: int, see: Callable[[int, bytes], None]) -> None:
@@ -53,9 +51,16 @@ def write_records(streams: Sequence[Iterator[Chunk]], picks: Picks, out: Path, *
     heads: 1 when the first record of each file names the columns; it is written once. see: is shown part and record.
     """
     first = [[chunk for _, chunk in zip(range(heads), stream, strict=False)] for stream in streams]
+    write_ended(out, chain((chunk[1] for chunk in first[0]), _shown(merged(out, streams, picks), picks, see)))
+
+
+def write_ended(out: Path, records: Iterable[bytes]) -> None:
+    """Write records; one without a line end, having been the last of its file, gets one when another follows."""
+    ended = True
     with opened_to_write(out) as target:
-        for text in _ended(chain((chunk[1] for chunk in first[0]), _shown(merged(out, streams, picks), picks, see))):
-            target.write(text)
+        for record in records:
+            target.write(record if ended else b"\n" + record)
+            ended = record.endswith((b"\n", b"\r"))
 
 
 def _shown(records: Iterable[Chunk], picks: Picks, see: Callable[[int, bytes], None]) -> Iterator[bytes]:
@@ -64,17 +69,9 @@ def _shown(records: Iterable[Chunk], picks: Picks, see: Callable[[int, bytes], N
         yield whole
 
 
-def _ended(records: Iterable[bytes]) -> Iterator[bytes]:
-    """A record without a line end, having been the last of its file, gets one when another follows."""
-    ended = True
-    for record in records:
-        yield record if ended else b"\n" + record
-        ended = record.endswith((b"\n", b"\r"))
-
-
-def _between(file: RandomBytes, start: int, end: int) -> bytes:
-    return file.read([(start, end - start)])[0] if end > start else b""
+def _between(file: IO[bytes], start: int, end: int) -> bytes:
+    return os.pread(file.fileno(), end - start, start) if end > start else b""
 
 
 def _size(file: IO[bytes]) -> int:
-    return file.seek(0, 2)
+    return file.seek(0, os.SEEK_END)
