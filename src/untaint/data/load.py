@@ -44,7 +44,7 @@ def load(
 
 def readers() -> dict[str, Reader]:
     """Every known reader by id."""
-    return {name: reader() for name, reader in members(Reader, PACKAGE).items()}  # type: ignore[type-abstract]
+    return {name: reader() for name, reader in members(Reader, PACKAGE).items()}
 
 
 def _check_path(path: Path) -> None:

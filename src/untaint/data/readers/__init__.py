@@ -1,0 +1,1 @@
+"""One format per file; `untaint.data.load` finds the right one."""

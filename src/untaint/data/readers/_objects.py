@@ -1,6 +1,7 @@
 """Data sets from objects a program already holds; nothing is imported that the object did not bring along."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
 from untaint.data.readers.base import Request
 from untaint.data.roles import choose
 from untaint.errors import BadInput
+from untaint.types import Modality
 
 FORMAT = "memory"
 _CHUNK = 1000
@@ -21,22 +23,29 @@ _PAIR = 2
 
 
 def from_python(
-    data: object, *, label: str | None = None, source: str | None = None, payload: Sequence[str] | None = None
+    data: object,
+    *,
+    label: str | None = None,
+    source: str | None = None,
+    payload: Sequence[str] | None = None,
+    root: Path | None = None,
 ) -> Dataset:
     """A data set from an object.
 
     data: a `datasets.Dataset`; a pandas or polars frame or an Arrow table; `(images, labels)` or `(images, labels, sources)`
     as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as floats 0..1 or bytes.
+    root: folder that paths in a frame are relative to and must stay in; None = the working directory.
     Raises BadInput for anything else.
     """
     request = Request(label, source, tuple(payload) if payload else None)
+    folder = (root or Path.cwd()).resolve()
     if isinstance(data, tuple) and len(data) in {_PAIR, _PAIR + 1}:
         return _arrays(*data)
     if isinstance(data, pa.Table):
-        return _table(data, request)
+        return _table(data, request, folder)
     for origin, reading in _READINGS.items():
         if any(base.__module__.split(".")[0] == origin for base in type(data).__mro__):
-            return reading(data, request)
+            return reading(data, request, folder)
     message = f"expected a data set, got {type(data).__module__}.{type(data).__qualname__}."
     raise BadInput(message, advice="Give a path, a frame, a datasets.Dataset, a torch Dataset, or (images, labels).")
 
@@ -69,12 +78,12 @@ def _listed(samples: Sequence[Payload], labels: Sequence[str | None], sources: S
     builder = IndexBuilder()
     for row, (sample, label) in enumerate(zip(samples, labels, strict=True)):
         builder.add(sample, path=f"#{row}", label=label, source=sources[row] if sources else None)
-    modality = "text" if isinstance(samples[0], str) else "image"
+    modality: Modality = "text" if isinstance(samples[0], str) else "image"
     return Dataset(builder.finish("the list", "the list of labels"), MemoryStore(samples), modality, FORMAT)
 
 
-def _table(table: pa.Table, request: Request) -> Dataset:
-    recipe = recipe_for(table.slice(0, SAMPLE), request, "the table", root=None, names={})
+def _table(table: pa.Table, request: Request, root: Path) -> Dataset:
+    recipe = recipe_for(table.slice(0, SAMPLE), request, "the table", root=root, names={})
     batches = [batch for batch in table.select(list(recipe.roles.payload)).to_batches() if batch.num_rows]
     builder = IndexBuilder()
     index_batches(small_batches(table.select(needed(recipe))), recipe, builder, "")
@@ -83,11 +92,11 @@ def _table(table: pa.Table, request: Request) -> Dataset:
     return _finished(builder, store, recipe)
 
 
-def _hugging_face(data: Any, request: Request) -> Dataset:
+def _hugging_face(data: Any, request: Request, root: Path) -> Dataset:
     if not hasattr(data, "with_format") or not hasattr(data, "num_rows") or isinstance(data, dict):
         raise BadInput(f"expected a datasets.Dataset, got {type(data).__name__}.", advice="Choose a split, not streamed.")
     plain = data.with_format("arrow")
-    recipe = recipe_for(plain[:SAMPLE], request, "the data set", root=None, names=names_of(data.features.to_dict()))
+    recipe = recipe_for(plain[:SAMPLE], request, "the data set", root=root, names=names_of(data.features.to_dict()))
     columns = plain.select_columns(list(recipe.roles.payload))
     starts = np.array([*range(0, len(data), _CHUNK), len(data)])
     builder = IndexBuilder()
@@ -96,13 +105,13 @@ def _hugging_face(data: Any, request: Request) -> Dataset:
     return _finished(builder, ChunkStore(starts, lambda number: columns[int(starts[number]) : int(starts[number + 1])], recipe), recipe)
 
 
-def _pandas(data: Any, request: Request) -> Dataset:
+def _pandas(data: Any, request: Request, root: Path) -> Dataset:
     names = [str(name) for name in data.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInput(f"the frame has two columns called {twice[0]!r}.", advice="Rename one of them.")
     columns = {name: data.iloc[:, i].tolist() for i, name in enumerate(names)}
     head = {name: values[:SAMPLE] for name, values in columns.items()}
-    recipe = Recipe(choose(head, "the frame", label=request.label, source=request.source, payload=request.payload))
+    recipe = Recipe(choose(head, "the frame", label=request.label, source=request.source, payload=request.payload), root)
     builder, payloads = IndexBuilder(), []
     for row in range(len(data)):
         record = {name: columns[name][row] for name in needed(recipe)}
@@ -111,11 +120,11 @@ def _pandas(data: Any, request: Request) -> Dataset:
     return _finished(builder, MemoryStore(payloads), recipe)
 
 
-def _polars(data: Any, request: Request) -> Dataset:
-    return _table(data.to_arrow(), request)
+def _polars(data: Any, request: Request, root: Path) -> Dataset:
+    return _table(data.to_arrow(), request, root)
 
 
-def _torch(data: Any, request: Request) -> Dataset:
+def _torch(data: Any, request: Request, root: Path) -> Dataset:
     builder, payloads, texts = IndexBuilder(), [], False
     for row, (sample, label) in enumerate(_pairs(data)):
         payload, reason = (sample, None) if isinstance(sample, str | bytes) else _image(sample)
@@ -158,7 +167,7 @@ def _finished(builder: IndexBuilder, store: Any, recipe: Recipe) -> Dataset:
     return Dataset(index, store, recipe.roles.modality, FORMAT, columns=recipe.columns(), notes=(recipe.roles.note,))
 
 
-_READINGS: dict[str, Callable[[Any, Request], Dataset]] = {
+_READINGS: dict[str, Callable[[Any, Request, Path], Dataset]] = {
     "datasets": _hugging_face,
     "pandas": _pandas,
     "polars": _polars,

@@ -116,7 +116,7 @@ def _members(opened: IO[bytes], path: Path) -> Iterator[tuple[tarfile.TarInfo, b
     try:
         with tarfile.open(fileobj=opened, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                archive.members.clear()  # tarfile keeps every member it met; a shard has millions
+                archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out; tarfile keeps every member it met; a shard has millions
                 _refuse(member, path)
                 if member.isfile():
                     content = archive.extractfile(member)
