@@ -10,6 +10,8 @@ from untaint.quarantine.ledger import Record
 PREFIX = 8
 """Shorter prefixes collide by chance in sets of some ten thousand samples."""
 
+ROW = r"row:(\d{1,18})"
+
 
 def choose(wanted: Collection[str], held: Mapping[int, Record]) -> list[int]:
     """The held rows that any of these words names, ascending.
@@ -23,8 +25,8 @@ def choose(wanted: Collection[str], held: Mapping[int, Record]) -> list[int]:
 
 def _named(word: str, held: Mapping[int, Record]) -> list[int]:
     if word in {"all", "--all"}:
-        return list(held)
-    if match := re.fullmatch(r"row:(\d{1,18})", word):
+        rows = list(held)
+    elif match := re.fullmatch(ROW, word):
         rows = [int(match[1])] if int(match[1]) in held else []
     else:
         rows = [row for row, record in held.items() if word in findings(record)] or _by_id(word.lower(), held)
@@ -51,9 +53,9 @@ def findings(record: Record) -> list[str]:
 
 def _near(word: str, held: Mapping[int, Record]) -> str:
     names = {name for record in held.values() for name in findings(record)}
-    if re.fullmatch(r"row:\d+", word):
-        rows = sorted(held, key=lambda row: abs(row - int(word[4:])))[:3]
-        near = [f"row:{row}" for row in rows]
+    if match := re.fullmatch(ROW, word):
+        asked = int(match[1])
+        near = [f"row:{row}" for row in sorted(held, key=lambda row: abs(row - asked))[:3]]
     else:
         ids = {str(record["id"]) for record in held.values()}
         digits = word.lower()

@@ -93,7 +93,8 @@ def _replay(path: Path, records: Sequence[Record]) -> dict[int, Record]:
     held: dict[int, Record] = {}
     for number, record in enumerate(records, start=2):
         action, row = record.get("action"), record.get("row")
-        if not isinstance(row, int) or action not in {"hold", "restore", "release"} or (action == "restore" and row not in held):
+        known = action in ("hold", "restore", "release") and isinstance(record.get("id"), str)
+        if not known or not isinstance(row, int) or (action == "restore" and row not in held):
             raise BadInput(f"line {number} of {path}: cannot {action!r} row {row!r}.", advice="Put the ledger back from a copy.")
         if action == "hold":
             held[row] = record

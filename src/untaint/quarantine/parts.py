@@ -2,18 +2,19 @@
 
 import hashlib
 import shutil
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import final
+from pathlib import Path, PurePosixPath
+from typing import Any, final
 
 import numpy as np
 import pyarrow as pa
 
-from untaint.data.dataset import Columns, Dataset
+from untaint.data.dataset import Dataset
 from untaint.data.load import load
-from untaint.data.writers.base import PACKAGE, Part, Picks, Writer
-from untaint.data.writers.encode import columns_of, stored_ids
+from untaint.data.writers.base import PACKAGE, Part, Picks, Writer, changed
+from untaint.data.writers.encode import columns_of, stored_ids, stored_names
 from untaint.errors import BadInput, UntaintError
 from untaint.quarantine.ledger import Record
 from untaint.registry import members
@@ -27,24 +28,34 @@ HELD = "quarantine/data"
 @final
 @dataclass(frozen=True)
 class Place:
-    """How both parts are read: `entry` is what a reader opens, relative to the part's folder."""
+    """How both parts are read. entry: what a reader opens, relative to the part's folder; the rest as `load` takes it."""
 
     format: str
     entry: str
-    columns: Columns
+    payload: str | tuple[str, ...] | None
+    label: str | None
+    source: str | None
 
     def record(self) -> dict[str, object]:
         """As the ledger keeps it."""
-        columns = {"payload": self.columns.payload, "label": self.columns.label, "source": self.columns.source}
+        columns = {"payload": self.payload, "label": self.label, "source": self.source}
         return {"written_format": self.format, "entry": self.entry, "columns": columns}
 
     @classmethod
     def of(cls, header: Record) -> "Place":
-        """As the ledger kept it."""
-        columns = header.get("columns")
-        names: Mapping[str, str] = columns if isinstance(columns, Mapping) else {}
-        chosen = Columns(payload=names.get("payload"), label=names.get("label"), source=names.get("source"))
-        return cls(str(header.get("written_format")), str(header.get("entry")), chosen)
+        """As the ledger kept it. Raises BadInput when it is not all there."""
+        columns, entry = header.get("columns"), header.get("entry")
+        if not isinstance(columns, Mapping) or not isinstance(entry, str) or ".." in PurePosixPath(entry).parts or entry.startswith("/"):
+            raise BadInput("the ledger's header does not say how the samples are read.", advice="Put the ledger back from a copy.")
+        names: Mapping[str, Any] = columns
+        payload = names.get("payload")
+        chosen = tuple(payload) if isinstance(payload, list) else payload
+        return cls(str(header.get("written_format")), entry, chosen, names.get("label"), names.get("source"))
+
+    @property
+    def column(self) -> str | None:
+        """The one column that is the payload."""
+        return self.payload if isinstance(self.payload, str) else None
 
 
 @final
@@ -74,9 +85,16 @@ def write(writer: Writer, pieces: Sequence[Part], where: Picks, split: Split, fo
         out = folder / name
         out.mkdir(parents=True)
         if len(rows):
-            path = writer.write(pieces, Picks(where.part[rows], where.row[rows]), out)
+            path = _written(writer, pieces, Picks(where.part[rows], where.row[rows]), out)
             entries.append(path.relative_to(out).as_posix())
     return entries[0]
+
+
+def _written(writer: Writer, pieces: Sequence[Part], picks: Picks, out: Path) -> Path:
+    try:
+        return writer.write(pieces, picks, out)
+    except (pa.ArrowException, zipfile.BadZipFile, FileNotFoundError) as error:
+        raise changed(pieces[0].source, str(error)) from error
 
 
 def located(folder: Path, place: Place, split: Split) -> tuple[list[Part], Picks]:
@@ -87,7 +105,7 @@ def located(folder: Path, place: Place, split: Split) -> tuple[list[Part], Picks
     for name, rows in split.sides():
         if len(rows):
             where.part[rows], where.row[rows] = len(pieces), np.arange(len(rows))
-            pieces.append(Part(folder / name / place.entry, len(rows), place.columns.payload))
+            pieces.append(Part(folder / name / place.entry, len(rows), place.column))
     return pieces, where
 
 
@@ -98,11 +116,11 @@ def verify(folder: Path, place: Place, split: Split, digest: str) -> None:
     Raises UntaintError when a sample is missing, changed, doubled or out of order.
     """
     advice = "Was the data changed while untaint ran? If not, please report this with the format of the data."
-    whole, columns = folder / "check", place.columns
+    whole = folder / "check"
     whole.mkdir()
     try:
-        path = writer_of(place).write(*located(folder, place, split), whole)
-        found = load(path, label=columns.label, source=columns.source, payload=columns.payload, format=place.format)
+        path = _written(writer_of(place), *located(folder, place, split), whole)
+        found = load(path, label=place.label, source=place.source, payload=place.payload, format=place.format)
     except BadInput as error:
         message = f"what was written cannot be read back ({error.message}); it was removed and must not be used."
         raise UntaintError(message, advice=advice) from error
@@ -134,9 +152,24 @@ def rows_digest(index: pa.Table) -> str:
 
 def as_written(dataset: Dataset, writer: Writer, entry: str) -> tuple[Place, str]:
     """How the data set will be read back, and the digest it must then have."""
+    columns = dataset.columns
     if writer.writes == writer.id:
-        return Place(dataset.format, entry, dataset.columns), rows_digest(dataset.index)
+        return Place(dataset.format, entry, _payload(dataset), columns.label, columns.source), rows_digest(dataset.index)
+    columns = columns_of(dataset)
     ids = [identity for rows in dataset.batches() for identity in stored_ids(dataset, rows)]
-    column = dataset.index.schema.get_field_index("id")
-    index = dataset.index.set_column(column, "id", pa.array(ids, pa.string()))
-    return Place(writer.writes, entry, columns_of(dataset)), rows_digest(index)
+    index = {"id": ids, "label": stored_names(dataset.index, "label"), "source": stored_names(dataset.index, "source")}
+    return Place(writer.writes, entry, columns.payload, columns.label, columns.source), rows_digest(pa.table(index))
+
+
+def _payload(dataset: Dataset) -> str | tuple[str, ...] | None:
+    """The payload to ask for so that it is read the same way again; None = what is found without asking.
+
+    A column of a table that is asked for by name would be read as text.
+    """
+    roles = getattr(getattr(dataset.store, "recipe", None), "roles", None)
+    if roles is None:
+        return dataset.columns.payload
+    asked = "(as asked)" in dataset.columns.note.rpartition("payload: ")[2]
+    if dataset.columns.payload is not None and (asked or dataset.modality != "table"):
+        return dataset.columns.payload
+    return tuple(roles.payload) if asked else None

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typing_extensions import override
-
 from tests.unit.quarantine.cases import audited, contents, fingerprint
 from tests.unit.quarantine.formats import BROKEN, FORMATS, N, csv_texts, image_folder, jsonl
+from typing_extensions import override
+
 from untaint.data.dataset import from_arrays
 from untaint.data.load import load
 from untaint.data.writers.base import Part, Picks, Writer

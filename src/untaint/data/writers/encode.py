@@ -37,9 +37,14 @@ def stored_ids(dataset: Dataset, rows: Rows) -> list[str]:
     return [content_id(stored(payload)) for payload in dataset.read(rows)]
 
 
+def stored_names(index: pa.Table, column: str) -> pa.Array:
+    """Labels or sources as written: an empty name is none."""
+    return pa.array([name or None for name in index.column(column).to_pylist()], pa.string())
+
+
 def columns_of(dataset: Dataset) -> Columns:
     """The columns written: label and source only when some sample has one."""
-    present = {name: name if dataset.index.column(name).null_count < len(dataset) else None for name in ("label", "source")}
+    present = {name: name if any(dataset.column(name)) else None for name in ("label", "source")}
     payload = "image" if dataset.modality == "image" else "text"
     return Columns(payload=payload, label=present["label"], source=present["source"])
 
@@ -58,7 +63,7 @@ def table_of(dataset: Dataset, rows: Rows, schema: pa.Schema) -> pa.Table:
     """Some rows in that schema."""
     payloads: Sequence[bytes | str] = [stored(payload) for payload in dataset.read(rows)]
     index = dataset.index.take(pa.array(rows))
-    columns = {name: index.column(name) for name in schema.names[1:]}
+    columns = {name: stored_names(index, name) for name in schema.names[1:]}
     if schema.field(0).type == IMAGE:
         paths = index.column("path").to_pylist()
         columns["image"] = pa.array([{"bytes": data, "path": path} for data, path in zip(payloads, paths, strict=True)], IMAGE)
