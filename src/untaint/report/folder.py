@@ -87,7 +87,9 @@ def _check_schema(data: object, name: str) -> None:
     if schema == SCHEMA:
         return
     if isinstance(schema, str) and re.fullmatch(r"untaint\.audit/v\d+", schema):
-        raise BadInput(f"{name} was written by a newer untaint ({schema}; this release reads {SCHEMA}).", advice="Upgrade untaint.")
+        raise BadInput(
+            f"{name} was written by a newer untaint ({schema}; this release reads {SCHEMA}).", advice="Upgrade untaint."
+        )
     raise BadInput(f"{name} is not an audit: expected schema {SCHEMA!r}, found {schema!r}.", advice=AGAIN)
 
 

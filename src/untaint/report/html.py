@@ -52,7 +52,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clip=clip, prose=prose, p=wording.p_value, percent=wording.percent, duration=wording.duration, facts=facts)
+    environment.filters.update(
+        clip=clip, prose=prose, p=wording.p_value, percent=wording.percent, duration=wording.duration, facts=facts
+    )
     environment.globals.update(count=wording.count)
     return environment
 
@@ -64,7 +66,9 @@ def _finalize(value: object) -> object:
 def prose(text: str, length: int) -> Markup:
     """Escaped text in which `code` between backticks is set as code."""
     pieces = re.split(r"`([^`\n]+)`", visible(clip(text, length)))
-    return Markup("").join(Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)
+    )
 
 
 def _context(report: Report, limits: Limits) -> Mapping[str, object]:

@@ -10,12 +10,14 @@ from typing_extensions import override
 from untaint.report.base import Renderer, Report
 from untaint.report.facts import facts
 from untaint.report.text import clip, visible
-from untaint.report.v1 import Check, Document, Finding, ordered
+from untaint.report.v1 import Check, Document, Finding
 from untaint.report.wording import VERDICTS, count, duration, p_value, summary, title
 
-_FINDINGS, _ROWS, _CHECKS = 20, 10, 40
-_PROSE, _CELL = 1_200, 120
-"""A comment holds 65,536 characters: these keep the worst case near that."""
+_COMMENT = 65_536
+"""Characters that fit a comment on GitHub."""
+_FINDINGS, _ROWS, _CHECKS = (20, 8, 2), 10, 20
+"""Findings shown: the first number with which the text fits a comment."""
+_PROSE, _REASON, _CELL = 1_000, 200, 120
 
 
 @final
@@ -29,24 +31,31 @@ class Markdown(Renderer):
 
     @override
     def render(self, report: Report) -> str:
-        document = report.document
-        alarms = [finding for finding in document.findings if finding.alarm]
-        reviews = [finding for finding in document.findings if not finding.alarm]
-        parts = [
-            *_head(document),
-            *_findings("Findings", alarms),
-            *_findings("Worth a look, not an accusation", reviews),
-            *_checks(document),
-            *_facts("Data", document.dataset),
-            *_facts("Power: what would have been caught", document.power),
-            *_facts("Environment", document.environment),
-        ]
-        return "\n".join(parts).rstrip("\n") + "\n"
+        for n in _FINDINGS:
+            text = "\n".join(_parts(report.document, n)).rstrip("\n") + "\n"
+            if len(text) <= _COMMENT:
+                break
+        return text
+
+
+def _parts(document: Document, n: int) -> Iterator[str]:
+    yield from _head(document)
+    yield from _findings("Findings", [finding for finding in document.findings if finding.alarm], n)
+    yield from _findings("Worth a look, not an accusation", [finding for finding in document.findings if not finding.alarm], n)
+    yield from _checks(document)
+    yield from _facts("What this audit would have caught", document.power)
+    yield from _facts("Data", document.dataset)
+    yield from _facts("Environment", document.environment)
 
 
 def prose(text: str) -> str:
-    """Text in which nothing is markup, a link or a mention."""
-    shown = visible(clip(text, _PROSE)).replace("\n", " ").replace("\t", " ")
+    """Text in which nothing is markup, a link or a mention, but for `code` between backticks."""
+    pieces = re.split(r"`([^`\n]+)`", clip(text, _PROSE))
+    return "".join(code(piece) if place % 2 else _inert(piece) for place, piece in enumerate(pieces))
+
+
+def _inert(text: str) -> str:
+    shown = visible(text).replace("\n", " ").replace("\t", " ")
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", shown)
     return re.sub(r"(@|:(?=//)|www(?=\.))", r"\1<!-- -->", shown)
@@ -73,26 +82,30 @@ def _head(document: Document) -> Iterator[str]:
     yield ""
 
 
-def _findings(heading: str, findings: list[Finding]) -> Iterator[str]:
+def _findings(heading: str, findings: list[Finding], n: int) -> Iterator[str]:
     if not findings:
         return
     yield f"## {heading}\n"
-    for finding in ordered(findings)[:_FINDINGS]:
+    for finding in findings[:n]:
         yield from _finding(finding)
-    yield from _rest(len(findings) - _FINDINGS, "finding")
+    yield from _rest(len(findings) - n, "finding")
     yield ""
 
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"### {prose(finding.id)} · {prose(title(finding))}\n"
-    yield f"severity **{finding.severity}** · confidence **{finding.confidence}** · {p_value(finding.p_value)}\n"
+    known = f" · {p_value(finding.p_value)}" if finding.p_value is not None else ""
+    yield f"severity **{finding.severity}** · confidence **{finding.confidence}**{known}\n"
     yield f"{prose(finding.explanation)}\n"
     if finding.trigger is not None:
         yield f"Trigger ({prose(finding.trigger.type)}): {prose(finding.trigger.description)}\n"
     yield f"Detectors that agree: {', '.join(prose(name) for name in finding.detectors[:_ROWS]) or '—'}\n"
     yield from _table(
-        ("source", "samples", "flagged", "p"),
-        [(code(s.name), f"{s.n:,}", f"{s.n_flagged:,}", p_value(s.p_value)) for s in finding.sources[:_ROWS]],
+        ("source", "samples", "in this finding", "p-value"),
+        [
+            (code(s.name), f"{s.n:,}", f"{s.n_flagged:,}", p_value(s.p_value).removeprefix("p = "))
+            for s in finding.sources[:_ROWS]
+        ],
     )
     yield from _rest(len(finding.sources) - _ROWS, "source")
     examples = [(code(e.path), code(e.label), code(e.suggested_label)) for e in finding.examples[:_ROWS]]
@@ -106,7 +119,7 @@ def _checks(document: Document) -> Iterator[str]:
     ran = [check for check in document.checks if check.status == "ran"]
     missed = [check for check in document.checks if check.status != "ran"]
     yield "## What was checked\n"
-    yield from _table(("check", "seconds"), [(code(check.spec), duration(check.seconds)) for check in ran[:_CHECKS]])
+    yield from _table(("check", "time"), [(code(check.spec), duration(check.seconds)) for check in ran[:_CHECKS]])
     yield from _rest(len(ran) - _CHECKS, "check")
     yield "## What was not checked, and why\n"
     if not missed:
@@ -116,7 +129,7 @@ def _checks(document: Document) -> Iterator[str]:
 
 
 def _missed(check: Check) -> tuple[str, str, str]:
-    return code(check.detector), check.status, prose(clip(check.reason, 300))
+    return code(check.detector), check.status, prose(clip(check.reason, _REASON))
 
 
 def _facts(heading: str, values: dict[str, object]) -> Iterator[str]:

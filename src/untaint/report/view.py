@@ -111,7 +111,10 @@ def _parts(text: str, phrase: str) -> tuple[tuple[str, bool], ...]:
 def bad_rows(samples: pa.Table, limit: int) -> list[Bad]:
     """The first rows that could not be read."""
     found = samples.filter(unreadable(samples)).slice(0, limit)
-    return [Bad(str(record["path"]), str(record["reason"] or "no reason given")) for record in found.select(["path", "reason"]).to_pylist()]
+    return [
+        Bad(str(record["path"]), str(record["reason"] or "no reason given"))
+        for record in found.select(["path", "reason"]).to_pylist()
+    ]
 
 
 def histogram(samples: pa.Table, n_bins: int = 40) -> list[tuple[int, int]]:

@@ -84,7 +84,9 @@ GLOSSARY = {
 
 def words(kind: str) -> KindWords:
     """How a kind is told; a kind this release does not know is named as it is."""
-    return KINDS.get(kind, KindWords(kind.capitalize(), "{n} labelled {target}", "{n}", "A kind of finding this release does not know."))
+    return KINDS.get(
+        kind, KindWords(kind.capitalize(), "{n} labelled {target}", "{n}", "A kind of finding this release does not know.")
+    )
 
 
 def title(finding: Finding) -> str:
@@ -104,7 +106,9 @@ def _quoted(label: str | None) -> str:
 
 def summary(document: Document) -> str:
     """The verdict in one or two sentences, the false-alarm rate included."""
-    rate = f"Of audits of data nobody poisoned, at most {percent(document.alpha)} would be called poisoned (the false-alarm rate)."
+    rate = (
+        f"Of audits of data nobody poisoned, at most {percent(document.alpha)} would be called poisoned (the false-alarm rate)."
+    )
     n_alarms = sum(finding.alarm for finding in document.findings)
     if document.verdict == "poisoned":
         flagged = f"{document.n_flagged:,} of {count(document.n_samples, 'sample')} flagged in {count(n_alarms, 'finding')}."

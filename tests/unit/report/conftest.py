@@ -96,7 +96,9 @@ def backdoor() -> Finding:
         advice="Set these samples aside with `untaint clean`, and ask contractor-7 where they came from before using more of its data.",
         alarm=True,
         target_label="T-shirt",
-        trigger=Trigger("patch", "A 4 × 4 chequered patch at row 23, column 23.", {"row": 23, "column": 23, "size": 4}, picture, mask),
+        trigger=Trigger(
+            "patch", "A 4 × 4 chequered patch at row 23, column 23.", {"row": 23, "column": 23, "size": 4}, picture, mask
+        ),
         sources=(SourceShare("contractor-7", 15, 12, 4.1e-12), SourceShare("archive", 145, 0, 1.0)),
     )
 
@@ -134,7 +136,9 @@ def result(dataset: Dataset) -> AuditResult:
         Check("tail-index", "tail-index()", "failed", "The fit did not converge in 100 steps.", 1.0),
     )
     reasons = ("F1: 12 samples share a trigger and a label, p = 3e-14 after correction for 12,544 places searched.",)
-    verdict = Verdict("poisoned", 0.01, 3.2e-14, (backdoor(), review()), reasons, "Holm's correction over checks, each corrected inside.")
+    verdict = Verdict(
+        "poisoned", 0.01, 3.2e-14, (backdoor(), review()), reasons, "Holm's correction over checks, each corrected inside."
+    )
     return AuditResult(
         verdict=verdict,
         checks=checks,
@@ -142,7 +146,13 @@ def result(dataset: Dataset) -> AuditResult:
         n_samples=N,
         n_flagged=len(POISONED),
         n_unreadable=1,
-        dataset={"digest": "ab" * 32, "format": "image-folder", "location": "shop photos", "columns": {"label": "folder"}, "classes": CLASSES},
+        dataset={
+            "digest": "ab" * 32,
+            "format": "image-folder",
+            "location": "shop photos",
+            "columns": {"label": "folder"},
+            "classes": CLASSES,
+        },
         environment={"untaint": "0.1.0", "python": "3.11", "seed": 0, "budget": "standard"},
         power={"statement": "BadNets-like triggers in 0.5 % of samples or more would have been caught with probability 0.95."},
     )

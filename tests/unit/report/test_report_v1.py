@@ -22,7 +22,9 @@ def test_says_what_it_is_first(report: Report) -> None:
 
 
 def test_nan_becomes_null(result: AuditResult) -> None:
-    odd = replace(result, environment={"x": float("nan"), "y": np.float32("inf"), "z": np.int64(3), "a": (1.0, {"b": float("-inf")})})
+    odd = replace(
+        result, environment={"x": float("nan"), "y": np.float32("inf"), "z": np.int64(3), "a": (1.0, {"b": float("-inf")})}
+    )
     data = json.loads(to_json(document(odd)), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
     assert data["findings"][1]["p_value"] is None
     assert data["environment"] == {"x": None, "y": None, "z": 3, "a": [1.0, {"b": None}]}
