@@ -56,8 +56,10 @@ class ChunkStore(Store):
 
 
 def recipe_for(head: pa.Table, request: Request, where: str, *, root: Path | None, names: Mapping[str, Sequence[str]]) -> Recipe:
-    """The recipe for tables whose first rows are `head`. Raises BadInput for two columns of one name or unclear roles."""
+    """The recipe for tables whose first rows are `head`. Raises BadInput for no row, two columns of one name, or unclear roles."""
     columns = head.schema.names
+    if head.num_rows == 0:
+        raise BadInput(f"{where} is empty: no row in it.", advice="Give data with at least two classes.")
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise BadInput(f"{where} has two columns called {twice[0]!r}.", advice="Rename one of them.")
     samples = {name: head.column(name).to_pylist() for name in columns}

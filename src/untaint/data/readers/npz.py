@@ -51,11 +51,10 @@ class Npz(Reader):
 
 def _load(path: Path, request: Request) -> tuple[str, str, str | None, dict[str, np.ndarray]]:
     """The names of the three arrays, and them; arrays that are left out are named with no content."""
-    with path.open("rb") as file:
-        if file.read(2) != b"PK":
-            raise BadInput(f"{path} is not an .npz archive.", advice="Write it with numpy.savez.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise BadInput(f"{path} is one array, not an .npz archive.", advice="Write it with numpy.savez.")
             names = list(archive.files)
             payload = _pick(names, _PAYLOADS, (request.payload or (None,))[0], path, "--payload")
             label = _pick(names, _LABELS, request.label, path, "--label")

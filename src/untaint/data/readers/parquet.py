@@ -1,8 +1,9 @@
 """Parquet: one file or a folder of shards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -45,9 +46,7 @@ class Parquet(Reader):
         shards, notes = one_split(find_shards(path, [".parquet"]), path) if path.is_dir() else ([path], ())
         if not shards:
             raise BadInput(f"{path} holds no Parquet file.", advice="Name a .parquet file or a folder of them.")
-        with _open(shards[0]) as file:
-            head = pa.Table.from_batches(list(_first(file)), schema=file.schema_arrow)
-        recipe = recipe_for(head, request, str(path), root=folder, names={})
+        recipe = recipe_for(_head(shards), request, str(path), root=folder, names={})
         builder, groups, starts = IndexBuilder(), _Groups(recipe), [0]
         for shard in shards:
             starts += [starts[-1] + end for end in groups.add(shard, builder, shard.relative_to(folder).as_posix())]
@@ -93,7 +92,12 @@ def _open(path: Path) -> Iterator[Any]:
         raise BadInput(f"{path} is not a readable Parquet file: {error}.", advice="It may be truncated: fetch it again.") from error
 
 
-def _first(file: Any) -> Iterator[pa.RecordBatch]:
-    for batch in file.iter_batches(SAMPLE):
-        yield batch
-        return
+def _head(shards: Sequence[Path]) -> pa.Table:
+    """The first rows of the first shard that has any."""
+    for shard in shards:
+        with _open(shard) as file:
+            batches = list(islice(file.iter_batches(SAMPLE), 1))
+            table = pa.Table.from_batches(batches, schema=file.schema_arrow)
+        if table.num_rows:
+            return table
+    return table

@@ -35,7 +35,8 @@ class SavedDataset(Reader):
         files = _data_files(folder)
         tables = [_open_stream(file) for file in files]
         info = _json(folder / "dataset_info.json") if (folder / "dataset_info.json").is_file() else {}
-        recipe = recipe_for(tables[0].slice(0, SAMPLE), request, str(path), root=folder, names=names_of(info.get("features")))
+        head = next((table for table in tables if table.num_rows), tables[0]).slice(0, SAMPLE)
+        recipe = recipe_for(head, request, str(path), root=folder, names=names_of(info.get("features")))
         builder = IndexBuilder()
         for file, table in zip(files, tables, strict=True):
             if table.schema.names != tables[0].schema.names:
