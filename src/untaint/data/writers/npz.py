@@ -33,7 +33,7 @@ class NpzWriter(Writer):
         target = out / parts[0].source.name
         with ExitStack() as stack:
             archives = [stack.enter_context(zipfile.ZipFile(part.source)) for part in parts]
-            per_row = _per_row(archives[0], parts[0].n_rows)
+            per_row = _per_row(archives[0], parts[0])
             written = stack.enter_context(zipfile.ZipFile(target, "w"))
             written.comment = json.dumps({MARK: sorted(per_row)}).encode()
             for member in archives[0].infolist():
@@ -57,12 +57,15 @@ def _write_member(
         np.lib.format.write_array(stream, chosen, allow_pickle=False)
 
 
-def _per_row(archive: zipfile.ZipFile, n_rows: int) -> set[str]:
+def _per_row(archive: zipfile.ZipFile, part: Part) -> set[str]:
     names = {member.filename for member in archive.infolist()}
     try:
-        return names & {str(name) for name in json.loads(archive.comment)[MARK]}
+        found = names & {str(name) for name in json.loads(archive.comment)[MARK]}
     except (ValueError, KeyError, TypeError):
-        return {name for name in names if _length(archive, name) == n_rows}
+        found = {name for name in names if _length(archive, name) == part.n_rows}
+    if not found:
+        raise changed(part.source, f"no array has {part.n_rows} entries")
+    return found
 
 
 def _length(archive: zipfile.ZipFile, name: str) -> int | None:
