@@ -33,7 +33,7 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
         _claim(work)
         try:
             yield work
-            _swap(work, target) if replace else os.replace(work, target)
+            _swap(work, target) if replace else work.replace(target)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
@@ -43,11 +43,11 @@ def recover(target: Path) -> None:
     """Put the old folder back if a crash came between the two steps of a swap."""
     old = _beside(target, "old")
     if old.is_dir() and not target.exists():
-        os.replace(old, target)
+        old.replace(target)
 
 
 def _beside(target: Path, kind: str) -> Path:
-    whole = Path(os.path.abspath(target))
+    whole = Path.cwd() / target
     return whole.with_name(f".{whole.name}.untaint-{kind}")
 
 
@@ -67,11 +67,11 @@ def _refuse_read_only(target: Path) -> None:
 def _swap(work: Path, target: Path) -> None:
     old = _beside(target, "old")
     shutil.rmtree(old, ignore_errors=True)
-    os.replace(target, old)
+    target.replace(old)
     try:
-        os.replace(work, target)
+        work.replace(target)
     except BaseException:
-        os.replace(old, target)
+        old.replace(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 

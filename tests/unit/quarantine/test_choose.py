@@ -3,7 +3,7 @@ import pytest
 from untaint.errors import BadInput
 from untaint.quarantine.choose import choose
 
-HELD = {
+HELD: dict[int, dict[str, object]] = {
     3: {"id": "aaaabbbb0" + "0" * 55, "finding": "F1"},
     5: {"id": "aaaabbbb1" + "0" * 55, "finding": "F1,F2"},
     9: {"id": "aaaabbbb1" + "0" * 55, "finding": None},

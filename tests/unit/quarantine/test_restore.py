@@ -10,7 +10,6 @@ from tests.unit.quarantine.formats import N, csv_texts, image_folder, jsonl, pic
 from untaint.data.load import load
 from untaint.errors import BadInput, CannotWrite
 from untaint.quarantine import restore as module
-from untaint.quarantine import staging
 from untaint.quarantine.hold import hold
 from untaint.quarantine.restore import restore
 
@@ -73,14 +72,14 @@ def test_a_crash_between_the_two_steps_of_the_swap_is_mended(tmp_path: Path) -> 
 
 def test_a_failed_swap_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = held_folder(tmp_path)
-    before, replace = contents(out), staging.os.replace
+    before, replace = contents(out), Path.replace
 
-    def failing(old: Path, new: Path) -> None:
-        if str(old).endswith("-new"):
+    def failing(old: Path, new: Path) -> Path:
+        if old.name.endswith("-new"):
             raise KeyboardInterrupt
-        replace(old, new)
+        return replace(old, new)
 
-    monkeypatch.setattr(staging.os, "replace", failing)
+    monkeypatch.setattr(Path, "replace", failing)
     with pytest.raises(KeyboardInterrupt):
         restore(out, ["row:2"])
     assert contents(out) == before

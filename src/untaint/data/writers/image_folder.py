@@ -81,12 +81,15 @@ def _names(part: Part, metadata: _Metadata) -> list[str]:
 def _copy(root: Path, name: str, out: Path) -> None:
     """Copy one file; a name without a file (metadata may list any) has nothing to copy."""
     source = root / name.rstrip("/")
-    if "\0" in name or not os.path.lexists(source) or not source.resolve().is_relative_to(root.resolve()) and not source.is_symlink():
+    if "\0" in name or not os.path.lexists(source):
+        return
+    followed = source.resolve().is_relative_to(root.resolve()) and not name.endswith("/")
+    if not followed and not source.is_symlink():
         return
     target = inside(out, name.rstrip("/"))
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_symlink() and (name.endswith("/") or not source.resolve().is_relative_to(root.resolve()) or not source.is_file()):
-        target.symlink_to(os.readlink(source))
+    if source.is_symlink() and not (followed and source.is_file()):
+        target.symlink_to(source.readlink())
     elif source.is_file():
         _copy_bytes(source, target)
     else:

@@ -32,7 +32,7 @@ class Pictures:
         found = (root / cell).resolve()
         if not found.is_relative_to(root) or not found.is_file():
             return
-        if os.path.isabs(cell):
+        if Path(cell).is_absolute():
             message = f"the data name a picture by its absolute path, {cell!r}: a copy would still use the input."
             raise BadInput(message, advice="Make the paths in the data relative to the data file.")
         target = inside(self._out, os.path.normpath(cell))
