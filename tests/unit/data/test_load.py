@@ -1,8 +1,10 @@
 """The front door: names, layouts and objects."""
 
 import gzip
+import io
 import json
 import pickle
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -253,3 +255,19 @@ def test_a_million_sources_are_indexed_in_seconds() -> None:
     assert index.num_rows == 1_000_000
     assert index.column("source").to_pylist()[-1] == "999999"
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz"])
+def test_texts_and_labels_in_the_fields_of_a_tar(suffix: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / f"data.{suffix}", "w" if suffix == "tar" else "w:gz") as archive:
+        for row, text in enumerate(TEXTS):
+            data = json.dumps({"caption": text, "label": LABELS[row], "source": "ab"[row % 2]}).encode()
+            member = tarfile.TarInfo(f"./deep/{row:03}.json")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    dataset = load(tmp_path / f"data.{suffix}", payload="caption")
+    assert (dataset.modality, dataset.format) == ("text", "webdataset")
+    assert dataset.labels == [str(label) for label in LABELS]
+    assert dataset.column("source")[:2] == ["a", "b"]
+    assert dataset.read([7, 0]) == [TEXTS[7], TEXTS[0]]
+    assert dataset.column("path")[0] == f"data.{suffix}/deep/000"
