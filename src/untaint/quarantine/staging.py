@@ -26,6 +26,7 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
     replace: an existing target is replaced; without it the target must be absent or empty.
     Raises CannotWrite when the folder or its content cannot be written.
     """
+    target = target.resolve()
     work = _beside(target, "new")
     with _as_cannot_write(target):
         _refuse_read_only(target)
@@ -41,14 +42,14 @@ def staged(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 def recover(target: Path) -> None:
     """Put the old folder back if a crash came between the two steps of a swap."""
+    target = target.resolve()
     old = _beside(target, "old")
     if old.is_dir() and not target.exists():
         old.replace(target)
 
 
 def _beside(target: Path, kind: str) -> Path:
-    whole = Path.cwd() / target
-    return whole.with_name(f".{whole.name}.untaint-{kind}")
+    return target.with_name(f".{target.name}.untaint-{kind}")
 
 
 def _claim(work: Path) -> None:

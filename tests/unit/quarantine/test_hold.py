@@ -214,3 +214,31 @@ def test_data_that_change_meanwhile_are_found(tmp_path: Path) -> None:
     with pytest.raises(UntaintError, match="must not be used"):
         hold(data, audited(data, [1]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("payload", [None, "colour", ("colour", "size"), ("note", "colour"), "note"])
+def test_any_choice_of_payload_is_read_back_the_same_way(payload: str | tuple[str, ...] | None, tmp_path: Path) -> None:
+    lines = [f"{('red', 'blue')[row % 2]},{row},a note on {row},{'xy'[row % 2]}" for row in range(12)]
+    (tmp_path / "table.csv").write_text("\n".join(["colour,size,note,label", *lines]))
+    data = load(tmp_path / "table.csv", payload=payload)
+    hold(data, audited(data, [0, 1, 2]), tmp_path / "out")
+    assert restore(tmp_path / "out", ["row:1"]).n_held == 2
+
+
+def test_tables_and_pixel_columns(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("\n".join(["size,label", *(f"{row},{'xy'[row % 2]}" for row in range(12))]))
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 64))
+    header = ",".join(["label", *(f"pixel{i}" for i in range(64))])
+    (tmp_path / "pixels.csv").write_text("\n".join([header, *(",".join(map(str, [row % 2, *line])) for row, line in enumerate(pixels))]))
+    for name in ("one", "pixels"):
+        data = load(tmp_path / f"{name}.csv")
+        hold(data, audited(data, [0, 5]), tmp_path / name)
+        assert restore(tmp_path / name, ["all"]).n_clean == 12
+        assert (tmp_path / name / "clean" / f"{name}.csv").read_bytes() == (tmp_path / f"{name}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("texts", [["1", "2.5", "3", "4"], ["a.png", "b.png", "c.png", "d.png"], ["", "", "x", "yes"]])
+def test_texts_in_memory_that_look_like_something_else(texts: list[str], tmp_path: Path) -> None:
+    data = from_arrays(texts, ["a", "b", "", None])
+    hold(data, audited(data, [1]), tmp_path / "out")
+    assert restore(tmp_path / "out", ["all"]).n_clean == 4

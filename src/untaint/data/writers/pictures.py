@@ -10,6 +10,8 @@ from untaint.data.roles import IMAGE_SUFFIXES
 from untaint.data.writers.base import inside
 from untaint.errors import BadInput
 
+SUFFIXES = tuple(sorted(IMAGE_SUFFIXES))
+
 
 @final
 class Pictures:
@@ -27,10 +29,10 @@ class Pictures:
         if isinstance(cell, dict):
             cell = None if cell.get("bytes") is not None else cell.get("path")
         root = self._roots[part]
-        if root is None or not isinstance(cell, str) or Path(cell).suffix.lower() not in IMAGE_SUFFIXES or "://" in cell or "\0" in cell:
+        if root is None or not isinstance(cell, str) or not cell.lower().endswith(SUFFIXES) or "://" in cell:
             return
-        found = (root / cell).resolve()
-        if not found.is_relative_to(root) or not found.is_file():
+        found = _file_in(root, cell)
+        if found is None:
             return
         if Path(cell).is_absolute():
             message = f"the data name a picture by its absolute path, {cell!r}: a copy would still use the input."
@@ -39,3 +41,12 @@ class Pictures:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found, target)
+
+
+def _file_in(root: Path, name: str) -> Path | None:
+    """The file of this name, unless it is none or lies outside; any text may end like a picture's name."""
+    try:
+        found = (root / name).resolve()
+        return found if found.is_relative_to(root) and found.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None

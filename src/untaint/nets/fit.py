@@ -1,0 +1,105 @@
+"""One plain fit loop: shuffled mini-batches, AdamW with a one-cycle rate, early stopping on a held-out part, dynamics recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import final
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from untaint.nets.convnet import ConvNet, ConvNetSpec, to_batch
+from untaint.types import Labels, Pixels, Rows
+
+
+@final
+@dataclass(frozen=True)
+class FitPlan:
+    """How long and how to train.
+
+    steps: updates aimed at, turned into whole epochs between min_epochs and max_epochs.
+    patience: epochs without a better held-out loss before training stops; holdout: share of rows kept for that.
+    """
+
+    steps: int = 2400
+    min_epochs: int = 4
+    max_epochs: int = 20
+    batch: int = 128
+    rate: float = 4e-3
+    weight_decay: float = 1e-2
+    holdout: float = 0.05
+    patience: int = 3
+    seed: int = 0
+
+    def epochs(self, n: int) -> int:
+        """Whole epochs for n rows."""
+        return min(self.max_epochs, max(self.min_epochs, round(self.steps * self.batch / max(n, 1))))
+
+
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and what happened: held-out loss per epoch."""
+
+    net: ConvNet
+    holdout_loss: tuple[float, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called with (updates done, updates planned)."""
+
+
+def _silent(_done: int, _total: int) -> None:
+    return
+
+
+def fit(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: FitPlan, progress: Progress = _silent) -> Fitted:
+    """Train a ConvNet on some rows; rows without a label must not be among them.
+
+    Deterministic for one seed, machine and thread count. Pixels may be a memory map: one batch is read at a time.
+    """
+    torch.manual_seed(plan.seed)
+    order = np.random.default_rng(plan.seed)
+    shuffled = order.permutation(rows)
+    held = shuffled[: int(len(rows) * plan.holdout)]
+    train = shuffled[len(held) :]
+    net = ConvNet(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    epochs, per_epoch = plan.epochs(len(rows)), ceil(len(train) / plan.batch)
+    optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=epochs * per_epoch)
+    losses: list[float] = []
+    for epoch in range(epochs):
+        net.train()
+        mixed = order.permutation(train)
+        for step, start in enumerate(range(0, len(mixed), plan.batch)):
+            batch = np.sort(mixed[start : start + plan.batch])
+            loss = functional.cross_entropy(net(to_batch(pixels[batch])), torch.from_numpy(labels[batch]))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            progress(epoch * per_epoch + step + 1, epochs * per_epoch)
+        losses.append(_loss(net, pixels, labels, held) if len(held) else float(loss.detach()))
+        if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
+            break
+    return Fitted(net.eval(), tuple(losses))
+
+
+@torch.no_grad()
+def _loss(net: nn.Module, pixels: Pixels, labels: Labels, rows: Rows) -> float:
+    net.eval()
+    return float(functional.cross_entropy(torch.from_numpy(logits(net, pixels, rows)), torch.from_numpy(labels[rows])))
+
+
+@torch.no_grad()
+def logits(net: nn.Module, pixels: Pixels, rows: Rows, batch: int = 1000) -> np.ndarray:
+    """Logits (m, classes) of some rows."""
+    return np.concatenate([net(to_batch(pixels[rows[i : i + batch]])).numpy() for i in range(0, len(rows), batch)])
+
+
+@torch.no_grad()
+def penultimate(net: ConvNet, pixels: Pixels, rows: Rows, batch: int = 1000) -> np.ndarray:
+    """Hidden features (m, hidden) of some rows, after the ReLU."""
+    return np.concatenate([net.features(to_batch(pixels[rows[i : i + batch]]) - 0.5).numpy() for i in range(0, len(rows), batch)])

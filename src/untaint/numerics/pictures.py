@@ -1,0 +1,47 @@
+"""Blurring, pooling and resampling of image stacks (n, h, w, c)."""
+
+import numpy as np
+
+_BINOMIAL_5 = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16
+"""Row 4 of Pascal's triangle: the usual small Gaussian."""
+
+
+def blur(images: np.ndarray) -> np.ndarray:
+    """5x5 binomial blur of (n, h, w, c) float images, edges repeated."""
+    return _along(_along(images, 1), 2)
+
+
+def _along(images: np.ndarray, axis: int) -> np.ndarray:
+    pad = [(0, 0)] * images.ndim
+    pad[axis] = (2, 2)
+    padded = np.pad(images, pad, mode="edge")
+    size = images.shape[axis]
+    parts = [weight * np.take(padded, range(i, i + size), axis) for i, weight in enumerate(_BINOMIAL_5)]
+    return np.sum(parts, axis=0, dtype=np.float32)
+
+
+def shrink(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Area average of (n, h, w, c) float images on a coarser grid; target cells may cover fractions of pixels."""
+    rows, columns = area_weights(images.shape[1], height), area_weights(images.shape[2], width)
+    return np.einsum("ah,nhwc,bw->nabc", rows, images, columns, optimize=True).astype(np.float32)
+
+
+def area_weights(size: int, target: int) -> np.ndarray:
+    """(target, size) matrix whose rows average equal stretches of `size` cells."""
+    edges = np.linspace(0, size, target + 1)
+    cells = np.arange(size)
+    overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
+    weights = np.clip(overlap, 0, None)
+    scaled: np.ndarray = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def to_float(pixels: np.ndarray) -> np.ndarray:
+    """uint8 0..255 as float32 0..1."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def luminance_levels(pixels: np.ndarray, levels: int) -> np.ndarray:
+    """Mean over channels of (n, h, w, c) uint8, cut into `levels` equal steps: (n, h, w) int32 0..levels-1."""
+    grey = pixels[..., 0].astype(np.int32) if pixels.shape[-1] == 1 else pixels.mean(-1, dtype=np.float32).astype(np.int32)
+    return np.minimum(grey * levels // 256, levels - 1)
