@@ -18,7 +18,6 @@ from untaint.data.writers.encode import columns_of, stored_ids, stored_names
 from untaint.errors import BadInput, UntaintError
 from untaint.quarantine.ledger import Record
 from untaint.registry import members
-from untaint.types import Rows
 
 CLEAN = "clean"
 HELD = "quarantine/data"
@@ -63,8 +62,8 @@ class Place:
 class Split:
     """The rows of the input in each part, ascending."""
 
-    clean: Rows
-    held: Rows
+    clean: np.ndarray  # not Rows: the two differ in length
+    held: np.ndarray
 
     @classmethod
     def of(cls, n: int, held: Iterable[int]) -> "Split":
@@ -73,7 +72,7 @@ class Split:
         mask[np.fromiter(held, dtype=np.int64)] = True
         return cls(np.flatnonzero(~mask), np.flatnonzero(mask))
 
-    def sides(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
+    def sides(self) -> tuple[tuple[str, np.ndarray], tuple[str, np.ndarray]]:
         """Folder and rows of each part."""
         return (CLEAN, self.clean), (HELD, self.held)
 
