@@ -1,0 +1,66 @@
+# Everything a person or a build server runs. `make` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# The first Python that is there and new enough; `make setup PYTHON=/path/to/python` chooses another.
+SUITABLE := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	if $$name $(SUITABLE) 2>/dev/null; then echo $$name; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Pinned and first: left to the resolver, torch comes with gigabytes of CUDA libraries.
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+# Idle OpenMP threads that spin take the cores from those that work.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: help setup demo test check bench docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## make .venv with everything pinned; does nothing when it is up to date
+
+$(STAMP): pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "untaint needs Python 3.11 or newer: none of python3.11, python3.12, python3.13, python3 is." >&2; \
+		echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 2; fi
+	@if ! $(PYTHON) $(SUITABLE); then echo "$(PYTHON) is not Python 3.11 or newer." >&2; exit 2; fi
+	@if [ -x $(BIN)/python ] && ! $(BIN)/python $(SUITABLE); then \
+		echo "$(VENV) holds an older Python: run make clean first." >&2; exit 2; fi
+	@if [ ! -x $(BIN)/pip ] && ! $(PYTHON) -m venv $(VENV); then \
+		echo "$(PYTHON) cannot make a virtual environment: install its venv package (python3-venv)." >&2; exit 2; fi
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet '$(TORCH)' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[torch,hf,bench,dev]' -c constraints.txt
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the main job end to end on data that ships with a dependency
+	$(BIN)/untaint demo
+
+test: $(STAMP) ## the tests, without those that take minutes
+	$(BIN)/python -m pytest tests -m "not slow"
+
+check: $(STAMP) ## lint, types, import layers, documentation
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m pytest tests/docs --quiet
+
+bench: $(STAMP) ## the slow tests, then every benchmark in turn
+	$(BIN)/python -m pytest tests -m slow
+	for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: $(STAMP) ## write docs/reference.md from the docstrings
+	$(BIN)/python docs/generate.py
+
+clean: ## remove .venv, caches and the output of the demo
+	rm -rf $(VENV) build dist untaint-audit untaint-demo untaint-clean src/untaint.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
