@@ -1,0 +1,1 @@
+"""Measuring attacks and defences against each other on data everybody can get."""

@@ -1,0 +1,171 @@
+"""The base of all attacks. One rule: an attack turns a data set into a poisoned one plus the whole truth."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias, final
+
+import numpy as np
+
+from untaint.data.dataset import Dataset, Payload
+from untaint.errors import BadInput
+from untaint.evidence.evidence import Trigger
+from untaint.registry import spec
+from untaint.types import Mask, Modality, Pixels, Rows
+
+PACKAGE = "untaint.attacks"
+
+Stamp: TypeAlias = Callable[[Pixels], Pixels]
+"""Puts the trigger on test images, so that the attack success rate can be measured."""
+
+
+@final
+@dataclass(frozen=True)
+class Poisoned:
+    """A poisoned data set and the truth about it.
+
+    mask: which rows of the poisoned set the attacker touched or added.  trigger, stamp: None for an attack without a trigger.
+    target: the label the attacker wants; None for random flips, and for a backdoor that maps every class to the next one.
+    """
+
+    dataset: Dataset
+    mask: Mask
+    trigger: Trigger | None = None
+    target: str | None = None
+    stamp: Stamp | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Aim:
+    """The rows victims are drawn from, how many are drawn, and the label the attacker wants."""
+
+    rows: Rows
+    count: int
+    target: str | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Addition:
+    """A sample added at the end of the set."""
+
+    payload: Payload
+    label: str
+    source: str | None
+
+
+@final
+@dataclass(frozen=True)
+class Changes:
+    """Everything an attack does to a data set: other payloads, other labels, added samples."""
+
+    payloads: Mapping[int, Payload] = field(default_factory=dict)
+    labels: Mapping[int, str] = field(default_factory=dict)
+    added: Sequence[Addition] = ()
+    trigger: Trigger | None = None
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True)
+class Attack(ABC):
+    """Fields are the parameters; a subclass says whom it aims at and what it does to them, the rest is done here.
+
+    rate: share of the whole set that is poisoned, unless the attack's manual says of what else.
+    """
+
+    id: ClassVar[str]
+    modalities: ClassVar[frozenset[Modality]]
+    rate: float
+
+    @abstractmethod
+    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
+        """Whom to attack."""
+
+    @abstractmethod
+    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+        """What to do to the victims."""
+
+    @final
+    def poison(self, dataset: Dataset, rng: np.random.Generator) -> Poisoned:
+        """A poisoned copy and the truth about it; the same for the same state of `rng`. The input is never touched.
+
+        Raises BadInput for parameters that make no sense, alone or on this data set.
+        """
+        check_rate(self.rate)
+        self._check_fit(dataset)
+        aim = self.aim(dataset, rng)
+        changes = self.craft(dataset, _draw(spec(self), aim, rng), aim.target, rng)
+        return _apply(dataset, changes, aim.target)
+
+    def _check_fit(self, dataset: Dataset) -> None:
+        if dataset.modality not in self.modalities:
+            message = f"{self.id} works on {' or '.join(sorted(self.modalities))} data, this set holds {dataset.modality} data."
+            raise BadInput(message, advice="Choose another attack.")
+        if len(dataset.class_names) < 2:  # noqa: PLR2004 - poison ties samples to a class they are not of
+            message = f"an attack needs at least two classes, this set has {len(dataset.class_names)}."
+            raise BadInput(message, advice="Name the column of labels, or give labelled data.")
+
+
+def check_rate(rate: object) -> None:
+    """Raises BadInput unless the rate is a share."""
+    number = isinstance(rate, int | float | np.floating) and not isinstance(rate, bool)
+    if not number or not 0 < float(rate) <= 1:  # type: ignore[arg-type]  # checked just before
+        raise BadInput(f"a poison rate is over 0 and at most 1, not {rate!r}.", advice="Write 1 % as rate=0.01.")
+
+
+def check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    """Raises BadInput unless a parameter has one of the known values."""
+    if value not in known:
+        raise BadInput(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}.")
+
+
+def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Raises BadInput unless a number lies in low..high."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise BadInput(f"{name} lies in {low:g}..{high:g}, not {value!r}.")
+
+
+def pick_class(dataset: Dataset, wanted: str | None, rng: np.random.Generator, *, without: str | None = None) -> str:
+    """The class a parameter names, or one drawn at random when it names none.
+
+    Raises BadInput when there is no such class.
+    """
+    names = [name for name in dataset.class_names if name != without]
+    if wanted is None:
+        return names[int(rng.integers(len(names)))]
+    if wanted not in names:
+        raise BadInput(f"{wanted!r} is not a class this attack can use.", advice=f"Choose one of {', '.join(map(repr, names))}.")
+    return wanted
+
+
+def usable(dataset: Dataset, *, besides: str | None = None) -> Rows:
+    """Rows that are readable and labelled, without those of one class."""
+    reasons = dataset.column("unreadable")
+    good = [label is not None and label != besides and why is None for label, why in zip(dataset.labels, reasons, strict=True)]
+    return np.flatnonzero(good)
+
+
+def successors(names: Sequence[str]) -> dict[str, str]:
+    """The all-to-all map: every class to the next, the last to the first."""
+    return dict(zip(names, [*names[1:], *names[:1]], strict=True))
+
+
+def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
+    if aim.count == 0:
+        raise BadInput(f"{what} poisons not a single sample of this set.", advice="Raise the rate.")
+    if aim.count > len(aim.rows):
+        message = f"{what} needs {aim.count:,} samples to poison, this set has {len(aim.rows):,} it may use."
+        raise BadInput(message, advice="Lower the rate or choose another class.")
+    return np.sort(rng.choice(aim.rows, aim.count, replace=False))
+
+
+def _apply(dataset: Dataset, changes: Changes, target: str | None) -> Poisoned:
+    added = changes.added
+    mask = np.zeros(len(dataset) + len(added), dtype=bool)
+    mask[[*changes.payloads, *changes.labels, *range(len(dataset), len(mask))]] = True
+    poisoned = dataset.edited(changes.payloads, changes.labels)
+    if added:
+        columns = [each.payload for each in added], [each.label for each in added], [each.source for each in added]
+        poisoned = poisoned.extended(*columns)
+    return Poisoned(poisoned, mask, changes.trigger, target, changes.stamp)

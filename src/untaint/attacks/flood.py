@@ -1,0 +1,85 @@
+"""A flood of near-copies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import ClassVar, final
+
+import numpy as np
+from typing_extensions import override
+
+from untaint.attacks._redraw import redraw
+from untaint.attacks.base import Addition, Aim, Attack, Changes, check_range, pick_class, usable
+from untaint.data.dataset import Dataset, Payload
+from untaint.evidence.evidence import Trigger
+from untaint.types import Image, Modality, Rows
+
+
+@final
+@dataclass(frozen=True)
+class Flood(Attack):
+    """Near-copies of a few samples of other classes, labelled as the target and added at the end of the set.
+
+    rate: samples added, as a share of the set before.  copies: of each original, None = as many as the rate asks for.
+    shift: pixels an image is moved at most.  noise: standard deviation in grey levels; both 0 = exact copies. Texts and table rows are copied exactly.
+    sources: how many invented data sources sent them, None = each copy names its original's source.
+    Works when: nobody removes duplicates: the model ties what the originals show to the target label.
+    Fails when: the set is deduplicated, or sources are limited in how much they may send.
+    Cost: one pass over the copies.
+    Reference: Chen, Liu, Li, Lu, Song 2017, arXiv 1712.05526 (input-instance-key strategy)
+    """
+
+    id: ClassVar[str] = "flood"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
+    rate: float = 0.02
+    target: str | None = None
+    originals: int = 5
+    copies: int | None = None
+    shift: int = 1
+    noise: float = 8.0
+    sources: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, low in (("originals", self.originals, 1), ("shift", self.shift, 0), ("noise", self.noise, 0)):
+            check_range(name, value, low)
+        for name, value in (("copies", self.copies), ("sources", self.sources)):
+            if value is not None:
+                check_range(name, value, 1)
+
+    @override
+    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
+        target = pick_class(dataset, self.target, rng)
+        return Aim(usable(dataset, besides=target), min(self.originals, self._total(dataset)), target)
+
+    @override
+    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+        payloads, total = dataset.read(victims), self._total(dataset)
+        own = [dataset.column("source")[row] for row in victims]
+        sent = own if self.sources is None else list(islice(_invented(dataset), self.sources))
+        added = [
+            Addition(self._copy(dataset, payloads[i % len(victims)], rng), str(target), sent[i % len(sent)]) for i in range(total)
+        ]
+        trigger = Trigger("duplicate", f"near-copies of {len(victims)} samples", {"originals": len(victims), "added": total})
+        return Changes(added=added, trigger=trigger)
+
+    def _total(self, dataset: Dataset) -> int:
+        return round(self.rate * len(dataset)) if self.copies is None else self.copies * self.originals
+
+    def _copy(self, dataset: Dataset, payload: Payload, rng: np.random.Generator) -> Payload:
+        if dataset.modality != "image" or (self.shift == 0 and self.noise == 0):
+            return payload
+        return redraw(payload, lambda image: _varied(image, self.shift, self.noise, rng))
+
+
+def _varied(image: Image, shift: int, noise: float, rng: np.random.Generator) -> Image:
+    height, width = image.shape[:2]
+    down, right = (int(step) for step in rng.integers(0, 2 * shift + 1, 2))
+    padded = np.pad(image, ((shift, shift), (shift, shift), (0, 0)), mode="edge")
+    moved = padded[down : down + height, right : right + width]
+    return np.clip(np.round(moved + rng.normal(0.0, noise, moved.shape)), 0, 255).astype(np.uint8)
+
+
+def _invented(dataset: Dataset) -> Iterator[str]:
+    """Names of data sources that the set does not know yet."""
+    known = set(dataset.column("source"))
+    return (name for name in (f"contributor-{i}" for i in count(1)) if name not in known)

@@ -1,0 +1,35 @@
+"""Random label flips."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from typing_extensions import override
+
+from untaint.attacks.base import Aim, Attack, Changes, pick_class, usable
+from untaint.data.dataset import Dataset
+from untaint.types import Modality, Rows
+
+
+@final
+@dataclass(frozen=True)
+class RandomFlips(Attack):
+    """Samples of any class get the label of another class, drawn at random.
+
+    Works when: the set is small or the rate large: accuracy falls, and with it confidence in the model.
+    Fails when: classes are well apart and samples many: networks learn through 5 % of random flips almost unharmed.
+    Cost: none worth counting.
+    Reference: Biggio, Nelson, Laskov 2011, Support Vector Machines Under Adversarial Label Noise, PMLR 20
+    """
+
+    id: ClassVar[str] = "random-flips"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
+    rate: float = 0.05
+
+    @override
+    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
+        return Aim(usable(dataset), round(self.rate * len(dataset)))
+
+    @override
+    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+        return Changes(labels={int(row): pick_class(dataset, None, rng, without=dataset.labels[row]) for row in victims})
