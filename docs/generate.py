@@ -61,18 +61,22 @@ def page() -> str:
 
 
 def _manual(name: str, member: type[Any]) -> Iterator[str]:
-    summary, *rest = inspect.cleandoc(member.__doc__ or "").split("\n\n")
+    summary, _, body = inspect.cleandoc(member.__doc__ or "").partition("\n\n")
+    names = _fields(member)
     yield f"### `{name}`\n"
     yield f"{_paragraph(summary)}\n"
-    for block in rest:
-        yield f"{_block(block)}\n"
-    told = [("Reads", getattr(member, "summary", "").replace("<", "\\<")), ("Writes", _code(getattr(member, "file", None)))]
+    for before, entries in map(_entries, body.split("\n\n")):
+        if before.strip():
+            yield f"{_paragraph(before)}\n"
+        items = [f"- **{label}:** {text}" for label, text in entries if not set(label.split(", ")) <= names.keys()]
+        if items:
+            yield "\n".join(items) + "\n"
+    told = [("Reads", getattr(member, "summary", "").replace("<", "\\<")), ("Writes", _code(getattr(member, "file", "")))]
     for label, value in told:
         if value:
             yield f"- **{label}:** {value}\n"
-    rows = list(_parameters(member))
-    if rows:
-        yield "| parameter | type | default | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    if names:
+        yield "| parameter | type | default | |\n|---|---|---|---|\n" + "\n".join(_parameters(names, _said(member))) + "\n"
     yield f"Source: `{member.__module__}`\n"
 
 
@@ -80,32 +84,39 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
-def _block(text: str) -> str:
-    """A paragraph; lines that begin with a word and a colon are a list."""
-    items: list[str] = []
-    for line in text.splitlines():
-        labelled = re.match(r"([A-Z][a-z]+(?: [a-z]+)?): +(\S.*)", line)
-        if labelled or not items:
-            items.append(f"- **{labelled[1]}:** {labelled[2]}" if labelled else line)
-        else:
-            items[-1] += f" {line.strip()}"
-    return "\n".join(items) if items and items[0].startswith("- ") else _paragraph(text)
+def _entries(block: str) -> tuple[str, list[tuple[str, str]]]:
+    """What stands before the first `name: text`, and every name with its text; two spaces part names on one line."""
+    marks = list(re.finditer(r"(?:^|(?<=\n)|(?<=\s\s))([A-Za-z][\w, ]{0,40}): +(?=\S)", block))
+    if not marks:
+        return block, []
+    ends = [*(mark.start() for mark in marks[1:]), len(block)]
+    entries = [(mark[1], " ".join(block[mark.end() : end].split())) for mark, end in zip(marks, ends, strict=True)]
+    return block[: marks[0].start()], entries
 
 
-def _parameters(member: type[Any]) -> Iterator[str]:
-    if not dataclasses.is_dataclass(member):
-        return
-    said = _said(member)
-    for field in dataclasses.fields(member):
+def _fields(member: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(member)} if dataclasses.is_dataclass(member) else {}
+
+
+def _parameters(fields: dict[str, dataclasses.Field[Any]], said: dict[str, str]) -> Iterator[str]:
+    for name, field in fields.items():
         default = "required" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
-        kind = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
-        kind = inspect.formatannotation(field.type).replace("typing.", "") if "[" in str(field.type) else kind
-        yield f"| `{field.name}` | {_cell(_code(kind) or '')} | {_cell(default)} | {_cell(said.get(field.name, ''))} |"
+        kind = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type).replace("typing.", "")
+        yield f"| `{name}` | {_cell(_code(kind))} | {_cell(default)} | {_cell(said.get(name, ''))} |"
 
 
 def _said(member: type[Any]) -> dict[str, str]:
-    """What the source says about each field: the comment behind it, or the string below it."""
-    source = textwrap.dedent(inspect.getsource(member))
+    """What the sources say about each parameter: the comment behind it, the string below it, or the class's docstring."""
+    said: dict[str, str] = {}
+    for owner in reversed([parent for parent in member.__mro__ if dataclasses.is_dataclass(parent)]):
+        said |= _beside(owner)
+        for block in inspect.cleandoc(owner.__doc__ or "").split("\n\n"):
+            said |= {name: text for label, text in _entries(block)[1] for name in label.split(", ") if name in _fields(owner)}
+    return said
+
+
+def _beside(owner: type[Any]) -> dict[str, str]:
+    source = textwrap.dedent(inspect.getsource(owner))
     (body,) = [node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     lines, said = source.splitlines(), {}
     for node, after in zip(body, [*body[1:], None], strict=True):
@@ -114,11 +125,11 @@ def _said(member: type[Any]) -> dict[str, str]:
             below = after.value if isinstance(after, ast.Expr) else None
             text = below.value if isinstance(below, ast.Constant) and isinstance(below.value, str) else None
             said[node.target.id] = " ".join((text or (comment[1] if comment else "")).split())
-    return said
+    return {name: text for name, text in said.items() if text}
 
 
-def _code(value: str | None) -> str | None:
-    return f"`{value}`" if value else None
+def _code(value: str) -> str:
+    return f"`{value}`" if value else ""
 
 
 def _cell(text: str) -> str:
