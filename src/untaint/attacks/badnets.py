@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.attacks._backdoor import Backdoor, Press
-from untaint.attacks.base import check_choice, check_range
+from untaint.attacks.base import check_choice, check_count
 from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image
@@ -36,11 +36,11 @@ class BadNets(Backdoor):
     pattern: str = "white"
 
     def __post_init__(self) -> None:
-        check_range("size", self.size, 1)
+        check_count("size", self.size, 1)
         check_choice("pattern", self.pattern, ("white", "checkerboard", "random"))
         if not isinstance(self.position, tuple):
             check_choice("position", self.position, ("corner", "random"))
-        elif len(self.position) != 2 or not all(isinstance(step, int) for step in self.position):  # noqa: PLR2004 - row, column
+        elif len(self.position) != 2 or not all(isinstance(step, int) for step in self.position):
             raise BadInput(f"a position is (row, column), not {self.position!r}.")
 
     @override
@@ -53,7 +53,7 @@ class BadNets(Backdoor):
         mask[row : row + self.size, column : column + self.size] = 1.0
         where = "at a random place" if self.position == "random" else f"at row {row}, column {column}"
         description = f"a {self.pattern} patch of {self.size}x{self.size} pixels {where}"
-        parameters = {"size": self.size, "pattern": self.pattern, "position": str(self.position)}
+        parameters: dict[str, str | int | float] = {"size": self.size, "pattern": self.pattern, "position": str(self.position)}
         return Trigger("patch", description, parameters, picture, mask), press
 
     def _patch(self, rng: np.random.Generator) -> Image:

@@ -102,7 +102,7 @@ class Attack(ABC):
         if dataset.modality not in self.modalities:
             message = f"{self.id} works on {' or '.join(sorted(self.modalities))} data, this set holds {dataset.modality} data."
             raise BadInput(message, advice="Choose another attack.")
-        if len(dataset.class_names) < 2:  # noqa: PLR2004 - poison ties samples to a class they are not of
+        if len(dataset.class_names) < 2:
             message = f"an attack needs at least two classes, this set has {len(dataset.class_names)}."
             raise BadInput(message, advice="Name the column of labels, or give labelled data.")
 
@@ -120,10 +120,16 @@ def check_choice(name: str, value: object, known: Sequence[str]) -> None:
         raise BadInput(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}.")
 
 
-def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raises BadInput unless a number lies in low..high."""
+def check_count(name: str, value: object, low: int) -> None:
+    """Raises BadInput unless a parameter is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise BadInput(f"{name} is a whole number of at least {low}, not {value!r}.")
+
+
+def check_range(name: str, value: object, low: float, high: float) -> None:
+    """Raises BadInput unless a parameter is a number in low..high."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadInput(f"{name} lies in {low:g}..{high:g}, not {value!r}.")
+        raise BadInput(f"{name} is a number in {low:g}..{high:g}, not {value!r}.")
 
 
 def pick_class(dataset: Dataset, wanted: str | None, rng: np.random.Generator, *, without: str | None = None) -> str:

@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from typing_extensions import override
 
 from untaint.attacks._backdoor import Backdoor, Press
-from untaint.attacks.base import check_choice, check_range
+from untaint.attacks.base import check_choice, check_count, check_range
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image
 
@@ -25,7 +25,7 @@ class Blended(Backdoor):
     target: None = drawn at random.  all_to_all: every class becomes the next one instead.
     pattern: noise (every pixel its own value) or smooth (a few blobs of light).  seed: which picture; the same in every run.
     Works when: alpha is .1 or more: 1 % of a set gives an ASR near 100 %, and no patch can be found.
-    Fails when: alpha is so small, or the pattern so smooth, that augmentation of brightness and contrast hides it.
+    Fails when: alpha or the rate is so small that learning the labels by heart is easier than learning the picture.
     Cost: one pass over the victims.
     Reference: Chen, Liu, Li, Lu, Song 2017, arXiv 1712.05526 (blended injection strategy; alpha = .2 in its experiments)
     """
@@ -37,7 +37,7 @@ class Blended(Backdoor):
 
     def __post_init__(self) -> None:
         check_range("alpha", self.alpha, 0.0, 1.0)
-        check_range("seed", self.seed, 0)
+        check_count("seed", self.seed, 0)
         check_choice("pattern", self.pattern, ("noise", "smooth"))
 
     @override
@@ -46,7 +46,7 @@ class Blended(Backdoor):
         side = (_SMOOTH, _SMOOTH) if self.pattern == "smooth" else (height, width)
         drawn = np.random.default_rng(self.seed).integers(0, 256, (*side, 3), dtype=np.uint8)
         picture = _resized(drawn, height, width)
-        parameters = {"alpha": self.alpha, "pattern": self.pattern, "seed": self.seed}
+        parameters: dict[str, str | int | float] = {"alpha": self.alpha, "pattern": self.pattern, "seed": self.seed}
         description = f"a {self.pattern} picture over the whole image, blended in at {self.alpha:g}"
         shown = Trigger("additive", description, parameters, picture[:, :, :channels], np.full((height, width), self.alpha))
         return shown, partial(_press, picture, self.alpha)

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.attacks._redraw import redraw
-from untaint.attacks.base import Addition, Aim, Attack, Changes, check_range, pick_class, usable
+from untaint.attacks.base import Addition, Aim, Attack, Changes, check_count, check_range, pick_class, usable
 from untaint.data.dataset import Dataset, Payload
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image, Modality, Rows
@@ -21,7 +21,8 @@ class Flood(Attack):
     """Near-copies of a few samples of other classes, labelled as the target and added at the end of the set.
 
     rate: samples added, as a share of the set before.  copies: of each original, None = as many as the rate asks for.
-    shift: pixels an image is moved at most.  noise: standard deviation in grey levels; both 0 = exact copies. Texts and table rows are copied exactly.
+    shift: pixels an image is moved at most.  noise: standard deviation in grey levels.  Both 0 = exact copies; texts and
+    table rows are always copied exactly.
     sources: how many invented data sources sent them, None = each copy names its original's source.
     Works when: nobody removes duplicates: the model ties what the originals show to the target label.
     Fails when: the set is deduplicated, or sources are limited in how much they may send.
@@ -40,11 +41,11 @@ class Flood(Attack):
     sources: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, low in (("originals", self.originals, 1), ("shift", self.shift, 0), ("noise", self.noise, 0)):
-            check_range(name, value, low)
-        for name, value in (("copies", self.copies), ("sources", self.sources)):
-            if value is not None:
-                check_range(name, value, 1)
+        check_count("originals", self.originals, 1)
+        check_count("shift", self.shift, 0)
+        check_range("noise", self.noise, 0.0, 255.0)
+        check_count("copies", 1 if self.copies is None else self.copies, 1)
+        check_count("sources", 1 if self.sources is None else self.sources, 1)
 
     @override
     def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
