@@ -95,6 +95,12 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
     assert list(broken_links(page)) == ["#two: no such heading", "gone.md: no such file"]
 
 
+@pytest.mark.parametrize("name", ["pyproject.toml", "src/untaint_flat_image/__init__.py"])
+def test_the_example_package_is_the_one_that_is_tested(name: str) -> None:
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    assert f"\n{(ROOT / 'tests' / 'plugin_package' / name).read_text(encoding='utf-8')}```" in page
+
+
 @cache
 def commands() -> dict[str, Any]:
     """The command line's verbs by name; a test that needs them is skipped only while there is no command line at all."""
