@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -65,7 +65,7 @@ def _manual(name: str, member: type[Any]) -> Iterator[str]:
     names = _fields(member)
     yield f"### `{name}`\n"
     yield f"{_paragraph(summary)}\n"
-    for before, entries in map(_entries, body.split("\n\n")):
+    for before, entries in (_entries(block, names) for block in body.split("\n\n")):
         if before.strip():
             yield f"{_paragraph(before)}\n"
         items = [f"- **{label}:** {text}" for label, text in entries if not set(label.split(", ")) <= names.keys()]
@@ -84,14 +84,23 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
-def _entries(block: str) -> tuple[str, list[tuple[str, str]]]:
-    """What stands before the first `name: text`, and every name with its text; two spaces part names on one line."""
-    marks = list(re.finditer(r"(?:^|(?<=\n)|(?<=\s\s))([A-Za-z][\w, ]{0,40}): +(?=\S)", block))
+def _entries(block: str, names: Container[str]) -> tuple[str, list[tuple[str, str]]]:
+    """What stands before the first `label: text`, and every label with its text.
+
+    A label is one of these names (or several), or begins a line with a capital; two spaces part names on one line.
+    """
+    found = re.finditer(r"(?:^|(?<=\n)|(?<=\s\s))([A-Za-z][\w, ]{0,40}): +(?=\S)", block)
+    marks = [mark for mark in found if _is_label(mark, names)]
     if not marks:
         return block, []
     ends = [*(mark.start() for mark in marks[1:]), len(block)]
     entries = [(mark[1], " ".join(block[mark.end() : end].split())) for mark, end in zip(marks, ends, strict=True)]
     return block[: marks[0].start()], entries
+
+
+def _is_label(mark: re.Match[str], names: Container[str]) -> bool:
+    begins_line = mark.string[mark.start() - 1 : mark.start()] in {"", "\n"}
+    return all(name in names for name in mark[1].split(", ")) or (mark[1][0].isupper() and begins_line)
 
 
 def _fields(member: type[Any]) -> dict[str, dataclasses.Field[Any]]:
@@ -110,8 +119,9 @@ def _said(member: type[Any]) -> dict[str, str]:
     said: dict[str, str] = {}
     for owner in reversed([parent for parent in member.__mro__ if dataclasses.is_dataclass(parent)]):
         said |= _beside(owner)
+        names = _fields(owner)
         for block in inspect.cleandoc(owner.__doc__ or "").split("\n\n"):
-            said |= {name: text for label, text in _entries(block)[1] for name in label.split(", ") if name in _fields(owner)}
+            said |= {name: text for label, text in _entries(block, names)[1] for name in label.split(", ") if name in names}
     return said
 
 
