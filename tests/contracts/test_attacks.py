@@ -69,7 +69,9 @@ def run(name: str, kind: str, seed: int = 0) -> Poisoned:
     return attack(name).poison(data(kind), np.random.default_rng(seed))
 
 
-PAIRS = [(name, kind) for name, member in ATTACKS.items() for kind, (modality, _) in KINDS.items() if modality in member.modalities]
+PAIRS = [
+    (name, kind) for name, member in ATTACKS.items() for kind, (modality, _) in KINDS.items() if modality in member.modalities
+]
 everywhere = pytest.mark.parametrize(("name", "kind"), PAIRS)
 each = pytest.mark.parametrize("name", ATTACKS)
 

@@ -14,7 +14,6 @@ from untaint.evidence.evidence import Trigger
 from untaint.types import Image
 
 Position: TypeAlias = str | tuple[int, int]
-"""`corner` (bottom right), `random` (another place on every image), or the (row, column) of the patch's upper left pixel."""
 
 
 @final
@@ -22,8 +21,8 @@ Position: TypeAlias = str | tuple[int, int]
 class BadNets(Backdoor):
     """A small square patch on images of other classes, labelled as the target.
 
-    target: None = drawn at random.  all_to_all: every class becomes the next one instead.
     size: edge of the patch in pixels.  pattern: white, checkerboard, or random (colours drawn once per run).
+    position: corner (bottom right), random (another place on every image), or the (row, column) of its upper left pixel.
     Works when: the network can see the patch: 1 % of a set of thousands of images gives an ASR over 95 %.
     Fails when: fewer than about 50 images carry it, training crops or erases the corner, or `position` is random at a low rate.
     Cost: one pass over the victims.
@@ -64,7 +63,7 @@ class BadNets(Backdoor):
         return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _press(patch: Image, position: Position, image: Image, rng: np.random.Generator) -> Image:
+def _press(patch: np.ndarray, position: Position, image: Image, rng: np.random.Generator) -> Image:
     size, pressed = len(patch), image.copy()
     row, column = _place(image.shape, size, position, rng)
     pressed[row : row + size, column : column + size] = patch[:, :, : image.shape[2]]

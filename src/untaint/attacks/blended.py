@@ -22,8 +22,8 @@ _SMOOTH = 4
 class Blended(Backdoor):
     """One picture mixed faintly into images of other classes, labelled as the target: (1 - alpha) image + alpha picture.
 
-    target: None = drawn at random.  all_to_all: every class becomes the next one instead.
-    pattern: noise (every pixel its own value) or smooth (a few blobs of light).  seed: which picture; the same in every run.
+    alpha: weight of the picture, 0..1.  pattern: noise (every pixel its own value) or smooth (a few blobs of light).
+    seed: which picture; the same in every run.
     Works when: alpha is .1 or more: 1 % of a set gives an ASR near 100 %, and no patch can be found.
     Fails when: alpha or the rate is so small that learning the labels by heart is easier than learning the picture.
     Cost: one pass over the victims.
@@ -52,13 +52,13 @@ class Blended(Backdoor):
         return shown, partial(_press, picture, self.alpha)
 
 
-def _press(picture: Image, alpha: float, image: Image, _rng: np.random.Generator) -> Image:
+def _press(picture: np.ndarray, alpha: float, image: Image, _rng: np.random.Generator) -> Image:
     height, width, channels = image.shape
     over = _resized(picture, height, width)[:, :, :channels]
     return np.round((1 - alpha) * image + alpha * over).astype(np.uint8)
 
 
-def _resized(picture: Image, height: int, width: int) -> Image:
+def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture
     return np.asarray(Pillow.fromarray(picture).resize((width, height), Pillow.Resampling.BICUBIC))

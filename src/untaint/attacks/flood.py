@@ -20,7 +20,8 @@ from untaint.types import Image, Modality, Rows
 class Flood(Attack):
     """Near-copies of a few samples of other classes, labelled as the target and added at the end of the set.
 
-    rate: samples added, as a share of the set before.  copies: of each original, None = as many as the rate asks for.
+    rate: samples added, as a share of the set before.  target: label of the copies, None = drawn at random.
+    originals: how many samples are copied.  copies: of each original; None = as many as the rate asks for.
     shift: pixels an image is moved at most.  noise: standard deviation in grey levels.  Both 0 = exact copies; texts and
     table rows are always copied exactly.
     sources: how many invented data sources sent them, None = each copy names its original's source.

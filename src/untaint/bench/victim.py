@@ -57,7 +57,9 @@ def stacked(dataset: Dataset, rows: Rows) -> Pixels:
     images = dataset.images(rows)
     shapes = sorted({image.shape for image in images})
     if len(shapes) != 1:
-        message = f"a victim needs images of one size, these have {len(shapes)}: {', '.join(map(str, shapes[:3])) or 'no images'}."
+        message = (
+            f"a victim needs images of one size, these have {len(shapes)}: {', '.join(map(str, shapes[:3])) or 'no images'}."
+        )
         raise BadInput(message, advice="Bring them to one size first.")
     return np.stack(images)
 
