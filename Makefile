@@ -48,7 +48,7 @@ test: $(STAMP) ## the tests, without those that take minutes
 
 check: $(STAMP) ## lint, types, import layers, documentation
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy src tests docs $(wildcard benchmarks/*.py)
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m pytest tests/docs --quiet
