@@ -23,8 +23,9 @@ class BadNets(Backdoor):
 
     size: edge of the patch in pixels.  pattern: white, checkerboard, or random (colours drawn once per run).
     position: corner (bottom right), random (another place on every image), or the (row, column) of its upper left pixel.
-    Works when: the network can see the patch: 1 % of a set of thousands of images gives an ASR over 95 %.
-    Fails when: fewer than about 50 images carry it, training crops or erases the corner, or `position` is random at a low rate.
+    Works when: enough images carry it: 600 of 60,000 give an ASR over 95 %.
+    Fails when: about 100 images or fewer carry it (ASR between 1 and 99 %, by place and target), training crops or erases
+    that place, or the network hardly sees it: pooling may drop the last rows and columns.
     Cost: one pass over the victims.
     Reference: Gu, Dolan-Gavitt, Garg 2017, arXiv 1708.06733
     """

@@ -36,20 +36,21 @@ class TargetedFlips(Attack):
     def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
         source = pick_class(dataset, self.source, rng, without=self.target)
         target = pick_class(dataset, self.target, rng, without=source)
-        rows = np.array([row for row in usable(dataset) if dataset.labels[row] == source], dtype=np.int64)
-        if self.source_name is not None:
-            rows = self._sent(dataset, rows, source)
+        rows = self._rows(dataset, source)
         return Aim(rows, round(self.rate * len(rows)), target)
 
     @override
     def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
         return Changes(labels={int(row): str(target) for row in victims})
 
-    def _sent(self, dataset: Dataset, rows: Rows, source: str) -> Rows:
+    def _rows(self, dataset: Dataset, source: str) -> Rows:
+        of_class = [row for row in usable(dataset) if dataset.labels[row] == source]
+        if self.source_name is None:
+            return np.array(of_class, dtype=np.int64)
         names = dataset.column("source")
-        sent = np.array([row for row in rows if names[row] == self.source_name], dtype=np.int64)
-        if len(sent) == 0:
+        sent = [row for row in of_class if names[row] == self.source_name]
+        if not sent:
             known = ", ".join(sorted({repr(name) for name in names if name is not None})) or "none"
             message = f"no data source {self.source_name!r} sent samples of class {source!r}."
             raise BadInput(message, advice=f"Data sources of this set: {known}.")
-        return sent
+        return np.array(sent, dtype=np.int64)
