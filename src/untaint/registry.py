@@ -1,4 +1,4 @@
-"""Members of a kind (detectors, attacks, readers …): found by folder scan and entry points, named by `id`, printed and rebuilt by `spec`."""
+"""Members of a kind (detectors, attacks, readers …): found by folder scan and entry points, rebuilt from their `spec`."""
 
 import ast
 import dataclasses
@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from untaint.errors import BadInput
 
 
+@runtime_checkable
 class Member(Protocol):
     """Anything with an `id` that names its class in the registry."""
 
@@ -79,10 +80,11 @@ def build(base: type[M], package: str, text: str, **defaults: object) -> M:
 
 
 def _literals(text: str, arguments: str) -> dict[str, object]:
+    advice = "Write them as name=value with plain numbers or quoted text."
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
-        assert isinstance(call, ast.Call)
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise BadInput(f"cannot read the parameters of {text!r}.", advice=advice)
         return {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
     except (SyntaxError, ValueError) as error:
-        message = f"cannot read the parameters of {text!r}: {error}."
-        raise BadInput(message, advice="Write them as name=value with plain numbers or quoted text.") from error
+        raise BadInput(f"cannot read the parameters of {text!r}: {error}.", advice=advice) from error

@@ -1,0 +1,1 @@
+"""Detectors: data set in, evidence out. One algorithm per file."""

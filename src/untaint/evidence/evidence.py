@@ -33,6 +33,8 @@ class Group:
     p_value: of the statistic under the detector's null, corrected for everything the detector searched.
     effect: size of the effect on the detector's own scale; `minimum_effect` is what a person would care about, with its
     reason in the detector's manual. A gate needs both, so that it holds as n grows.
+    contradiction: how far the members' content speaks against their label, 0..1 (see `features.content`); NaN = not tested.
+    Without contradiction an association may be a natural shortcut, and only source, time or an intervention can tell.
     """
 
     kind: Kind
@@ -42,6 +44,7 @@ class Group:
     effect: float
     minimum_effect: float
     explanation: str
+    contradiction: float = float("nan")
     target_label: str | None = None
     source_label: str | None = None
     trigger: Trigger | None = None

@@ -42,8 +42,8 @@ class ConvNet(nn.Module):
             blocks += [nn.Conv2d(channels, size, 3, padding=1), nn.ReLU()]
             channels = size
             if min(height, width) >= 4:  # noqa: PLR2004 - below 4 pixels nothing is left to pool
-                blocks.append(nn.MaxPool2d(2))
-                height, width = height // 2, width // 2
+                blocks.append(nn.MaxPool2d(2, ceil_mode=True))  # floor would drop the border, where triggers like to sit
+                height, width = -(-height // 2), -(-width // 2)
         self.features = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(channels * height * width, spec.hidden), nn.ReLU())
         self.head = nn.Linear(spec.hidden, spec.classes)
 

@@ -4,7 +4,6 @@ A Gaussian kernel approximated by D cosines (Rahimi and Recht 2007) turns kernel
 blocks per fold give out-of-fold predictions for the price of one pass, and taking a group of rows out costs only that group.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -12,10 +11,9 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import softmax
 
-from untaint.types import Labels, Rows
+from untaint.types import Labels
 
-Inputs = Callable[[Rows], np.ndarray]
-"""Rows → inputs (m, d) float32; computed when asked for, so that no n x d array needs to exist."""
+_BATCH = 8192
 
 
 @final
@@ -70,36 +68,35 @@ def one_hot(labels: Labels, classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[labels] - np.float32(1 / classes)
 
 
-def sums(features: Fourier, inputs: Inputs, rows: Rows, labels: Labels, classes: int, batch: int = 8192) -> Sums:
-    """Sums over some rows, a batch at a time."""
+def sums(features: Fourier, inputs: np.ndarray, labels: Labels, classes: int) -> Sums:
+    """Sums over inputs (m, d), a batch at a time so that no m x D array needs to exist."""
     size = len(features.phases)
     total = Sums(np.zeros((size, size), np.float32), np.zeros((size, classes), np.float32), 0)
-    for start in range(0, len(rows), batch):
-        part = rows[start : start + batch]
-        z = features(inputs(part))
-        total = total + Sums(z.T @ z, z.T @ one_hot(labels[part], classes), len(part))
+    for start in range(0, len(inputs), _BATCH):
+        z = features(inputs[start : start + _BATCH])
+        total = total + Sums(z.T @ z, z.T @ one_hot(labels[start : start + _BATCH], classes), len(z))
     return total
 
 
 def cross_fit(
-    features: Fourier, inputs: Inputs, rows: Rows, labels: Labels, folds: np.ndarray, classes: int, penalty: float
+    features: Fourier, inputs: np.ndarray, labels: Labels, folds: np.ndarray, classes: int, penalty: float
 ) -> tuple[np.ndarray, Sums]:
-    """Out-of-fold scores (len(rows), classes), and the sums over all rows. folds: fold number of each row of `rows`."""
-    numbers = np.unique(folds)
-    parts = [sums(features, inputs, rows[folds == f], labels, classes) for f in numbers]
+    """Out-of-fold scores (m, classes) of inputs (m, d), and the sums over all of them. folds: (m,) fold numbers."""
+    chosen = [folds == number for number in np.unique(folds)]
+    parts = [sums(features, inputs[rows], labels[rows], classes) for rows in chosen]
     total = parts[0]
     for part in parts[1:]:
         total = total + part
-    scores = np.empty((len(rows), classes), np.float32)
-    for f, part in zip(numbers, parts, strict=True):
-        coefficients = (total - part if len(numbers) > 1 else total).solve(penalty)
-        scores[folds == f] = predict(features, inputs, rows[folds == f], coefficients)
+    scores = np.empty((len(inputs), classes), np.float32)
+    for rows, part in zip(chosen, parts, strict=True):
+        coefficients = (total - part if len(chosen) > 1 else total).solve(penalty)
+        scores[rows] = predict(features, inputs[rows], coefficients)
     return scores, total
 
 
-def predict(features: Fourier, inputs: Inputs, rows: Rows, coefficients: np.ndarray, batch: int = 8192) -> np.ndarray:
-    """Scores (m, k) of some rows."""
-    parts = [features(inputs(rows[i : i + batch])) @ coefficients for i in range(0, len(rows), batch)]
+def predict(features: Fourier, inputs: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Scores (m, k) of inputs (m, d)."""
+    parts = [features(inputs[i : i + _BATCH]) @ coefficients for i in range(0, len(inputs), _BATCH)]
     return np.concatenate(parts) if parts else np.empty((0, coefficients.shape[1]), np.float32)
 
 

@@ -1,0 +1,136 @@
+"""Features by name: who provides them, what they need, each computed once and cached.
+
+A feature is a function whose name is the feature and whose parameters are the features it needs. `dataset` and `settings`
+are given; everything else is resolved.
+"""
+
+import hashlib
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar, final
+
+from untaint.data.dataset import Dataset
+from untaint.errors import BadInput, FeatureUnavailable
+from untaint.features.cache import Cache
+from untaint.features.settings import Settings
+from untaint.registry import modules
+
+F = TypeVar("F", bound=Callable[..., Any])
+PACKAGE = "untaint.features"
+GIVEN = ("dataset", "settings")
+
+
+@final
+@dataclass(frozen=True)
+class Provider:
+    """One feature: the function, what it needs, whether its result is worth a place on disk."""
+
+    name: str
+    function: Callable[..., Any]
+    needs: tuple[str, ...]
+    stored: bool
+
+
+_PROVIDERS: dict[str, Provider] = {}
+
+
+def feature(*, stored: bool = False) -> Callable[[F], F]:
+    """Register a function as the feature of its name. stored: keep the result in the cache folder (costly ones only)."""
+
+    def register(function: F) -> F:
+        name = function.__name__
+        known = _PROVIDERS.get(name)
+        if known is not None and known.function.__module__ != function.__module__:
+            raise BadInput(f"two providers of the feature {name!r}: {known.function.__module__} and {function.__module__}.")
+        _PROVIDERS[name] = Provider(name, function, tuple(inspect.signature(function).parameters), stored)
+        return function
+
+    return register
+
+
+def providers() -> Mapping[str, Provider]:
+    """Every feature known, by name."""
+    for _ in modules(PACKAGE):
+        pass
+    return dict(sorted(_PROVIDERS.items()))
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that computes features: a cache entry of other code is another entry."""
+    hasher = hashlib.sha256()
+    for room in ("features", "nets", "numerics", "data"):
+        for file in sorted(files("untaint").joinpath(room).iterdir(), key=lambda entry: entry.name):
+            if file.name.endswith(".py"):
+                hasher.update(file.read_bytes())
+    return hasher.hexdigest()
+
+
+@final
+@dataclass
+class Features:
+    """The features of one data set under one set of settings. Values are never mutated."""
+
+    dataset: Dataset
+    settings: Settings
+    cache: Cache
+    _values: dict[str, Any] = field(default_factory=dict)
+    _failures: dict[str, FeatureUnavailable] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:  # noqa: ANN401 - a feature has the type its provider declares
+        """One feature, computed or remembered. Raises FeatureUnavailable with the reason when it cannot be had."""
+        if name == "dataset":
+            return self.dataset
+        if name == "settings":
+            return self.settings
+        if name in self._failures:
+            raise self._failures[name]
+        if name not in self._values:
+            try:
+                self._values[name] = self._provide(_provider(name))
+            except FeatureUnavailable as failure:
+                self._failures[name] = failure
+                raise
+        return self._values[name]
+
+    def _provide(self, provider: Provider) -> Any:  # noqa: ANN401 - see get
+        if not provider.stored:
+            return self._compute(provider)
+        kind = typing.get_type_hints(provider.function)["return"]
+        key = self.key(provider.name)
+        found = self.cache.load(key, kind)
+        if found is None:
+            found = self._compute(provider)
+            self.cache.store(key, found)
+        return found
+
+    def _compute(self, provider: Provider) -> Any:  # noqa: ANN401 - see get
+        return provider.function(**{need: self.get(need) for need in provider.needs})
+
+    def key(self, name: str) -> str:
+        """File name of a feature's cache entry: changes with the data, the settings it reads, and the code."""
+        parts = [name, code_digest(), self.dataset.digest]
+        if "settings" in _closure(name):
+            parts.append(self.settings.key)
+        return f"{name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
+
+
+def _provider(name: str) -> Provider:
+    known = providers()
+    if name not in known:
+        raise BadInput(f"no feature is called {name!r}.", advice=f"Known: {', '.join(known)}.")
+    return known[name]
+
+
+def _closure(name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
+    """Everything a feature needs, directly or through others. Raises BadInput for a circle."""
+    if name in GIVEN:
+        return frozenset({name})
+    if name in path:
+        raise BadInput(f"features need each other in a circle: {' -> '.join([*path, name])}.")
+    below = [_closure(need, (*path, name)) for need in _provider(name).needs]
+    return frozenset({name}).union(*below)

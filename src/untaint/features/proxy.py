@@ -1,0 +1,65 @@
+"""A small network trained on the suspect data: what poison does to it is the evidence."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from untaint.errors import FeatureUnavailable
+from untaint.features.graph import feature
+from untaint.features.settings import Settings
+from untaint.types import Embeddings, Labels, Pixels, Probabilities
+
+_EXTRA = "needs a network: pip install 'untaint[torch]', or give one with --model"
+
+
+@final
+@dataclass(frozen=True)
+class Proxy:
+    """embeddings (n, d) penultimate features, NaN where a row is not usable.  probabilities (n, k) after training.
+
+    holdout_loss: (epochs,) loss on the part held out for early stopping: the recorded dynamics.  origin: which network.
+    """
+
+    embeddings: np.ndarray
+    probabilities: np.ndarray
+    holdout_loss: np.ndarray
+    origin: str
+
+
+@feature(stored=True)
+def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
+    """The house network trained on every usable row, or the user's own model as it is."""
+    rows = np.flatnonzero(labels >= 0)
+    try:
+        from untaint.nets import foreign, training  # noqa: F401
+    except ImportError as error:
+        raise FeatureUnavailable(_EXTRA) from error
+    if settings.model is not None:
+        found = foreign.observe(settings.model, pixels, rows)
+    else:
+        found = training.observe(pixels, labels, rows, settings.seed, settings.report_progress)
+    return Proxy(
+        _scattered(found.embeddings, rows, len(labels)),
+        _scattered(found.probabilities, rows, len(labels)),
+        np.asarray(found.holdout_loss, np.float32),
+        found.origin,
+    )
+
+
+def _scattered(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    full = np.full((n, values.shape[1]), np.nan, np.float32)
+    full[rows] = values
+    return full
+
+
+@feature()
+def embeddings(proxy: Proxy) -> Embeddings:
+    """Penultimate features of the proxy (n, d)."""
+    return proxy.embeddings
+
+
+@feature()
+def trained_probabilities(proxy: Proxy) -> Probabilities:
+    """Class probabilities of the proxy for the rows it was trained on (n, k): in-sample."""
+    return proxy.probabilities

@@ -1,0 +1,35 @@
+"""What a run may vary: part of every cache key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, final
+
+Budget = Literal["fast", "standard", "thorough"]
+BUDGETS: tuple[Budget, ...] = ("fast", "standard", "thorough")
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    return
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """seed: of everything random.  canvas: longest side images are looked at, pixels.  model: the user's own model (a path or a torch module), else None.
+
+    report_progress: called with (what, done, total); it changes nothing, so it is no part of the key.
+    """
+
+    seed: int = 0
+    canvas: int = 64
+    model: Any = None  # a Path to safetensors, or a torch module
+    report_progress: Callable[[str, int, int], None] = field(default=_quiet, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Every value that can change a feature, the model by its content."""
+        if self.model is None:
+            return f"seed={self.seed} canvas={self.canvas}"
+        from untaint.nets import foreign
+
+        return f"seed={self.seed} canvas={self.canvas} model={foreign.digest(self.model)}"

@@ -1,0 +1,44 @@
+"""Train the house network on some rows and look at it: features, probabilities, dynamics."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.special import softmax
+
+from untaint.nets.convnet import ConvNetSpec
+from untaint.nets.fit import FitPlan, fit, logits, penultimate
+from untaint.nets.progress import Progress
+from untaint.types import Labels, Pixels, Rows
+
+PROXY_WIDTHS = (16, 32)
+PROXY_HIDDEN = 128
+"""Two blocks and a wide hidden layer reach 90 % on Fashion-MNIST in three epochs and keep a trigger linearly visible."""
+
+
+@final
+@dataclass(frozen=True)
+class Observed:
+    """What a network makes of some rows. embeddings (m, d), probabilities (m, k), held-out loss per epoch, its origin in words."""
+
+    embeddings: np.ndarray
+    probabilities: np.ndarray
+    holdout_loss: tuple[float, ...]
+    origin: str
+
+
+def proxy_spec(pixels: Pixels, classes: int) -> ConvNetSpec:
+    """The proxy for images of this size."""
+    height, width, channels = pixels.shape[1:]
+    return ConvNetSpec(height, width, channels, classes, PROXY_WIDTHS, PROXY_HIDDEN)
+
+
+def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Progress) -> Observed:
+    """Train the proxy on some rows and read its features on the same rows."""
+    plan = FitPlan(seed=seed)
+    fitted = fit(
+        proxy_spec(pixels, int(labels.max()) + 1), pixels, labels, rows, plan, lambda done, total: progress("training the proxy", done, total)
+    )
+    embedded = penultimate(fitted.net, pixels, rows)
+    probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
+    return Observed(embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs")
