@@ -1,6 +1,6 @@
 """Patches that recur, pixel for pixel, in images whose content contradicts their label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.features.content import Content
-from untaint.numerics import codes, counts, pictures
+from untaint.numerics import codes, counts, patches, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
 
 LEAST_EFFECT = 0.4
@@ -22,6 +22,19 @@ _HOPELESS = 0.05
 
 @final
 @dataclass(frozen=True)
+class Suspects:
+    """What the search looks at. grey (n, h, w) uint8 luminance; rows: usable and not yet explained."""
+
+    pixels: Pixels
+    grey: np.ndarray
+    labels: Labels
+    content: Content
+    class_names: tuple[str, ...]
+    rows: Rows
+
+
+@final
+@dataclass(frozen=True)
 class Candidate:
     """A code at a position (-1, -1 = anywhere), its bearers, and how surprising their contradictions are."""
 
@@ -30,6 +43,11 @@ class Candidate:
     code: int
     bearers: float
     hits: float
+
+    @property
+    def floating(self) -> bool:
+        """Found anywhere rather than at one place."""
+        return self.position[0] < 0
 
 
 @final
@@ -63,41 +81,36 @@ class RecurringPatch(Detector):
         scores = np.full(len(labels), np.nan, np.float32)
         if min(pixels.shape[1:3]) < codes.SIDE:
             return Evidence(scores, "empirical", note=f"images of {pixels.shape[1]}x{pixels.shape[2]} pixels have no 3x3 patch")
-        levels = pictures.luminance_levels(pixels, codes.LEVELS)
-        alive, groups = labels >= 0, []
-        scores[alive] = 0
+        suspects = Suspects(pixels, pictures.luminance(pixels), labels, content, class_names, np.flatnonzero(labels >= 0))
+        scores[suspects.rows] = 0
+        groups: list[Group] = []
         for _ in range(self.rounds):
-            found, spread, tests = self._search(levels, labels, content, alive)
+            found, spread, tests = self._search(suspects)
             if found is None or (p_value := counts.bonferroni(found.root, spread, tests)) > _HOPELESS:
                 break
-            group = _explained(found, p_value, tests, pixels, levels, labels, content, alive, class_names)
+            group = _explained(found, p_value, tests, suspects)
             if len(group.members) == 0:
                 break
             scores[group.members] = np.maximum(scores[group.members], found.root)
-            alive[group.members] = False
+            suspects = replace(suspects, rows=np.setdiff1d(suspects.rows, group.members))
             groups.append(group)
         return Evidence(scores, "empirical", tuple(groups))
 
-    def _search(
-        self, levels: np.ndarray, labels: Labels, content: Content, alive: Mask
-    ) -> tuple[Candidate | None, float, int]:
+    def _search(self, suspects: Suspects) -> tuple[Candidate | None, float, int]:
         """The most surprising code, the spread of the null, and how many codes were tested."""
-        rows = np.flatnonzero(alive)
-        hits = content.contradicted[rows].astype(float)
-        expected = class_rates(hits, labels[rows])[labels[rows]]
-        kept, most = levels[rows], self.most_share * len(rows)
-        ones = np.ones(len(rows))
+        labels, levels = suspects.labels[suspects.rows], pictures.cut(suspects.grey[suspects.rows], codes.LEVELS)
+        hits = suspects.content.contradicted[suspects.rows].astype(float)
+        ones, expected, most = np.ones(len(labels)), class_rates(hits, labels)[labels], self.most_share * len(labels)
         best: Candidate | None = None
-        roots, tests = [], 0
-        for position in codes.positions(kept):
-            counted = codes.counted(codes.codes_at(kept, *position), ones, hits, expected, self.least_bearers, most)
+        roots: list[np.ndarray] = []
+        for position in codes.positions(levels):
+            counted = codes.counted(codes.codes_at(levels, *position), ones, hits, expected, self.least_bearers, most)
             best = _better(best, counted, position, roots)
-            tests += len(counted.codes)
-        total = codes.anywhere(kept, np.stack([ones, hits, expected], axis=1))
+        total = codes.anywhere(levels, np.stack([ones, hits, expected], axis=1))
         usual = np.flatnonzero((total[:, 0] >= self.least_bearers) & (total[:, 0] <= most))
-        floating = codes.Counts(usual, *total[usual].T)
-        best = _better(best, floating, (-1, -1), roots)
-        return best, counts.overdispersion(np.concatenate(roots)), tests + len(usual)
+        best = _better(best, codes.Counts(usual, *total[usual].T), (-1, -1), roots)
+        tested = np.concatenate([*roots, np.empty(0)])
+        return best, counts.overdispersion(tested), len(tested)
 
 
 def class_rates(hits: np.ndarray, labels: Labels) -> np.ndarray:
@@ -121,108 +134,80 @@ def _better(best: Candidate | None, counted: codes.Counts, position: tuple[int, 
     return Candidate(float(root[top]), position, int(counted.codes[top]), float(counted.bearers[top]), float(counted.hits[top]))
 
 
-def _explained(
-    found: Candidate,
-    p_value: float,
-    tests: int,
-    pixels: Pixels,
-    levels: np.ndarray,
-    labels: Labels,
-    content: Content,
-    alive: Mask,
-    class_names: tuple[str, ...],
-) -> Group:
+def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects) -> Group:
     """Grow a code to the whole trigger, collect everything that carries it, say it in words."""
-    rows = np.flatnonzero(alive)
-    bearers, corners = _bearers(levels, found, rows)
-    extent = _extent(levels, rows, bearers, corners, content.contradicted[bearers])
-    carriers = bearers if extent is None else _carriers(levels, rows, bearers, corners, extent, fixed=found.position[0] >= 0)
-    purity = float(content.contradicted[carriers].mean()) if len(carriers) else 0.0
-    members = carriers[_suspect(content, labels, rows, carriers, purity)]
-    target, share = _target(labels[members], class_names)
-    trigger = _trigger(pixels, members, bearers, corners, found, extent)
-    where = "anywhere in the image" if found.position[0] < 0 else f"at row {found.position[0]}, column {found.position[1]}"
+    contradicted, names = suspects.content.contradicted, suspects.class_names
+    bearers, corners = _bearers(suspects, found)
+    patch = _patch(suspects, bearers, corners)
+    carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
+    purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
+    members = carriers[_suspect(suspects, carriers, purity)]
+    target, share = _target(suspects.labels[members], names)
+    where = "anywhere in the image" if found.floating else f"at row {found.position[0]}, column {found.position[1]}"
     aim = f"{share:.0%} of them are labelled '{target}'" if target is not None else "their labels follow no single class"
     explanation = (
         f"The same small patch {where} recurs in {len(carriers):,} images. In {purity:.0%} of them the rest of the image "
         f"contradicts the label; {aim}. {tests:,} patches were compared."
     )
+    source = _source(suspects.content, members, names) if target is not None else None
+    trigger = _trigger(suspects.pixels, members, bearers, corners, found, patch)
     return Group(
-        "backdoor",
-        members,
-        found.root,
-        p_value,
-        purity,
-        LEAST_EFFECT,
-        explanation,
-        purity,
-        target,
-        _source(content, members, class_names) if target is not None else None,
-        trigger,
+        "backdoor", members, found.root, p_value, purity, LEAST_EFFECT, explanation, purity, target, source, trigger
     )
 
 
-def _bearers(levels: np.ndarray, found: Candidate, rows: Rows) -> tuple[Rows, np.ndarray]:
+def _bearers(suspects: Suspects, found: Candidate) -> tuple[Rows, np.ndarray]:
     """Rows that bear the code and the corner where each does (first hit for a floating one)."""
-    if found.position[0] >= 0:
-        chosen = rows[codes.codes_at(levels[rows], *found.position) == found.code]
-        return chosen, np.tile(found.position, (len(chosen), 1))
-    kept, corners = [], []
-    for start in range(0, len(rows), 4096):
-        part = rows[start : start + 4096]
-        hit = codes.code_map(levels[part]) == found.code
+    rows: list[Rows] = []
+    corners = []
+    for start in range(0, len(suspects.rows), 4096):
+        part = suspects.rows[start : start + 4096]
+        hit = codes.code_map(pictures.cut(suspects.grey[part], codes.LEVELS)) == found.code
+        if not found.floating:
+            elsewhere = np.ones(hit.shape[1:], bool)
+            elsewhere[found.position] = False
+            hit[:, elsewhere] = False
         bearing = hit.any((1, 2))
-        kept.append(part[bearing])
-        first = hit[bearing].reshape(int(bearing.sum()), -1).argmax(1)
+        rows.append(part[bearing])
+        first = hit[bearing].reshape(int(bearing.sum()), hit[0].size).argmax(1)
         corners.append(np.stack(np.unravel_index(first, hit.shape[1:]), axis=1))
-    return np.concatenate(kept), np.concatenate(corners)
+    return np.concatenate(rows), np.concatenate(corners)
 
 
 _AGREE = 0.9
-"""Share of seeds that must show one grey level at a cell of the trigger: a trigger repeats exactly, backgrounds do not."""
-_COMMON = 0.7
-"""A level that this share of all images shows at the cell anyway is background, not trigger."""
-_REACH = 3
-"""Cells around the code that are looked at: triggers up to 9x9 are recovered whole, larger ones by their centre."""
+"""Nine in ten: the share of contradictions from which all carriers go, and of content from which one source class is named."""
 
 
-def _extent(
-    levels: np.ndarray, rows: Rows, bearers: Rows, corners: np.ndarray, seeds: Mask
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Levels (s, s) and mask (s, s) of the trigger around the code; None when too few seeds speak for it."""
+def _patch(suspects: Suspects, bearers: Rows, corners: np.ndarray) -> patches.Patch | None:
+    """The trigger around the code; None when too few seeds speak for it."""
+    seeds = suspects.content.contradicted[bearers]
     if seeds.sum() < 4:  # noqa: PLR2004 - fewer agree by chance
         return None
-    pattern, shares = _modes(_windows(levels, bearers[seeds], corners[seeds]))
-    others = rows[:: max(1, len(rows) // 2000)]
-    usual = _windows(levels, others, np.resize(corners[seeds], (len(others), 2)))
-    mask = (shares >= _AGREE) & ((usual == pattern).mean(0) <= _COMMON)
-    return (pattern, mask) if mask.any() else None
+    windows = patches.windows(suspects.grey, bearers[seeds], corners[seeds])
+    others = _alike(suspects, bearers[seeds])
+    usual = patches.windows(suspects.grey, others, np.resize(corners[seeds], (len(others), 2)))
+    return patches.recover(windows, usual)
 
 
-def _modes(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The commonest level of every cell, and its share."""
-    shares = np.stack([(windows == level).mean(0) for level in range(codes.LEVELS)])
-    return shares.argmax(0), shares.max(0)
+def _alike(suspects: Suspects, seeds: Rows, most: int = 2000) -> Rows:
+    """Other images that show the same classes as the seeds: what the background of the trigger usually looks like."""
+    shown = suspects.content.probabilities.argmax(1)
+    rows = np.setdiff1d(suspects.rows, seeds)
+    parts = []
+    for number, count in zip(*np.unique(shown[seeds], return_counts=True), strict=True):
+        same = rows[shown[rows] == number]
+        parts.append(same[:: max(1, int(len(same) * len(seeds) / (most * count)))])
+    return np.concatenate(parts)
 
 
-def _windows(levels: np.ndarray, rows: Rows, corners: np.ndarray) -> np.ndarray:
-    """(m, s, s) levels around each corner, -1 outside the image."""
-    padded = np.pad(levels[rows], ((0, 0), (_REACH, _REACH), (_REACH, _REACH)), constant_values=-1)
-    side = np.arange(codes.SIDE + 2 * _REACH)
-    return padded[np.arange(len(rows))[:, None, None], (corners[:, :1] + side)[:, :, None], (corners[:, 1:] + side)[:, None, :]]
-
-
-def _carriers(
-    levels: np.ndarray, rows: Rows, bearers: Rows, corners: np.ndarray, extent: tuple[np.ndarray, np.ndarray], *, fixed: bool
-) -> Rows:
+def _carriers(suspects: Suspects, found: Candidate, patch: patches.Patch, bearers: Rows, corners: np.ndarray) -> Rows:
     """Images that show the trigger's cells. At a fixed place every image is looked at: a code may straddle the trigger's edge."""
-    pattern, mask = extent
-    looked, places = (rows, np.tile(corners[0], (len(rows), 1))) if fixed else (bearers, corners)
-    same = (_windows(levels, looked, places) == pattern)[:, mask].mean(1)
-    return looked[same >= _AGREE]
+    looked = bearers if found.floating else suspects.rows
+    places = corners if found.floating else np.tile(found.position, (len(looked), 1))
+    return looked[patch.shown(patches.windows(suspects.grey, looked, places))]
 
 
-def _suspect(content: Content, labels: Labels, rows: Rows, carriers: Rows, purity: float) -> Mask:
+def _suspect(suspects: Suspects, carriers: Rows, purity: float) -> Mask:
     """Carriers to set aside: all of them when nine in ten contradict; else those whose content does not support the label,
     and the whole target class when hardly an honest image carries the pattern.
 
@@ -230,6 +215,7 @@ def _suspect(content: Content, labels: Labels, rows: Rows, carriers: Rows, purit
     """
     if purity > _AGREE:
         return np.ones(len(carriers), bool)
+    content, labels, rows = suspects.content, suspects.labels, suspects.rows
     supported = content.probabilities[carriers, labels[carriers]] >= 0.5  # noqa: PLR2004 - more likely than not
     suspect: Mask = content.contradicted[carriers] | ~supported
     target = np.bincount(labels[carriers]).argmax() if len(carriers) else 0
@@ -256,19 +242,14 @@ def _source(content: Content, members: Rows, class_names: tuple[str, ...]) -> st
 
 
 def _trigger(
-    pixels: Pixels, members: Rows, bearers: Rows, corners: np.ndarray, found: Candidate, extent: tuple[np.ndarray, np.ndarray] | None
+    pixels: Pixels, members: Rows, bearers: Rows, corners: np.ndarray, found: Candidate, patch: patches.Patch | None
 ) -> Trigger:
-    """The median of the members around the patch, on the canvas; a floating patch is drawn where it was found first."""
-    height, width = pixels.shape[1:3]
-    chosen = np.isin(bearers, members)
-    corner = corners[chosen][0] if chosen.any() else np.array([0, 0])
-    mask = np.zeros((height + 2 * _REACH, width + 2 * _REACH))
-    cells = np.ones((codes.SIDE + 2 * _REACH,) * 2, bool) if extent is None else extent[1]
-    mask[corner[0] : corner[0] + len(cells), corner[1] : corner[1] + len(cells)] = cells
-    mask = mask[_REACH : _REACH + height, _REACH : _REACH + width]
-    picture = pixels[members[:1]][0] if found.position[0] < 0 else np.median(pixels[members[:2000]], axis=0).astype(np.uint8)
-    floating = found.position[0] < 0
-    place = "anywhere" if floating else f"row {found.position[0]}, column {found.position[1]}"
+    """The median of the members around the patch, on the canvas; a floating patch is drawn where one member shows it."""
+    shown = np.flatnonzero(np.isin(bearers, members))
+    example, corner = (bearers[shown[0]], corners[shown[0]]) if len(shown) else (members[0], corners[0])
+    mask = patches.placed(patches.CORE if patch is None else patch.mask, corner, pixels.shape[1:3])
+    picture = pixels[example] if found.floating else np.median(pixels[members[:2000]], axis=0).astype(np.uint8)
     rows, columns = np.nonzero(mask)
-    size = f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1}" if len(rows) else "3x3"
+    place = "anywhere" if found.floating else f"row {rows.min()}, column {columns.min()}"
+    size = f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1}"
     return Trigger("patch", f"A patch of {size} pixels, {place}.", {"position": place, "size": size}, picture, mask)

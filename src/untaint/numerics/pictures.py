@@ -41,7 +41,11 @@ def to_float(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def luminance_levels(pixels: np.ndarray, levels: int) -> np.ndarray:
-    """Mean over channels of (n, h, w, c) uint8, cut into `levels` equal steps: (n, h, w) int32 0..levels-1."""
-    grey = pixels[..., 0].astype(np.int32) if pixels.shape[-1] == 1 else pixels.mean(-1, dtype=np.float32).astype(np.int32)
-    return np.minimum(grey * levels // 256, levels - 1)
+def luminance(pixels: np.ndarray) -> np.ndarray:
+    """Mean over channels of (n, h, w, c) uint8, rounded down: (n, h, w) uint8."""
+    return pixels[..., 0] if pixels.shape[-1] == 1 else (pixels.sum(-1, dtype=np.uint16) // pixels.shape[-1]).astype(np.uint8)
+
+
+def cut(grey: np.ndarray, levels: int) -> np.ndarray:
+    """Grey values 0..255 cut into `levels` equal steps: int32 0..levels-1."""
+    return grey.astype(np.int32) * levels // 256
