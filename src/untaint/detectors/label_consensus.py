@@ -49,7 +49,25 @@ class LabelConsensus(Detector):
         suggested = {int(row): class_names[int(best[row].argmax())] for row in order}
         groups = _by_source(listed, usable, labels, sources, class_names)
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
-        return Evidence(scores, "empirical", groups, order, suggested=suggested)
+        looks = best.argmax(1)
+        precision = expected_precision(labels[rows], looks[rows], looks[usable], len(class_names))
+        return Evidence(scores, "empirical", groups, order, precision, suggested)
+
+
+def expected_precision(given: Labels, looks: Labels, all_looks: Labels, classes: int) -> float:
+    """Share of the listed rows that are flipped at random, NaN when it cannot be told.
+
+    Honest confusion falls on few pairs of look-alike classes, random flips on all pairs alike: the median over pairs of
+    (rows that look like c and are labelled y) / (rows that look like c) is the flip rate per pair. Flips aimed at one pair
+    are not counted, so this is a floor. Needs at least four classes: with fewer there are no bystander pairs.
+    """
+    if classes < 4 or len(given) == 0:
+        return float("nan")
+    listed = np.zeros((classes, classes))
+    np.add.at(listed, (looks, given), 1)
+    size = np.bincount(all_looks, minlength=classes)[:, None].clip(1)
+    rate = float(np.median((listed / size)[~np.eye(classes, dtype=bool)]))
+    return min(1.0, rate * float(size.sum()) * (classes - 1) / len(given))
 
 
 def _by_source(
@@ -75,6 +93,9 @@ def _by_source(
             f"({table[0][0] / sum(table[0]):.1%}, against {table[1][0] / sum(table[1]):.1%} from everybody else)."
         )
         groups.append(
-            Group("label-flip", members, effect, min(1.0, p_value), effect, LEAST_EFFECT, explanation, 1.0, class_names[label])
+            Group(
+                "label-flip", members, effect, min(1.0, p_value), effect, LEAST_EFFECT, explanation, 1.0,
+                target_label=class_names[label],
+            )
         )
     return tuple(groups)

@@ -131,10 +131,13 @@ def _group(
     )
     explanation = (
         f"One faint fixed pattern is present in all of these images and in hardly any other: {separation:.0%} of the suspicious "
-        f"ones stand apart from the rest of '{name}'. What the images show speaks against the label in {against:.0%} of the sense."
+        f"ones stand apart from the rest of '{name}'. Judged without them, what they show speaks against the label ({against:.0%} on a scale where honest sub-classes stay under 70%)."
     )
-    return Group("backdoor", members, -np.log10(max(p_value, 1e-300)), min(p_value, 1.0), separation, LEAST_EFFECT, explanation,
-                 against, name, None, trigger)
+    statistic = -np.log10(max(p_value, 1e-300))
+    return Group(
+        "backdoor", members, statistic, min(p_value, 1.0), separation, LEAST_EFFECT, explanation, against,
+        target_label=name, trigger=trigger,
+    )
 
 
 def _alike(content: Content, members: Rows, same: Rows, rows: Rows) -> Rows:

@@ -152,7 +152,7 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     source = _source(suspects.content, members, names) if target is not None else None
     trigger = _trigger(suspects.pixels, members, bearers, corners, found, patch)
     return Group(
-        "backdoor", members, found.root, p_value, purity, LEAST_EFFECT, explanation, purity, target, source, trigger
+        "backdoor", members, found.root, p_value, purity, LEAST_EFFECT, explanation, purity, LEAST_EFFECT, target, source, trigger
     )
 
 

@@ -88,10 +88,11 @@ class Spectral(Detector):
         explanation = (
             f"A network trained on this data sees two populations in '{name}', {fit.separation:.1f} standard deviations apart: "
             f"{len(sides[chosen]):,} and {len(sides[1 - chosen]):,} images. Judged without them, the content of the first "
-            f"speaks against the label ({against[chosen]:.0%} on a scale where honest sub-classes stay under 45%)."
+            f"speaks against the label ({against[chosen]:.0%} on a scale where honest sub-classes stay under 70%)."
         )
         return Group(
-            "backdoor", np.sort(sides[chosen]), fit.gain, p_value, fit.separation, LEAST_EFFECT, explanation, against[chosen], name
+            "backdoor", np.sort(sides[chosen]), fit.gain, p_value, fit.separation, LEAST_EFFECT, explanation, against[chosen],
+            target_label=name,
         )
 
 

@@ -34,7 +34,8 @@ class Group:
     effect: size of the effect on the detector's own scale; `minimum_effect` is what a person would care about, with its
     reason in the detector's manual. A gate needs both, so that it holds as n grows.
     contradiction: how far the members' content speaks against their label, 0..1 (see `features.content`); NaN = not tested.
-    Without contradiction an association may be a natural shortcut, and only source, time or an intervention can tell.
+    least_contradiction: what the detector needs of it; honest sub-classes of MNIST and Fashion-MNIST stay under 0.70 on the
+    scale of `features.content.contradiction`. Without it an association may be a natural shortcut, and only source, time or an intervention can tell.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Group:
     minimum_effect: float
     explanation: str
     contradiction: float = float("nan")
+    least_contradiction: float = 0.75
     target_label: str | None = None
     source_label: str | None = None
     trigger: Trigger | None = None

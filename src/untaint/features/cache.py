@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, final, get_type_hints
@@ -14,7 +14,7 @@ import numpy as np
 from untaint.errors import CannotWrite
 
 T = TypeVar("T")
-_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError)
+_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @final
@@ -43,12 +43,21 @@ class Cache:
             aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
             try:
                 _store(aside, value)
-                os.replace(aside, self.folder / key)
+                _settle(aside, self.folder / key)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         except OSError as error:
             message = f"cannot keep features in {self.folder}: {error.strerror or error}."
             raise CannotWrite(message, advice="Free some space or choose another --out folder.") from error
+
+
+def _settle(aside: Path, entry: Path) -> None:
+    """Give a finished entry its name. Another run may have finished the same one first: then that one stays."""
+    try:
+        aside.replace(entry)
+    except OSError:
+        if not entry.is_dir():
+            raise
 
 
 def _store(folder: Path, value: object) -> None:

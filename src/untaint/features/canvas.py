@@ -114,7 +114,10 @@ def labels(dataset: Dataset, canvas: Canvas) -> Labels:
     if len(code) < 2:
         raise FeatureUnavailable(f"needs at least two classes, found {len(code)}")
     codes = np.array([-1 if label is None else code[label] for label in dataset.labels], dtype=np.int64)
-    return np.where(canvas.decoded, codes, -1)
+    codes = np.where(canvas.decoded, codes, -1)
+    if len(np.unique(codes[codes >= 0])) < 2:
+        raise FeatureUnavailable("needs at least two classes among the images that can be decoded")
+    return codes
 
 
 @feature()

@@ -98,6 +98,7 @@ class Features:
         return self._values[name]
 
     def _provide(self, provider: Provider) -> Any:  # noqa: ANN401 - see get
+        _closure(provider.name)
         if not provider.stored:
             return self._compute(provider)
         kind = typing.get_type_hints(provider.function)["return"]

@@ -25,9 +25,9 @@ class TwoComponents:
 
 def two_components(values: np.ndarray) -> TwoComponents:
     """Fit by EM from nine starting cuts, best kept. Constant input gives separation 0."""
-    spread = float(values.std())
-    if spread == 0 or len(values) < 4:  # noqa: PLR2004 - two per component
+    if len(values) < 4 or np.ptp(values) == 0:  # two per component; the std of equal values need not be 0
         return TwoComponents(0.0, 0.0, np.zeros(len(values)))
+    spread = float(values.std())
     standard = ((values - values.mean()) / spread).astype(np.float64)
     fits = [_em(standard, float(np.quantile(standard, q))) for q in _START_QUANTILES]
     likelihood, means, variances, upper = max(fits, key=lambda fit: fit[0])

@@ -26,7 +26,7 @@ class Patch:
     """A recovered patch around a code: grey values (s, s), mask (s, s) of the cells that count, tolerance in grey levels."""
 
     values: np.ndarray
-    mask: Mask
+    mask: np.ndarray
     tolerance: float
 
     def shown(self, windows: np.ndarray) -> Mask:

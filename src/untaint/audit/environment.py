@@ -1,0 +1,30 @@
+"""What an audit ran on: enough to run it again."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from untaint.audit.settings import AuditSettings
+from untaint.errors import FeatureUnavailable
+from untaint.features.graph import Features, code_digest
+
+_PACKAGES = ("untaint", "numpy", "scipy", "torch", "pyarrow", "pillow")
+
+
+def environment(settings: AuditSettings, features: Features) -> Mapping[str, object]:
+    """Versions, seed, budget, and which network served as proxy."""
+    found: dict[str, object] = {package: _version(package) for package in _PACKAGES}
+    found |= {"python": platform.python_version(), "seed": settings.seed, "budget": settings.budget, "code": code_digest()[:16]}
+    if settings.budget != "fast":
+        try:
+            found["proxy"] = features.get("proxy").origin
+        except FeatureUnavailable as missing:
+            found["proxy"] = f"none: {missing.message}"
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

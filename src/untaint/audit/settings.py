@@ -1,0 +1,41 @@
+"""How an audit is run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from untaint.errors import BadInput
+from untaint.features.settings import BUDGETS, Budget, Settings
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    return
+
+
+@final
+@dataclass(frozen=True)
+class AuditSettings:
+    """alpha: false-alarm rate per audit.  budget: `fast` trains no network.  model: the user's own model in place of the proxy.
+
+    cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
+    """
+
+    alpha: float = 0.01
+    budget: Budget = "standard"
+    seed: int = 0
+    model: Any = None
+    cache: Path | None = None
+    report_progress: Any = field(default=_quiet, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise BadInput(f"alpha is a false-alarm rate between 0 and 1, not {self.alpha}.", advice="Usual values: 0.01 or 0.001.")
+        if self.budget not in BUDGETS:
+            raise BadInput(f"unknown budget {self.budget!r}.", advice=f"One of: {', '.join(BUDGETS)}.")
+        if isinstance(self.model, Path) and not self.model.is_file():
+            raise BadInput(f"no such model file: {self.model}.")
+
+    @property
+    def features(self) -> Settings:
+        """What of this the features see."""
+        return Settings(seed=self.seed, model=self.model, report_progress=self.report_progress)

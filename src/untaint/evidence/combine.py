@@ -1,0 +1,81 @@
+"""Groups of several detectors that describe the same thing become one."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from untaint.evidence.evidence import Group, Kind, Trigger
+from untaint.types import Rows
+
+_SAME = 0.5
+"""Two groups are one when half of the smaller lies in the larger: detectors draw different borders around one attack."""
+_TELLING = ("patch", "additive", "duplicate")
+"""Which trigger to show when several were recovered: the most concrete first."""
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """A group that passed its gates, the detector that proposed it, and its p-value corrected for all detectors."""
+
+    detector: str
+    group: Group
+    p_value: float
+
+
+@final
+@dataclass(frozen=True)
+class Merged:
+    """One accusation: everything several candidates agree on."""
+
+    kind: Kind
+    members: Rows
+    p_value: float
+    contradiction: float
+    detectors: tuple[str, ...]
+    explanation: str
+    target_label: str | None
+    source_label: str | None
+    trigger: Trigger | None
+
+
+def merge(candidates: list[Candidate]) -> list[Merged]:
+    """Candidates joined where they overlap (backdoors) or push the same label the same way (floods), strongest first."""
+    piles: list[list[Candidate]] = []
+    for candidate in candidates:
+        joined = [pile for pile in piles if any(_belong(candidate, other) for other in pile)]
+        kept = [pile for pile in piles if pile not in joined]
+        piles = [*kept, [candidate, *(other for pile in joined for other in pile)]]
+    return sorted((_merged(pile) for pile in piles), key=lambda found: (found.p_value, -len(found.members)))
+
+
+def _belong(a: Candidate, b: Candidate) -> bool:
+    if a.group.kind == b.group.kind == "flood":
+        return a.group.target_label == b.group.target_label
+    if "label-flip" in {a.group.kind, b.group.kind}:
+        return False
+    shared = len(np.intersect1d(a.group.members, b.group.members, assume_unique=True))
+    return shared >= _SAME * min(len(a.group.members), len(b.group.members))
+
+
+def _merged(pile: list[Candidate]) -> Merged:
+    """The pile under its strongest member; a flood that also looks like a backdoor stays a flood."""
+    order = sorted(pile, key=lambda candidate: (candidate.group.kind != "flood", candidate.p_value, -len(candidate.group.members)))
+    groups = [candidate.group for candidate in order]
+    triggers = [group.trigger for group in groups if group.trigger is not None]
+    triggers.sort(key=lambda trigger: _TELLING.index(trigger.type) if trigger.type in _TELLING else len(_TELLING))
+    explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(order)}
+    clusters = sum(group.kind == "flood" for group in groups)
+    several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
+    return Merged(
+        groups[0].kind,
+        np.unique(np.concatenate([group.members for group in groups])),
+        min(candidate.p_value for candidate in pile),
+        max(group.contradiction for group in groups),
+        tuple(sorted({candidate.detector for candidate in pile})),
+        several + " ".join(reversed(list(explanations.values()))),
+        next((group.target_label for group in groups if group.target_label is not None), None),
+        next((group.source_label for group in groups if group.source_label is not None), None),
+        triggers[0] if triggers else None,
+    )

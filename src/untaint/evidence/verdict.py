@@ -1,0 +1,188 @@
+"""The decision: which groups are accusations, which are worth a look, and what the whole set is called.
+
+A group is an accusation when its p-value, corrected for all detectors that ran, is at most alpha *and* its effect reaches
+what its detector's manual calls the least that matters *and* its content contradicts its label. Significance alone grows with n.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from untaint.evidence.combine import Candidate, Merged, merge
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.finding import Answer, Check, Confidence, Finding, Severity, SourceShare, Verdict
+from untaint.evidence.sources import shares
+
+METHOD = (
+    "Within a detector: Bonferroni over everything it searched. Across detectors: Bonferroni over all that ran. "
+    "An accusation needs a corrected p-value of at most alpha and the detector's least effect."
+)
+
+
+@final
+@dataclass(frozen=True)
+class Circumstances:
+    """What limits an audit's say. assessed: share of rows looked at; contradicted: share whose content speaks against the label
+    (NaN = content was not judged); smallest_class: rows of the smallest class."""
+
+    n: int
+    assessed: float
+    contradicted: float
+    smallest_class: int
+
+
+_ADVICE = {
+    "backdoor": "Set these samples aside with `untaint clean`, retrain, and audit again. Look at who delivered them.",
+    "flood": "Set the whole cluster aside, not all but one: the copy that stays may be the poisoned one. Look at who sent it.",
+    "label-flip": "Stop using this source until its labels were checked; relabel or set these samples aside.",
+    "leverage": "Set these rows aside and repair them where they came from.",
+    "shortcut": "Check by hand whether this pattern is natural. Sources, dates or a trusted set would decide it.",
+}
+
+
+def decide(
+    evidence: Mapping[str, Evidence],
+    checks: Sequence[Check],
+    circumstances: Circumstances,
+    alpha: float,
+    source_codes: np.ndarray,
+    source_names: tuple[str, ...],
+) -> Verdict:
+    """Findings and the answer. evidence: by detector id, of those that ran."""
+    passed = [candidate for candidate in _candidates(evidence) if _significant(candidate, alpha)]
+    accused = merge([candidate for candidate in passed if _contradicts(candidate.group)])
+    natural = merge([candidate for candidate in passed if not _contradicts(candidate.group)])
+    findings = [_finding(found, alpha, circumstances.n, source_codes, source_names) for found in accused]
+    findings += [_shortcut(found, source_codes, source_names) for found in natural]
+    findings += [_review(name, result, source_codes, source_names) for name, result in evidence.items() if len(result.review)]
+    numbered = tuple(_with_id(finding, f"F{number}") for number, finding in enumerate(findings, 1))
+    answer, reasons = _answer(numbered, checks, circumstances, alpha)
+    p_value = min((candidate.p_value for candidate in _candidates(evidence) if _plausible(candidate)), default=1.0)
+    return Verdict(answer, alpha, p_value, numbered, reasons, METHOD)
+
+
+def _candidates(evidence: Mapping[str, Evidence]) -> list[Candidate]:
+    """Every group with its p-value times the number of detectors that ran."""
+    tests = len(evidence)
+    return [
+        Candidate(name, group, min(1.0, group.p_value * tests)) for name, result in evidence.items() for group in result.groups
+    ]
+
+
+def _significant(candidate: Candidate, alpha: float) -> bool:
+    group = candidate.group
+    return candidate.p_value <= alpha and group.effect >= group.minimum_effect and len(group.members) > 0
+
+
+def _plausible(candidate: Candidate) -> bool:
+    """Has the effect and the contradiction: its p-value counts towards that of the set."""
+    return candidate.group.effect >= candidate.group.minimum_effect and _contradicts(candidate.group)
+
+
+def _contradicts(group: Group) -> bool:
+    return group.kind == "leverage" or group.contradiction >= group.least_contradiction
+
+
+def _finding(found: Merged, alpha: float, n: int, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
+    severity: Severity = "critical" if len(found.detectors) > 1 and found.kind == "backdoor" else "high"
+    confidence: Confidence = "high" if found.p_value <= alpha / 1000 else "medium"
+    return _built(found, severity, confidence, _sources(codes, names, found.members), alarm=True)
+
+
+def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
+    """Significant, but what the samples show agrees with their label: natural until something else says otherwise.
+
+    Near-copies with right labels are no association at all, only duplicates, so they are the least severe.
+    """
+    severity: Severity = "info" if found.kind == "flood" else "low"
+    return _built(found, severity, "low", _sources(codes, names, found.members), alarm=False)
+
+
+def _built(found: Merged, severity: Severity, confidence: Confidence, sources: tuple[SourceShare, ...], *, alarm: bool) -> Finding:
+    kind = found.kind if alarm or found.kind == "flood" else "shortcut"
+    return Finding(
+        "",
+        kind,
+        severity,
+        confidence,
+        found.p_value,
+        found.members,
+        found.detectors,
+        found.explanation,
+        _ADVICE[kind],
+        alarm,
+        found.target_label,
+        found.source_label,
+        found.trigger,
+        sources,
+    )
+
+
+def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
+    """The review list of a detector: ranked, with an estimated precision, accusing nobody."""
+    if math.isnan(result.expected_precision):
+        precision = "How many of them are wrong cannot be estimated here."
+    else:
+        precision = f"Estimated precision for random flips: about {result.expected_precision:.0%}; look-alike classes make up the rest."
+    return Finding(
+        "",
+        "label-flip",
+        "info",
+        "low",
+        1.0,
+        result.review,
+        (name,),
+        f"Nothing in these {len(result.review):,} samples supports their label, most doubtful first. {precision}",
+        "Review them by hand; honest data have such samples too, so none of them is set aside.",
+        alarm=False,
+        sources=_sources(codes, names, result.review),
+    )
+
+
+def _sources(codes: np.ndarray, names: tuple[str, ...], members: np.ndarray) -> tuple[SourceShare, ...]:
+    return shares(codes, names, members)
+
+
+def _with_id(finding: Finding, name: str) -> Finding:
+    from dataclasses import replace
+
+    return replace(finding, id=name)
+
+
+_LEAST_CLASS = 50
+"""Rows of a class under which none of the tests has the power to see a few per cent of poison in it."""
+_LEAST_ASSESSED = 0.95
+_BLIND = 0.35
+"""Contradicted share from which content judgement is too poor to tell poison from honest errors (10 % on clean Fashion-MNIST,
+about 60 % on natural photographs judged by coarse views)."""
+
+
+def _answer(
+    findings: tuple[Finding, ...], checks: Sequence[Check], circumstances: Circumstances, alpha: float
+) -> tuple[Answer, tuple[str, ...]]:
+    alarms = [finding for finding in findings if finding.alarm]
+    if alarms:
+        total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
+        return "poisoned", (f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",)
+    doubts = [
+        *(f"{check.detector} did not run: {check.reason}." for check in checks if check.status != "ran"),
+        *_limits(circumstances),
+        *(f"{finding.id} could be natural or planted, and nothing here can tell." for finding in findings if finding.kind == "shortcut"),
+    ]
+    if doubts:
+        return "cannot tell", tuple(doubts)
+    return "no evidence", (f"No test reached a false-alarm rate of {alpha:g} per audit with an effect that matters.",)
+
+
+def _limits(circumstances: Circumstances) -> list[str]:
+    limits = []
+    if circumstances.assessed < _LEAST_ASSESSED:
+        limits.append(f"Only {circumstances.assessed:.1%} of the samples could be assessed.")
+    if circumstances.contradicted > _BLIND:
+        limits.append(f"Content cannot be judged well enough: it contradicts {circumstances.contradicted:.0%} of all labels.")
+    if circumstances.smallest_class < _LEAST_CLASS:
+        limits.append(f"The smallest class has {circumstances.smallest_class} samples; under {_LEAST_CLASS} little can be seen.")
+    return limits

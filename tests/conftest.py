@@ -1,0 +1,15 @@
+"""What must stand before the product is imported: quiet OpenMP threads, reproducible properties, checked array shapes."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin take the cores from those that work
+
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("house")
+
+CHECKED = [f"untaint.{room}" for room in ("numerics", "features", "nets", "detectors", "evidence", "attacks", "data", "quarantine", "bench")]
+"""Rooms whose every call is checked against its annotations, array shapes included."""
+install_import_hook(CHECKED, "beartype.beartype")
