@@ -1,1 +1,24 @@
-"""Keep poison out of neural networks."""
+"""Keep poison out of neural networks: find tampered training samples, set them aside with evidence, say what was not checked."""
+
+from untaint.api import attack, audit, clean, load, report, restore
+from untaint.data.dataset import Dataset
+from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UntaintError
+from untaint.evidence.finding import AuditResult, Finding, Verdict
+
+__all__ = [
+    "AuditResult",
+    "BadInput",
+    "CannotWrite",
+    "Dataset",
+    "Finding",
+    "MissingExtra",
+    "NothingChecked",
+    "UntaintError",
+    "Verdict",
+    "attack",
+    "audit",
+    "clean",
+    "load",
+    "report",
+    "restore",
+]

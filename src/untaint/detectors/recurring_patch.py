@@ -143,7 +143,7 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
     members = carriers[_suspect(suspects, carriers, purity)]
     target, share = _target(suspects.labels[members], names)
-    where = "anywhere in the image" if found.floating else f"at row {found.position[0]}, column {found.position[1]}"
+    where = "anywhere in the image" if found.floating else "at one place"
     aim = f"{share:.0%} of them are labelled '{target}'" if target is not None else "their labels follow no single class"
     explanation = (
         f"The same small patch {where} recurs in {len(carriers):,} images. In {purity:.0%} of them the rest of the image "

@@ -64,8 +64,9 @@ def _merged(pile: list[Candidate]) -> Merged:
     order = sorted(pile, key=lambda candidate: (candidate.group.kind != "flood", candidate.p_value, -len(candidate.group.members)))
     groups = [candidate.group for candidate in order]
     triggers = [group.trigger for group in groups if group.trigger is not None]
-    triggers.sort(key=lambda trigger: _TELLING.index(trigger.type) if trigger.type in _TELLING else len(_TELLING))
-    explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(order)}
+    triggers.sort(key=_telling)
+    told = sorted(order, key=lambda candidate: _telling(candidate.group.trigger))
+    explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(told)}
     clusters = sum(group.kind == "flood" for group in groups)
     several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
     return Merged(
@@ -79,3 +80,8 @@ def _merged(pile: list[Candidate]) -> Merged:
         next((group.source_label for group in groups if group.source_label is not None), None),
         triggers[0] if triggers else None,
     )
+
+
+def _telling(trigger: Trigger | None) -> int:
+    """How concrete a trigger is, 0 = most."""
+    return len(_TELLING) if trigger is None or trigger.type not in _TELLING else _TELLING.index(trigger.type)

@@ -1,0 +1,117 @@
+"""One short function per verb. Everything the command line does can be done from here."""
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from untaint.attacks.base import PACKAGE as ATTACKS
+from untaint.attacks.base import Attack, Poisoned
+from untaint.audit.run import run
+from untaint.audit.settings import AuditSettings
+from untaint.data import load as reading
+from untaint.data.dataset import Dataset
+from untaint.data.writers.parquet import write_dataset
+from untaint.errors import BadInput, CannotWrite
+from untaint.evidence.finding import AuditResult
+from untaint.features.settings import Budget
+from untaint.quarantine.hold import Held, hold
+from untaint.quarantine.restore import Restored
+from untaint.quarantine.restore import restore as put_back
+from untaint.registry import build, spec
+from untaint.report import folder
+from untaint.report.base import Report
+
+CACHE = "cache"
+"""Folder inside an audit folder that keeps costly features, so that a stopped audit resumes."""
+
+
+def load(data: object, *, label: str | None = None, source: str | None = None, payload: str | None = None) -> Dataset:
+    """A data set from a local path or a Python object; label, source, payload name columns. See `untaint list formats`."""
+    return data if isinstance(data, Dataset) else reading.load(data, label=label, source=source, payload=payload)
+
+
+def audit(
+    data: object,
+    *,
+    label: str | None = None,
+    source: str | None = None,
+    payload: str | None = None,
+    out: str | Path | None = None,
+    alpha: float = 0.01,
+    budget: Budget = "standard",
+    seed: int = 0,
+    model: Any = None,
+    progress: Any = None,
+) -> AuditResult:
+    """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
+
+    alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
+    Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
+    """
+    dataset = load(data, label=label, source=source, payload=payload)
+    target = None if out is None else writable(Path(out), dataset.location)
+    extra = {} if progress is None else {"report_progress": progress}
+    cache = None if target is None else target / CACHE
+    chosen = Path(model) if isinstance(model, str) else model
+    result = run(dataset, AuditSettings(alpha=alpha, budget=budget, seed=seed, model=chosen, cache=cache, **extra))
+    if target is not None:
+        folder.write(result, dataset, target)
+    return result
+
+
+def clean(data: object, *, audit: str | Path, out: str | Path, release: Collection[str] = (), **columns: str | None) -> Held:
+    """Write `out/clean` and `out/quarantine` from a data set and the folder of its audit; the input is never touched."""
+    report = folder.read(Path(audit))
+    dataset = load(data, **columns)
+    return hold(dataset, report.samples, Path(out), release=release, audit=Path(audit))
+
+
+def restore(out: str | Path, ids: Sequence[str]) -> Restored:
+    """Move samples of a cleaned folder back from quarantine: ids, `row:N`, a finding such as `F1`, or `all`."""
+    return put_back(Path(out), ids)
+
+
+def report(audit: str | Path) -> Report:
+    """Read an audit folder."""
+    return folder.read(Path(audit))
+
+
+def attack(data: object, name: str, *, seed: int = 0, **parameters: object) -> Poisoned:
+    """Poison a copy of a data set, ground truth included. name: an attack's id or spec, `badnets(rate=0.01)`."""
+    chosen: Attack = build(Attack, ATTACKS, name, **parameters)  # type: ignore[type-abstract]
+    return chosen.poison(load(data), np.random.default_rng(seed))
+
+
+def write_poisoned(poisoned: Poisoned, out: str | Path, description: str) -> Path:
+    """Write a poisoned set with its truth: `data/data.parquet`, `truth.parquet` (row, id, poisoned), `attack.json`."""
+    target = writable(Path(out), poisoned.dataset.location)
+    if any(target.iterdir()):
+        raise CannotWrite(f"{target} is not empty.", advice="Name a new folder with --out.")
+    everything = np.arange(len(poisoned.dataset))
+    written = write_dataset(poisoned.dataset, everything, target / "data")
+    pq.write_table(pa.table({"row": everything, "id": poisoned.dataset.ids, "poisoned": poisoned.mask}), target / "truth.parquet")
+    facts = {"attack": description, "target": poisoned.target, "n": len(everything), "n_poisoned": int(poisoned.mask.sum())}
+    (target / "attack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return written
+
+
+def writable(out: Path, data: Path | None) -> Path:
+    """The folder, made if need be. Raises CannotWrite when it cannot be, BadInput when it lies in the data or is the data."""
+    if data is not None and (out.resolve() == data.resolve() or (data.is_dir() and data.resolve() in out.resolve().parents)):
+        raise BadInput(f"the output folder {out} lies inside the data.", advice="Name a folder elsewhere with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".untaint-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CannotWrite(f"cannot write to {out}: {error.strerror or error}.", advice="Choose another folder with --out.") from error
+    return out
+
+
+__all__ = ["attack", "audit", "clean", "load", "report", "restore", "spec", "writable", "write_poisoned"]

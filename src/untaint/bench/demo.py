@@ -1,0 +1,64 @@
+"""The main job end to end on real images: poison, audit, clean, retrain, compare."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from untaint import api
+from untaint.attacks.base import Poisoned
+from untaint.bench import sources
+from untaint.bench.victim import DetectionRates, Outcome, detection_rates, measure
+from untaint.data.dataset import Dataset
+from untaint.errors import BadInput
+from untaint.evidence.finding import AuditResult
+from untaint.nets.fit import FitPlan
+
+VICTIM = FitPlan(steps=1200, patience=20)
+"""Long enough to learn a 3 % trigger, short enough for a demonstration; the same before and after."""
+SIZE = 10_000
+
+
+@final
+@dataclass(frozen=True)
+class Demo:
+    """What happened. before and after: the victim trained on the poisoned and on the cleaned set."""
+
+    data: str
+    poisoned: Poisoned
+    result: AuditResult
+    rates: DetectionRates
+    before: Outcome
+    after: Outcome
+    report: Path
+
+
+def run(out: Path, seed: int, say: Callable[[str], None], progress: Callable[[str, int, int], None]) -> Demo:
+    """Run it, everything on disk under `out`. say: called with one line before each step."""
+    name, train, test = _data(seed)
+    say(f"1. Poisoning {len(train):,} images of {name}: a small white patch on 3% of them, relabelled.")
+    spec = "badnets(rate=0.03)"
+    poisoned = api.attack(train, spec, seed=seed)
+    data = api.write_poisoned(poisoned, out / "attacked", spec)
+    say("2. Training a network on the poisoned set, as a victim would.")
+    before = measure(poisoned.dataset, test, poisoned.stamp, poisoned.target, VICTIM)
+    say("3. untaint audit: no hints about rate, target or trigger.")
+    result = api.audit(data, out=out / "audit", seed=seed, progress=progress)
+    say("4. untaint clean: flagged images set aside, everything checked by digest.")
+    held = api.clean(data, audit=out / "audit", out=out / "clean")
+    say("5. Training the same network on the clean part.")
+    after = measure(api.load(held.clean), test, poisoned.stamp, poisoned.target, VICTIM)
+    flagged = result.samples.column("flagged").to_numpy()
+    return Demo(name, poisoned, result, detection_rates(poisoned.mask, flagged), before, after, out / "audit" / "report.html")
+
+
+def _data(seed: int) -> tuple[str, Dataset, Dataset]:
+    """Fashion-MNIST where it is installed (10,000 of it), else scikit-learn's digits."""
+    try:
+        train, test = sources.fashion_mnist()
+    except BadInput:
+        return "handwritten digits (scikit-learn)", *sources.digits()
+    chosen = np.random.default_rng(seed).permutation(len(train))[:SIZE]
+    return "Fashion-MNIST", train.select(chosen), test

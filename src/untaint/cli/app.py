@@ -1,0 +1,87 @@
+"""`untaint`: the verbs, put together. Imports stay inside the commands so that `--help` is quick."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Spinning OpenMP threads cost 6-12 times the work on a busy machine; must be set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import typer
+from typer.core import TyperGroup
+
+from untaint.cli import attack, audit, clean, demo, exits, listing, report, restore
+
+app = typer.Typer(
+    name="untaint",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 bad usage or input, 3 internal error.",
+)
+for name, command in {
+    "demo": demo.demo,
+    "audit": audit.audit,
+    "clean": clean.clean,
+    "restore": restore.restore,
+    "attack": attack.attack,
+    "report": report.report,
+    "list": listing.listing,
+}.items():
+    app.command(name)(command)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature typer asks for
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"untaint {version('untaint')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file; default `untaint.toml` here, if any.")] = None,
+    _version_flag: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Keep poison out of neural networks.
+
+    Finds tampered samples in training data, shows the evidence, sets them aside (always reversibly), and says what was not
+    checked. Start with `untaint demo`, then `untaint audit DATA`.
+
+    Every flag is also a key of `untaint.toml`, in a table named after the command:  `[audit]` `alpha = 0.001`
+    """
+    from untaint.cli import config as configuration
+
+    group = context.command
+    if isinstance(group, TyperGroup):
+        context.default_map = configuration.read(config, group)
+
+
+_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""Base of what the parser raises on wrong arguments; Typer ships the parser under a private name."""
+
+
+def run() -> None:
+    """Entry point: run a verb, turn every error into one line and its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        code = exits.show(KeyboardInterrupt())
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.NOTHING
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: a line and a code instead of a traceback
+        code = _shown(error)
+    sys.exit(code if isinstance(code, int) else exits.NOTHING)
+
+
+def _shown(error: BaseException) -> int:
+    if isinstance(error, _UsageError):
+        error.show()  # type: ignore[attr-defined]
+        return exits.BAD_INPUT
+    return exits.show(error)

@@ -1,0 +1,41 @@
+"""`untaint attack`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli.options import Data, Label, Payload, Quiet, Source
+
+
+def attack(
+    name: Annotated[
+        str, typer.Argument(help="Attack, with parameters if you like: badnets, \"blended(alpha=0.1, target='cat')\".", show_default=False)
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="New folder for the poisoned copy and the truth.")] = Path("untaint-attack"),
+    rate: Annotated[float | None, typer.Option("--rate", help="Share of the set to poison, 0..1.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Label the poison pushes.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    label: Label = None,
+    source: Source = None,
+    payload: Payload = None,
+    quiet: Quiet = False,
+) -> None:
+    """Poison a copy of a data set, with the truth beside it: a red team for your own pipeline.
+
+    Writes `data/data.parquet` (the poisoned copy), `truth.parquet` (row, id, poisoned) and `attack.json`.
+    `untaint list attacks` names the attacks and their parameters.
+
+    Example:  `untaint attack badnets images/ --rate 0.01 --target cat --out poisoned`
+    """
+    from untaint import api
+
+    given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
+    dataset = api.load(data, label=label, source=source, payload=payload)
+    poisoned = api.attack(dataset, name, seed=seed, **given)
+    written = api.write_poisoned(poisoned, out, name)
+    if not quiet:
+        aim = "" if poisoned.target is None else f", pushing '{poisoned.target}'"
+        typer.echo(f"{int(poisoned.mask.sum()):,} of {len(poisoned.dataset):,} samples poisoned{aim}: {written}")
+        typer.echo(f"The truth lies in {out / 'truth.parquet'}; keep it from the audit.")

@@ -1,0 +1,50 @@
+"""`untaint audit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli import exits, progress
+from untaint.cli.options import BudgetName, Data, FailOn, Label, Payload, Quiet, Source
+
+
+def audit(
+    data: Data,
+    label: Label = None,
+    source: Source = None,
+    payload: Payload = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report; also keeps finished steps, so a stopped audit resumes.")] = Path(
+        "untaint-audit"
+    ),
+    alpha: Annotated[float, typer.Option("--alpha", help="False-alarm rate per audit: how often clean data may be called poisoned.")] = 0.01,
+    budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` trains a small one.")] = BudgetName.standard,
+    model: Annotated[Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
+    quiet: Quiet = False,
+) -> None:
+    """Look for poison in a data set and write the evidence.
+
+    Nothing needs to be known: no clean reference, no poison rate, no target class. Writes `report.html` (open it in a
+    browser), `audit.json`, `audit.sarif`, `samples.parquet` to --out. The data set itself is never changed.
+
+    Examples:
+
+    `untaint audit images/`  a folder with one sub-folder per class
+
+    `untaint audit train.parquet --label digit --source contributor --fail-on medium`
+    """
+    from untaint import api
+    from untaint.cli import summary
+
+    dataset = api.load(data, label=label, source=source, payload=payload)
+    if not quiet:
+        summary.dataset(dataset)
+    with progress.shown(quiet=quiet) as report:
+        result = api.audit(
+            dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report
+        )
+    if not quiet:
+        summary.audit(result, out)
+    raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

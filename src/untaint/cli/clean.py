@@ -1,0 +1,33 @@
+"""`untaint clean`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli.options import Data, Label, Payload, Quiet, Source
+
+
+def clean(
+    data: Data,
+    audit: Annotated[Path, typer.Option("--audit", help="Folder that `untaint audit` wrote for this data.")] = Path("untaint-audit"),
+    out: Annotated[Path, typer.Option("--out", help="New folder for clean/, quarantine/ and ledger.jsonl.")] = Path("untaint-clean"),
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Keep these flagged samples: an id, row:N, or a finding (F1). Repeatable.")
+    ] = None,
+    label: Label = None,
+    source: Source = None,
+    payload: Payload = None,
+    quiet: Quiet = False,
+) -> None:
+    """Set the flagged samples aside: clean/ and quarantine/ in the format of the input, nothing deleted.
+
+    Both parts together are checked against the input by digest before the command ends; the input is never touched.
+    `quarantine/reasons.jsonl` says why each sample was held, `ledger.jsonl` records it, `untaint restore` undoes it.
+    """
+    from untaint import api
+
+    held = api.clean(data, audit=audit, out=out, release=release or (), label=label, source=source, payload=payload)
+    if not quiet:
+        typer.echo(f"{held.n_clean:,} samples in {held.clean}\n{held.n_held:,} samples in {held.quarantine}")
+        typer.echo(f"Together they are the input, checked by digest. Undo: untaint restore {out} ID|F1|all")

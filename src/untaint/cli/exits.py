@@ -1,0 +1,40 @@
+"""Exit codes, the same everywhere, and how errors are shown."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from untaint.errors import UntaintError
+from untaint.evidence.finding import SEVERITIES, Finding
+
+NOTHING = 0
+FINDINGS = 1
+BAD_INPUT = 2
+INTERNAL = 3
+STOPPED = 130  # 128 + SIGINT, as shells expect
+
+
+def for_findings(findings: Sequence[Finding], fail_on: str) -> int:
+    """1 when a finding is at least as severe as `fail_on`, else 0; `never` is always 0."""
+    if fail_on == "never":
+        return NOTHING
+    least = SEVERITIES.index(fail_on)  # type: ignore[arg-type]
+    return FINDINGS if any(SEVERITIES.index(finding.severity) >= least for finding in findings) else NOTHING
+
+
+def show(error: BaseException) -> int:
+    """Print an error as one line on stderr and return its exit code; UNTAINT_DEBUG=1 adds the traceback."""
+    if os.environ.get("UNTAINT_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, UntaintError):
+        print(f"untaint: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if isinstance(error, KeyboardInterrupt):
+        print("untaint: stopped. Finished steps of an audit are kept in its --out folder; the same command resumes.", file=sys.stderr)
+        return STOPPED
+    if isinstance(error, OSError) and error.errno is not None:
+        print(f"untaint: {error.filename or 'input or output'}: {error.strerror}.", file=sys.stderr)
+        return BAD_INPUT
+    print(f"untaint: internal error: {type(error).__name__}: {error}. Run with UNTAINT_DEBUG=1 for details.", file=sys.stderr)
+    return INTERNAL

@@ -1,0 +1,78 @@
+"""`untaint list`."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Kinds(StrEnum):
+    """What can be listed."""
+
+    detectors = "detectors"
+    attacks = "attacks"
+    formats = "formats"
+    features = "features"
+
+
+def listing(
+    kind: Annotated[Kinds, typer.Argument(help="What to list.", show_default=False)],
+    name: Annotated[str | None, typer.Argument(help="Show the whole manual page of one.", show_default=False)] = None,
+) -> None:
+    """List detectors, attacks, input formats or features; with a name, its manual page.
+
+    Examples:  `untaint list detectors`   `untaint list attacks badnets`
+    """
+    from untaint.errors import BadInput
+
+    pages = _PAGES[kind]()
+    if name is None:
+        width = max(map(len, pages))
+        for member, page in pages.items():
+            typer.echo(f"{member:<{width}}  {page.splitlines()[0]}")
+    elif name in pages:
+        typer.echo(f"{name}\n\n{pages[name]}")
+    else:
+        raise BadInput(f"no {kind.value[:-1]} is called {name!r}.", advice=f"Known: {', '.join(pages)}.")
+
+
+def _detectors() -> dict[str, str]:
+    from untaint.detectors.base import detectors
+
+    return {name: _manual(kind) for name, kind in detectors().items()}
+
+
+def _attacks() -> dict[str, str]:
+    from untaint.attacks.base import PACKAGE, Attack
+    from untaint.registry import members
+
+    return {name: _manual(kind) for name, kind in members(Attack, PACKAGE).items()}  # type: ignore[type-abstract]
+
+
+def _formats() -> dict[str, str]:
+    from untaint.data.load import readers
+
+    return {name: f"{reader.summary}\n\n{inspect.getdoc(reader) or ''}" for name, reader in readers().items()}
+
+
+def _features() -> dict[str, str]:
+    from untaint.features.graph import providers
+
+    return {name: inspect.getdoc(provider.function) or "" for name, provider in providers().items()}
+
+
+def _manual(kind: Any) -> str:
+    fields = [f"  {field.name} = {field.default!r}" for field in dataclasses.fields(kind)]
+    parameters = "\n\nParameters and their defaults:\n" + "\n".join(fields) if fields else ""
+    return f"{inspect.getdoc(kind)}{parameters}"
+
+
+_PAGES: dict[Kinds, Callable[[], dict[str, str]]] = {
+    Kinds.detectors: _detectors,
+    Kinds.attacks: _attacks,
+    Kinds.formats: _formats,
+    Kinds.features: _features,
+}

@@ -1,0 +1,36 @@
+"""Flags that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+
+class FailOn(StrEnum):
+    """Least severity that makes the exit code 1."""
+
+    info = "info"
+    low = "low"
+    medium = "medium"
+    high = "high"
+    critical = "critical"
+    never = "never"
+
+
+class BudgetName(StrEnum):
+    """How much work an audit may do."""
+
+    fast = "fast"
+    standard = "standard"
+    thorough = "thorough"
+
+
+Data: TypeAlias = Annotated[
+    Path,
+    typer.Argument(help="Data set: a local file or folder (`untaint list formats`). Never looked up on a hub.", show_default=False),
+]
+Label: TypeAlias = Annotated[str | None, typer.Option("--label", help="Column that holds the labels. Found by name when not given.")]
+Source: TypeAlias = Annotated[str | None, typer.Option("--source", help="Column that says who sent a sample.")]
+Payload: TypeAlias = Annotated[str | None, typer.Option("--payload", help="Column that holds the images or texts.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress: only files and the exit code.")]

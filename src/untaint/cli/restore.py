@@ -1,0 +1,26 @@
+"""`untaint restore`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli.options import Quiet
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Folder that `untaint clean` wrote.", show_default=False)],
+    ids: Annotated[list[str], typer.Argument(help="Ids (or 8 and more first digits), row:N, a finding (F1), or `all`.", show_default=False)],
+    quiet: Quiet = False,
+) -> None:
+    """Move samples back from quarantine/ to clean/, in their old place; the ledger records it.
+
+    Examples:  `untaint restore untaint-clean F1`   `untaint restore untaint-clean row:4711 3fa1b2c4`
+    """
+    from untaint import api
+
+    done = api.restore(folder, ids)
+    if not quiet:
+        for note in done.notes:
+            typer.echo(f"note: {note}")
+        typer.echo(f"{len(done.rows):,} samples restored: {done.n_clean:,} clean, {done.n_held:,} held.")
