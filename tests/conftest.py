@@ -7,9 +7,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin ta
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+import tests.typecheck
+
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("house")
 
-CHECKED = [f"untaint.{room}" for room in ("numerics", "features", "nets", "detectors", "evidence", "audit", "quarantine", "bench")]
-"""Rooms whose every call is checked against its annotations, array shapes included. Not the others: attacks and readers check\ntypes themselves and are given wrong ones here; the report takes protocols that cannot be checked at run time."""
-install_import_hook(CHECKED, "beartype.beartype")
+CHECKED = [
+    f"untaint.{room}" for room in ("numerics", "features", "nets", "detectors", "evidence", "audit", "quarantine", "bench")
+]
+"""Rooms whose every call is checked against its annotations, array shapes included. Not the others: attacks and readers check
+types themselves and are given wrong ones here; the report takes protocols that cannot be checked at run time."""
+install_import_hook(CHECKED, f"{tests.typecheck.__name__}.checked")

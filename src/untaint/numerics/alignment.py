@@ -14,11 +14,17 @@ def centred(pixels: np.ndarray) -> np.ndarray:
     mass = np.abs(grey - np.median(border, axis=1)[:, None, None])
     mass = np.where(mass > _FAINT, mass, 0)
     total = mass.sum((1, 2)) + np.float32(1e-6)
-    down = np.round((mass.sum(2) @ np.arange(height)) / total - (height - 1) / 2).astype(int)
-    across = np.round((mass.sum(1) @ np.arange(width)) / total - (width - 1) / 2).astype(int)
+    down = _rounded((mass.sum(2) @ np.arange(height)) / total - (height - 1) / 2)
+    across = _rounded((mass.sum(1) @ np.arange(width)) / total - (width - 1) / 2)
     empty = total < 1
     down[empty], across[empty] = 0, 0
     rows = np.clip(np.arange(height) + down[:, None], 0, height - 1)
     columns = np.clip(np.arange(width) + across[:, None], 0, width - 1)
     moved: np.ndarray = pixels[np.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]
     return moved
+
+
+def _rounded(shift: np.ndarray) -> np.ndarray:
+    """Whole pixels. The border lies just under a half, where no symmetric shape has its centre: all its copies round alike."""
+    whole: np.ndarray = np.floor(shift + 0.51).astype(int)
+    return whole

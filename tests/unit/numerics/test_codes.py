@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -63,6 +63,7 @@ def test_sums_anywhere_count_an_image_once_whatever_the_batch(levels: np.ndarray
     st.integers(1, 4),
     st.integers(1, 12),
 )
+@settings(max_examples=25)
 def test_counts_equal_their_naive_twin(rows: list[tuple[int, int, int, float]], least: int, most: int) -> None:
     bearers, hits, expected = defaultdict(float), defaultdict(float), defaultdict(float)
     for code, weight, hit, chance in rows:
