@@ -4,10 +4,9 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin take the cores from those that work
 
+import tests.typecheck
 from hypothesis import settings
 from jaxtyping import install_import_hook
-
-import tests.typecheck
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("house")

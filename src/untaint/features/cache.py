@@ -89,12 +89,12 @@ def _field(folder: Path, name: str, plain: dict[str, Any]) -> Any:  # noqa: ANN4
     if (folder / f"{name}.npy").exists():
         return _array(folder / f"{name}.npy")
     if (folder / f"{name}.npz").exists():
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as archive:
+        with (folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {entry: archive[entry] for entry in archive.files}
     value = plain[name]
     return tuple(value) if isinstance(value, list) else value
 
 
 def _array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: np.ndarray = np.lib.format.open_memmap(path, mode="r")  # refuses objects, which would be pickled
     return array

@@ -65,7 +65,9 @@ def test_sums_anywhere_count_an_image_once_whatever_the_batch(levels: np.ndarray
 )
 @settings(max_examples=25)
 def test_counts_equal_their_naive_twin(rows: list[tuple[int, int, int, float]], least: int, most: int) -> None:
-    bearers, hits, expected = defaultdict(float), defaultdict(float), defaultdict(float)
+    bearers: dict[int, float] = defaultdict(float)
+    hits: dict[int, float] = defaultdict(float)
+    expected: dict[int, float] = defaultdict(float)
     for code, weight, hit, chance in rows:
         bearers[code] += weight
         hits[code] += hit
