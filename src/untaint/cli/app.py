@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from untaint.cli import attack, audit, clean, demo, exits, listing, report, restore
+from untaint.errors import BadInput
 
 app = typer.Typer(
     name="untaint",
@@ -22,19 +23,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 nothing found, 1 findings at or above --fail-on, 2 bad usage or input, 3 internal error.",
 )
-for name, command in {
-    "demo": demo.demo,
-    "audit": audit.audit,
-    "clean": clean.clean,
-    "restore": restore.restore,
-    "attack": attack.attack,
-    "report": report.report,
-    "list": listing.listing,
-}.items():
-    app.command(name)(command)
+app.command("demo")(demo.demo)
+app.command("audit")(audit.audit)
+app.command("clean")(clean.clean)
+app.command("restore")(restore.restore)
+app.command("attack")(attack.attack)
+app.command("report")(report.report)
+app.command("list")(listing.listing)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature typer asks for
+def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -75,13 +73,16 @@ def run() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = exits.NOTHING
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: a line and a code instead of a traceback
+    except (Exception, KeyboardInterrupt) as error:
         code = _shown(error)
     sys.exit(code if isinstance(code, int) else exits.NOTHING)
 
 
 def _shown(error: BaseException) -> int:
-    if isinstance(error, _UsageError):
+    if not isinstance(error, _UsageError):
+        return exits.show(error)
+    if type(error).__name__ == "NoArgsIsHelpError":  # `untaint` alone: the help, to read from its start
         error.show()  # type: ignore[attr-defined]
         return exits.BAD_INPUT
-    return exits.show(error)
+    command = getattr(getattr(error, "ctx", None), "command_path", "untaint")
+    return exits.show(BadInput(error.format_message(), advice=f"See `{command} --help`."))  # type: ignore[attr-defined]

@@ -9,16 +9,18 @@ from untaint.cli import exits, progress
 from untaint.cli.options import BudgetName, Data, FailOn, Label, Payload, Quiet, Source
 
 
+_OUT = Path("untaint-audit")
+_BUDGET = BudgetName.standard
+
+
 def audit(
     data: Data,
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report; also keeps finished steps, so a stopped audit resumes.")] = Path(
-        "untaint-audit"
-    ),
-    alpha: Annotated[float, typer.Option("--alpha", help="False-alarm rate per audit: how often clean data may be called poisoned.")] = 0.01,
-    budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` trains a small one.")] = BudgetName.standard,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report and the steps a stopped audit resumes.")] = _OUT,
+    alpha: Annotated[float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")] = 0.01,
+    budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` does.")] = _BUDGET,
     model: Annotated[Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,

@@ -17,11 +17,11 @@ def demo(
     Uses Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
     """
     from untaint import api
-    from untaint.bench.demo import run
+    from untaint.demo import run
     from untaint.errors import MissingExtra
 
     try:
-        import torch  # noqa: F401 - only to say plainly what is missing
+        import torch
     except ImportError as error:
         raise MissingExtra("untaint demo", "torch") from error
     target = _fresh(api.writable(out, None))

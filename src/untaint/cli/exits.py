@@ -1,12 +1,14 @@
 """Exit codes, the same everywhere, and how errors are shown."""
 
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 
+import typer
+
 from untaint.errors import UntaintError
 from untaint.evidence.finding import SEVERITIES, Finding
+from untaint.report.text import visible
 
 NOTHING = 0
 FINDINGS = 1
@@ -27,14 +29,16 @@ def show(error: BaseException) -> int:
     """Print an error as one line on stderr and return its exit code; UNTAINT_DEBUG=1 adds the traceback."""
     if os.environ.get("UNTAINT_DEBUG"):
         traceback.print_exception(error)
+    line, code = _line(error)
+    print(f"untaint: {visible(' '.join(line.split()))}", file=sys.stderr)
+    return code
+
+
+def _line(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UntaintError):
-        print(f"untaint: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return str(error), BAD_INPUT
     if isinstance(error, KeyboardInterrupt):
-        print("untaint: stopped. Finished steps of an audit are kept in its --out folder; the same command resumes.", file=sys.stderr)
-        return STOPPED
+        return "stopped. Finished steps of an audit are kept in its --out folder; the same command resumes.", STOPPED
     if isinstance(error, OSError) and error.errno is not None:
-        print(f"untaint: {error.filename or 'input or output'}: {error.strerror}.", file=sys.stderr)
-        return BAD_INPUT
-    print(f"untaint: internal error: {type(error).__name__}: {error}. Run with UNTAINT_DEBUG=1 for details.", file=sys.stderr)
-    return INTERNAL
+        return f"{error.filename or 'input or output'}: {error.strerror}.", BAD_INPUT
+    return f"internal error: {type(error).__name__}: {error}. Run with UNTAINT_DEBUG=1 for details.", INTERNAL

@@ -140,7 +140,7 @@ class Dataset:
 
     def images(self, rows: Rows | Sequence[int]) -> list[Image]:
         """Decoded images (h, w, c) of some rows. Raises BadInput for a row that cannot be decoded."""
-        from untaint.data.images import decode  # noqa: PLC0415 - Pillow is only needed for images
+        from untaint.data.images import decode
 
         return [decode(payload) for payload in self.read(rows)]
 

@@ -82,7 +82,7 @@ def _by_source(
         if not (listed & inside).any() or not outside.any():
             continue
         table = [[int((listed & side).sum()), int((~listed & side).sum())] for side in (inside, outside)]
-        p_value = float(fisher_exact(table, alternative="greater").pvalue) * len(sources.names)
+        p_value = float(fisher_exact(np.array(table), alternative="greater").pvalue) * len(sources.names)
         effect = table[0][0] / sum(table[0]) - table[1][0] / sum(table[1])
         if p_value > 0.05 or effect <= 0:
             continue

@@ -60,8 +60,9 @@ class MatchedFilter(Detector):
             scores[rows[inside]] = found[inside]
             p_value, separation = counts.tail_excess(found[inside])
             members = rows[inside & (found > _CUT)]
-            if p_value * len(class_names) <= _WORTH_A_LOOK and separation > 0.5:  # noqa: PLR2004 - explained only where it may matter
-                groups.append(_group(members, p_value * len(class_names), separation, pixels, labels, content, rows, name))
+            if p_value * len(class_names) <= _WORTH_A_LOOK and separation > 0.5:
+                corrected = min(1.0, p_value * len(class_names))
+                groups.append(_group(members, corrected, separation, Suspects(pixels, labels, content, rows), name))
         return Evidence(scores, "empirical", tuple(groups))
 
     def _filter(self, whitened: np.ndarray, inside: Mask, contradicted: Mask, folds: np.ndarray) -> np.ndarray | None:
@@ -117,12 +118,20 @@ def _held_out(whitened: np.ndarray, seeds: Mask, folds: np.ndarray) -> np.ndarra
     return scores
 
 
-def _group(
-    members: Rows, p_value: float, separation: float, pixels: Pixels, labels: Labels, content: Content, rows: Rows, name: str
-) -> Group:
-    against = contradiction(content, pixels, labels, members)
-    same = rows[(labels[rows] == labels[members[0]]) & ~np.isin(rows, members)]
-    difference = _mean(pixels, members) - _mean(pixels, _alike(content, members, same, rows))
+@final
+@dataclass(frozen=True)
+class Suspects:
+    """What a group is explained with; rows: the usable ones."""
+
+    pixels: Pixels
+    labels: Labels
+    content: Content
+    rows: Rows
+
+
+def _group(members: Rows, p_value: float, separation: float, suspects: Suspects, name: str) -> Group:
+    against = contradiction(suspects.content, suspects.pixels, suspects.labels, members)
+    difference = _mean(suspects.pixels, members) - _mean(suspects.pixels, _alike(suspects, members))
     strength = np.abs(difference).mean(-1)
     picture = np.clip(127.5 + difference * 127.5 / max(float(np.abs(difference).max()), 1e-6), 0, 255).astype(np.uint8)
     size = f"{float(np.sqrt((difference**2).mean())):.1f} of 255"
@@ -130,8 +139,9 @@ def _group(
         "additive", "A fixed pattern added to the whole image, shown around mid-grey.", {"strength": size}, picture, _share(strength)
     )
     explanation = (
-        f"One faint fixed pattern is present in all of these images and in hardly any other: {separation:.0%} of the suspicious "
-        f"ones stand apart from the rest of '{name}'. Judged without them, what they show speaks against the label ({against:.0%} on a scale where honest sub-classes stay under 70%)."
+        f"One fixed pattern is present in all of these images and in hardly any other: {separation:.0%} of the suspicious ones "
+        f"stand apart from the rest of '{name}'. Judged without them, what they show speaks "
+        f"against the label ({against:.0%} on a scale where honest sub-classes stay under 70%)."
     )
     statistic = -np.log10(max(p_value, 1e-300))
     return Group(
@@ -140,16 +150,16 @@ def _group(
     )
 
 
-def _alike(content: Content, members: Rows, same: Rows, rows: Rows) -> Rows:
-    """Images that show what the members show, in the same proportions; the rest of the class when none do."""
-    shown = content.probabilities.argmax(1)
+def _alike(suspects: Suspects, members: Rows) -> Rows:
+    """Images that show what the members show, in the same proportions; all others when none do."""
+    shown = suspects.content.probabilities.argmax(1)
     parts = []
-    others = np.setdiff1d(rows, members)
+    others = np.setdiff1d(suspects.rows, members)
     for number, count in zip(*np.unique(shown[members], return_counts=True), strict=True):
         alike = others[shown[others] == number]
         parts.append(alike[: max(1, int(count))])
-    found = np.concatenate(parts) if parts else same
-    return found if len(found) else same
+    found = np.concatenate(parts)
+    return found if len(found) else others
 
 
 def _mean(pixels: Pixels, rows: Rows, most: int = 4000) -> np.ndarray:

@@ -129,7 +129,7 @@ def _better(best: Candidate | None, counted: codes.Counts, position: tuple[int, 
     roots.append(root.astype(np.float32))
     strong = np.where(counted.hits >= LEAST_EFFECT * counted.bearers, root, -np.inf)
     top = int(strong.argmax())
-    if best is not None and strong[top] <= best.root or not np.isfinite(strong[top]):
+    if not np.isfinite(strong[top]) or (best is not None and strong[top] <= best.root):
         return best
     return Candidate(float(root[top]), position, int(counted.codes[top]), float(counted.bearers[top]), float(counted.hits[top]))
 
@@ -181,7 +181,7 @@ _AGREE = 0.9
 def _patch(suspects: Suspects, bearers: Rows, corners: np.ndarray) -> patches.Patch | None:
     """The trigger around the code; None when too few seeds speak for it."""
     seeds = suspects.content.contradicted[bearers]
-    if seeds.sum() < 4:  # noqa: PLR2004 - fewer agree by chance
+    if seeds.sum() < 4:
         return None
     windows = patches.windows(suspects.grey, bearers[seeds], corners[seeds])
     others = _alike(suspects, bearers[seeds])
@@ -208,15 +208,15 @@ def _carriers(suspects: Suspects, found: Candidate, patch: patches.Patch, bearer
 
 
 def _suspect(suspects: Suspects, carriers: Rows, purity: float) -> Mask:
-    """Carriers to set aside: all of them when nine in ten contradict; else those whose content does not support the label,
-    and the whole target class when hardly an honest image carries the pattern.
+    """Carriers to set aside: all of them when nine in ten contradict.
 
-    The rest are honest look-alikes or an attacker's cover samples, whose labels are right.
+    Else those whose content does not support the label, and the whole target class when hardly an honest image carries the
+    pattern. The rest are honest look-alikes or an attacker's cover samples, whose labels are right.
     """
     if purity > _AGREE:
         return np.ones(len(carriers), bool)
     content, labels, rows = suspects.content, suspects.labels, suspects.rows
-    supported = content.probabilities[carriers, labels[carriers]] >= 0.5  # noqa: PLR2004 - more likely than not
+    supported = content.probabilities[carriers, labels[carriers]] >= 0.5
     suspect: Mask = content.contradicted[carriers] | ~supported
     target = np.bincount(labels[carriers]).argmax() if len(carriers) else 0
     aimed = labels[carriers] == target
@@ -232,7 +232,7 @@ def _target(labels: Labels, class_names: tuple[str, ...]) -> tuple[str | None, f
         return None, 0.0
     shares = np.bincount(labels) / len(labels)
     top = int(shares.argmax())
-    return (class_names[top] if shares[top] > 0.5 else None), float(shares[top])  # noqa: PLR2004 - a majority
+    return (class_names[top] if shares[top] > 0.5 else None), float(shares[top])
 
 
 def _source(content: Content, members: Rows, class_names: tuple[str, ...]) -> str | None:

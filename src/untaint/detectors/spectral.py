@@ -10,7 +10,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.features.content import Content, contradiction
 from untaint.numerics import mixture
-from untaint.types import Embeddings, Labels, Pixels
+from untaint.types import Embeddings, Labels, Pixels, Rows
 
 LEAST_EFFECT = 5.0
 """Ashman's D between the two populations. Sub-classes of clean Fashion-MNIST and MNIST stay under 4.4 (bags, slanted ones),
@@ -60,40 +60,34 @@ class Spectral(Detector):
                 fit = mixture.two_components(values)
                 if fit.separation < 0.8 * LEAST_EFFECT:
                     continue
-                group = self._group(fit, values, rows[inside], labels, content, pixels, name, len(class_names) * self.rank)
-                if group is not None:
-                    groups.append(group)
+                sides = rows[inside][fit.upper > 0.5], rows[inside][fit.upper <= 0.5]
+                if min(map(len, sides)) < self.least_members:
+                    continue
+                p_value = min(1.0, len(class_names) * self.rank * gain_p_value(values, fit.gain, self.bootstrap))
+                against = [contradiction(content, pixels, labels, side) for side in sides]
+                groups.append(_group(fit, p_value, sides, against, name))
         return Evidence(scores, "empirical", tuple(groups))
 
-    def _group(
-        self,
-        fit: mixture.TwoComponents,
-        values: np.ndarray,
-        rows: np.ndarray,
-        labels: Labels,
-        content: Content,
-        pixels: Pixels,
-        name: str,
-        tests: int,
-    ) -> Group | None:
-        """The intruding population of a split, or None when one side is too small to be a population."""
-        sides = [rows[fit.upper > 0.5], rows[fit.upper <= 0.5]]
-        if min(map(len, sides)) < self.least_members:
-            return None
-        against = [contradiction(content, pixels, labels, side) for side in sides]
-        smaller = int(len(sides[1]) < len(sides[0]))
-        balanced = min(map(len, sides)) >= 0.35 * len(rows)
-        chosen = int(np.argmax(against)) if balanced else smaller
-        p_value = min(1.0, tests * gain_p_value(values, fit.gain, self.bootstrap))
-        explanation = (
-            f"A network trained on this data sees two populations in '{name}', {fit.separation:.1f} standard deviations apart: "
-            f"{len(sides[chosen]):,} and {len(sides[1 - chosen]):,} images. Judged without them, the content of the first "
-            f"speaks against the label ({against[chosen]:.0%} on a scale where honest sub-classes stay under 70%)."
-        )
-        return Group(
-            "backdoor", np.sort(sides[chosen]), fit.gain, p_value, fit.separation, LEAST_EFFECT, explanation, against[chosen],
-            target_label=name,
-        )
+
+def _group(
+    fit: mixture.TwoComponents, p_value: float, sides: tuple[Rows, Rows], against: list[float], name: str
+) -> Group:
+    """The intruding population of a split: the smaller one, or of two balanced ones the one whose content contradicts."""
+    balanced = min(map(len, sides)) >= _BALANCED * sum(map(len, sides))
+    chosen = int(np.argmax(against)) if balanced else int(len(sides[1]) < len(sides[0]))
+    members = np.sort(sides[chosen])
+    explanation = (
+        f"A network trained on this data sees two populations in '{name}', {fit.separation:.1f} standard deviations apart: "
+        f"{len(members):,} and {len(sides[1 - chosen]):,} images. Judged without them, the content of the first "
+        f"speaks against the label ({against[chosen]:.0%} on a scale where honest sub-classes stay under 70%)."
+    )
+    return Group(
+        "backdoor", members, fit.gain, p_value, fit.separation, LEAST_EFFECT, explanation, against[chosen], target_label=name
+    )
+
+
+_BALANCED = 0.35
+"""Share of a class from which the smaller population may be the honest one: poison can outnumber it."""
 
 
 def _whitened(embeddings: Embeddings, labels: Labels) -> np.ndarray:

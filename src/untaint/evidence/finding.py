@@ -19,7 +19,7 @@ Status = Literal["ran", "skipped", "failed"]
 @final
 @dataclass(frozen=True)
 class SourceShare:
-    """One source's part in a finding; p_value: one-sided exact test of its share against all other rows, corrected for the sources tested."""
+    """One source's part in a finding; p_value: one-sided exact test of its share, corrected for the sources tested."""
 
     name: str
     n: int

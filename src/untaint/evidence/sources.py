@@ -18,7 +18,7 @@ def shares(codes: np.ndarray, names: tuple[str, ...], members: Rows, most: int =
     size = np.bincount(codes[known], minlength=len(names))
     flagged = np.bincount(codes[members][codes[members] >= 0], minlength=len(names))
     present = np.flatnonzero(flagged)
-    chance = hypergeom.sf(flagged[present] - 1, int(known.sum()), int(flagged.sum()), size[present])
+    chance = np.atleast_1d(hypergeom.sf(flagged[present] - 1, int(known.sum()), int(flagged.sum()), size[present]))
     found = [
         SourceShare(names[code], int(size[code]), int(flagged[code]), float(min(1.0, p * len(names))))
         for code, p in zip(present, chance, strict=True)

@@ -6,7 +6,7 @@ what its detector's manual calls the least that matters *and* its content contra
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -25,8 +25,11 @@ METHOD = (
 @final
 @dataclass(frozen=True)
 class Circumstances:
-    """What limits an audit's say. assessed: share of rows looked at; contradicted: share whose content speaks against the label
-    (NaN = content was not judged); smallest_class: rows of the smallest class."""
+    """What limits an audit's say.
+
+    assessed: share of rows looked at.  contradicted: share whose content speaks against the label, NaN = content was not
+    judged.  smallest_class: rows of the smallest class.
+    """
 
     n: int
     assessed: float
@@ -55,10 +58,10 @@ def decide(
     passed = [candidate for candidate in _candidates(evidence) if _significant(candidate, alpha)]
     accused = merge([candidate for candidate in passed if _contradicts(candidate.group)])
     natural = merge([candidate for candidate in passed if not _contradicts(candidate.group)])
-    findings = [_finding(found, alpha, circumstances.n, source_codes, source_names) for found in accused]
+    findings = [_finding(found, alpha, source_codes, source_names) for found in accused]
     findings += [_shortcut(found, source_codes, source_names) for found in natural]
     findings += [_review(name, result, source_codes, source_names) for name, result in evidence.items() if len(result.review)]
-    numbered = tuple(_with_id(finding, f"F{number}") for number, finding in enumerate(findings, 1))
+    numbered = tuple(replace(finding, id=f"F{number}") for number, finding in enumerate(findings, 1))
     answer, reasons = _answer(numbered, checks, circumstances, alpha)
     p_value = min((candidate.p_value for candidate in _candidates(evidence) if _plausible(candidate)), default=1.0)
     return Verdict(answer, alpha, p_value, numbered, reasons, METHOD)
@@ -86,10 +89,10 @@ def _contradicts(group: Group) -> bool:
     return group.kind == "leverage" or group.contradiction >= group.least_contradiction
 
 
-def _finding(found: Merged, alpha: float, n: int, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
+def _finding(found: Merged, alpha: float, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
     severity: Severity = "critical" if len(found.detectors) > 1 and found.kind == "backdoor" else "high"
     confidence: Confidence = "high" if found.p_value <= alpha / 1000 else "medium"
-    return _built(found, severity, confidence, _sources(codes, names, found.members), alarm=True)
+    return _built(found, severity, confidence, shares(codes, names, found.members), alarm=True)
 
 
 def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
@@ -98,7 +101,7 @@ def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Findi
     Near-copies with right labels are no association at all, only duplicates, so they are the least severe.
     """
     severity: Severity = "info" if found.kind == "flood" else "low"
-    return _built(found, severity, "low", _sources(codes, names, found.members), alarm=False)
+    return _built(found, severity, "low", shares(codes, names, found.members), alarm=False)
 
 
 def _built(found: Merged, severity: Severity, confidence: Confidence, sources: tuple[SourceShare, ...], *, alarm: bool) -> Finding:
@@ -138,18 +141,8 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
         f"Nothing in these {len(result.review):,} samples supports their label, most doubtful first. {precision}",
         "Review them by hand; honest data have such samples too, so none of them is set aside.",
         alarm=False,
-        sources=_sources(codes, names, result.review),
+        sources=shares(codes, names, result.review),
     )
-
-
-def _sources(codes: np.ndarray, names: tuple[str, ...], members: np.ndarray) -> tuple[SourceShare, ...]:
-    return shares(codes, names, members)
-
-
-def _with_id(finding: Finding, name: str) -> Finding:
-    from dataclasses import replace
-
-    return replace(finding, id=name)
 
 
 _LEAST_CLASS = 50

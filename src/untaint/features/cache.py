@@ -85,7 +85,7 @@ def _load(folder: Path, kind: type[T]) -> T:
     return kind(**values)  # type: ignore[return-value]
 
 
-def _field(folder: Path, name: str, plain: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the entry holds
+def _field(folder: Path, name: str, plain: dict[str, Any]) -> Any:
     if (folder / f"{name}.npy").exists():
         return _array(folder / f"{name}.npy")
     if (folder / f"{name}.npz").exists():

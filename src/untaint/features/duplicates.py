@@ -41,7 +41,7 @@ def near_copies(pixels: Pixels, labels: Labels, settings: Settings) -> NearCopie
         return NearCopies(component, 0.0)
     settings.report_progress("looking for near-copies", 0, 1)
     points = _points(pixels, rows)
-    distances, neighbours = cKDTree(points).query(points, k=_NEIGHBOURS + 1, workers=-1)
+    distances, neighbours = map(np.asarray, cKDTree(points).query(points, k=_NEIGHBOURS + 1, workers=-1))
     typical = _typical(distances[:, 1])
     close = distances[:, 1:] <= _CLOSE * typical
     start = np.repeat(np.arange(len(rows)), _NEIGHBOURS)[close.ravel()]

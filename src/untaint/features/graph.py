@@ -81,7 +81,7 @@ class Features:
     _values: dict[str, Any] = field(default_factory=dict)
     _failures: dict[str, FeatureUnavailable] = field(default_factory=dict)
 
-    def get(self, name: str) -> Any:  # noqa: ANN401 - a feature has the type its provider declares
+    def get(self, name: str) -> Any:
         """One feature, computed or remembered. Raises FeatureUnavailable with the reason when it cannot be had."""
         if name == "dataset":
             return self.dataset
@@ -97,7 +97,7 @@ class Features:
                 raise
         return self._values[name]
 
-    def _provide(self, provider: Provider) -> Any:  # noqa: ANN401 - see get
+    def _provide(self, provider: Provider) -> Any:
         _closure(provider.name)
         if not provider.stored:
             return self._compute(provider)
@@ -109,7 +109,7 @@ class Features:
             self.cache.store(key, found)
         return found
 
-    def _compute(self, provider: Provider) -> Any:  # noqa: ANN401 - see get
+    def _compute(self, provider: Provider) -> Any:
         return provider.function(**{need: self.get(need) for need in provider.needs})
 
     def key(self, name: str) -> str:

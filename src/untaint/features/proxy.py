@@ -32,7 +32,7 @@ def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
     """The house network trained on every usable row, or the user's own model as it is."""
     rows = np.flatnonzero(labels >= 0)
     try:
-        from untaint.nets import foreign, training  # noqa: F401
+        from untaint.nets import foreign, training
     except ImportError as error:
         raise FeatureUnavailable(_EXTRA) from error
     if settings.model is not None:

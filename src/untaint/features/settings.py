@@ -15,7 +15,9 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 @final
 @dataclass(frozen=True)
 class Settings:
-    """seed: of everything random.  canvas: longest side images are looked at, pixels.  model: the user's own model (a path or a torch module), else None.
+    """seed: of everything random.  canvas: longest side images are looked at, pixels.
+
+    model: the user's own model (a path or a torch module), else None.
 
     report_progress: called with (what, done, total); it changes nothing, so it is no part of the key.
     """

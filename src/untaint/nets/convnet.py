@@ -41,7 +41,7 @@ class ConvNet(nn.Module):
         for size in spec.widths:
             blocks += [nn.Conv2d(channels, size, 3, padding=1), nn.ReLU()]
             channels = size
-            if min(height, width) >= 4:  # noqa: PLR2004 - below 4 pixels nothing is left to pool
+            if min(height, width) >= 4:
                 blocks.append(nn.MaxPool2d(2, ceil_mode=True))  # floor would drop the border, where triggers like to sit
                 height, width = -(-height // 2), -(-width // 2)
         self.features = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(channels * height * width, spec.hidden), nn.ReLU())

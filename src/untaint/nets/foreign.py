@@ -33,7 +33,7 @@ def load(path: Path) -> ConvNet:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            weights = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is not a safetensors file: {error}.", advice=_ADVICE) from error
     if _METADATA not in metadata:

@@ -1,6 +1,7 @@
 """Train the house network on some rows and look at it: features, probabilities, dynamics."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -36,9 +37,8 @@ def proxy_spec(pixels: Pixels, classes: int) -> ConvNetSpec:
 def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Progress) -> Observed:
     """Train the proxy on some rows and read its features on the same rows."""
     plan = FitPlan(seed=seed)
-    fitted = fit(
-        proxy_spec(pixels, int(labels.max()) + 1), pixels, labels, rows, plan, lambda done, total: progress("training the proxy", done, total)
-    )
+    net = proxy_spec(pixels, int(labels.max()) + 1)
+    fitted = fit(net, pixels, labels, rows, plan, partial(progress, "training the proxy"))
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
     return Observed(embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs")

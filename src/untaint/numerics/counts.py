@@ -24,7 +24,7 @@ def overdispersion(roots: np.ndarray) -> float:
     families (look-alike images), so independent-trial theory is too sure. Rare true signals hardly move these quantiles.
     """
     positive = roots[roots > 0]
-    if len(positive) < 100:  # noqa: PLR2004 - a 99 % point of fewer is no estimate
+    if len(positive) < 100:
         return 1.0
     ratios = [np.quantile(positive, q) / norm.ppf(0.5 + q / 2) for q in (0.90, 0.99)]
     return float(max(1.0, *ratios))

@@ -17,7 +17,8 @@ def _along(images: np.ndarray, axis: int) -> np.ndarray:
     padded = np.pad(images, pad, mode="edge")
     size = images.shape[axis]
     parts = [weight * np.take(padded, range(i, i + size), axis) for i, weight in enumerate(_BINOMIAL_5)]
-    return np.sum(parts, axis=0, dtype=np.float32)
+    total: np.ndarray = np.sum(parts, axis=0, dtype=np.float32)
+    return total
 
 
 def shrink(images: np.ndarray, height: int, width: int) -> np.ndarray:

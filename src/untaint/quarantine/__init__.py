@@ -1,0 +1,1 @@
+"""Acting on a verdict, always reversibly: hold, restore, and the ledger of both."""

@@ -88,7 +88,7 @@ def image_problem(payload: bytes) -> str | None:
                 picture.verify()
     except UnidentifiedImageError:
         return "not a readable image" if payload else "no image"
-    except Exception as error:  # noqa: BLE001 - image plug-ins raise anything on crafted files; whatever it is, the row is unreadable
+    except Exception as error:
         return f"not a readable image: {error}"
     return None
 
