@@ -85,4 +85,5 @@ def _shown(error: BaseException) -> int:
         error.show()  # type: ignore[attr-defined]
         return exits.BAD_INPUT
     command = getattr(getattr(error, "ctx", None), "command_path", "untaint")
-    return exits.show(BadInput(error.format_message(), advice=f"See `{command} --help`."))  # type: ignore[attr-defined]
+    message = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+    return exits.show(BadInput(f"{message}.", advice=f"See `{command} --help`."))

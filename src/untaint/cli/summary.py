@@ -7,11 +7,17 @@ from rich.text import Text
 
 from untaint.data.dataset import Dataset
 from untaint.evidence.finding import AuditResult
+from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
 from untaint.report.wording import p_value, title
 
 _TELLING_SOURCE = 0.01
 _COLOURS = {"poisoned": "bold red", "no evidence": "bold green", "cannot tell": "bold yellow"}
+
+
+def _text(line: str, style: str = "") -> Text:
+    """A line as it is: no markup, and nothing that came with the data can steer the terminal."""
+    return Text(visible(line), style=style)
 
 
 def console() -> Console:
@@ -23,9 +29,9 @@ def dataset(found: Dataset) -> None:
     """What was read and which columns play which role."""
     out = console()
     where = "memory" if found.location is None else str(found.location)
-    out.print(Text(f"{len(found):,} {found.modality}s, {len(found.class_names)} classes, read as {found.format} from {where}"))
+    out.print(_text(f"{len(found):,} {found.modality}s, {len(found.class_names)} classes, read as {found.format} from {where}"))
     for note in found.notes or ((found.columns.note,) if found.columns.note else ()):
-        out.print(Text(f"  {note}", style="dim"))
+        out.print(_text(f"  {note}", style="dim"))
 
 
 def audit(result: AuditResult, out: Path) -> None:
@@ -33,38 +39,38 @@ def audit(result: AuditResult, out: Path) -> None:
     printer, verdict = console(), result.verdict
     printer.print()
     printer.print(
-        Text(verdict.answer.upper(), style=_COLOURS[verdict.answer]),
-        Text(f"  held to {verdict.alpha:g} false alarms per audit, {p_value(verdict.p_value)}"),
-        Text(f"  {result.n_flagged:,} of {result.n_samples:,} samples flagged ({result.n_flagged / result.n_samples:.2%})"),
+        _text(verdict.answer.upper(), style=_COLOURS[verdict.answer]),
+        _text(f"  held to {verdict.alpha:g} false alarms per audit, {p_value(verdict.p_value)}"),
+        _text(f"  {result.n_flagged:,} of {result.n_samples:,} samples flagged ({result.n_flagged / result.n_samples:.2%})"),
         sep="\n",
     )
     for reason in verdict.reasons:
-        printer.print(Text(f"  {reason}"))
+        printer.print(_text(f"  {reason}"))
     for finding in document(result).findings:
         _finding(printer, finding)
     if result.n_unreadable:
-        printer.print(Text(f"\n{result.n_unreadable:,} samples could not be read; the report lists them."))
+        printer.print(_text(f"\n{result.n_unreadable:,} samples could not be read; the report lists them."))
     skipped = [check for check in result.checks if check.status != "ran"]
     if skipped:
-        printer.print(Text("\nNot checked", style="bold"))
+        printer.print(_text("\nNot checked", style="bold"))
     for check in skipped:
-        printer.print(Text(f"  {check.detector}: {check.status}, {check.reason}"))
-    printer.print(Text(f"\nReport: {out / 'report.html'}"))
+        printer.print(_text(f"  {check.detector}: {check.status}, {check.reason}"))
+    printer.print(_text(f"\nReport: {out / 'report.html'}"))
     if result.n_flagged:
         location = result.dataset.get("location") or "DATA"
-        printer.print(Text(f"Next:   untaint clean {location} --audit {out} --out untaint-clean"))
+        printer.print(_text(f"Next:   untaint clean {location} --audit {out} --out untaint-clean"))
 
 
 def _finding(printer: Console, finding: Finding) -> None:
     printer.print()
-    printer.print(Text(f"{finding.id}  {title(finding)}", style="bold" if finding.alarm else ""))
+    printer.print(_text(f"{finding.id}  {title(finding)}", style="bold" if finding.alarm else ""))
     if not finding.alarm:
-        printer.print(Text(f"    for review, severity {finding.severity}: {finding.explanation}"))
+        printer.print(_text(f"    for review, severity {finding.severity}: {finding.explanation}"))
         return
     agree = ", ".join(finding.detectors)
-    printer.print(Text(f"    severity {finding.severity}, confidence {finding.confidence}, {p_value(finding.p_value)}, seen by {agree}"))
+    printer.print(_text(f"    severity {finding.severity}, confidence {finding.confidence}, {p_value(finding.p_value)}, seen by {agree}"))
     if finding.trigger is not None:
-        printer.print(Text(f"    trigger: {finding.trigger.description}"))
+        printer.print(_text(f"    trigger: {finding.trigger.description}"))
     for share in finding.sources[:3]:
         if share.p_value is not None and share.p_value <= _TELLING_SOURCE:
-            printer.print(Text(f"    source {share.name}: {share.n_flagged:,} of its {share.n:,} samples, {p_value(share.p_value)}"))
+            printer.print(_text(f"    source {share.name}: {share.n_flagged:,} of its {share.n:,} samples, {p_value(share.p_value)}"))
