@@ -73,7 +73,7 @@ def build(base: type[M], package: str, text: str, **defaults: object) -> M:
         raise BadInput(f"unknown {base.__name__.lower()} {text!r}.", advice=f"Known: {', '.join(known)}.")
     chosen = known[match[1]]
     arguments = {**defaults, **_literals(text, match[2] or "")}
-    fields = {field.name for field in dataclasses.fields(chosen)}  # type: ignore[arg-type]
+    fields = {field.name for field in dataclasses.fields(chosen)}
     if unknown := sorted(set(arguments) - fields):
         raise BadInput(f"{match[1]} has no parameter {unknown[0]!r}.", advice=f"It has: {', '.join(sorted(fields)) or 'none'}.")
     return chosen(**arguments)

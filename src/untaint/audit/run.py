@@ -71,7 +71,7 @@ def _examined(detector: Detector, features: Features, settings: AuditSettings, p
         check = Check(detector.id, spec(detector), status, reason, round(time.perf_counter() - started, 3))  # type: ignore[arg-type]
         return Examined(check, evidence)
 
-    if BUDGETS.index(detector.budget) > BUDGETS.index(settings.budget):  # type: ignore[arg-type]
+    if BUDGETS.index(detector.budget) > BUDGETS.index(settings.budget):
         return checked("skipped", f"{_OVER_BUDGET} '{settings.budget}', needs '{detector.budget}'")
     settings.report_progress(f"examining: {detector.id}", place, len(detectors()))
     try:
@@ -80,7 +80,7 @@ def _examined(detector: Detector, features: Features, settings: AuditSettings, p
         return checked("skipped", missing.message)
     except UntaintError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a broken detector must not hide what the others found
         return checked("failed", f"{type(error).__name__}: {error}")
     return checked("ran", evidence.note, evidence)
 

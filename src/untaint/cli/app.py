@@ -73,7 +73,7 @@ def run() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = exits.NOTHING
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: a line and a code, no traceback
         code = _shown(error)
     sys.exit(code if isinstance(code, int) else exits.NOTHING)
 

@@ -8,7 +8,6 @@ import typer
 from untaint.cli import exits, progress
 from untaint.cli.options import BudgetName, Data, FailOn, Label, Payload, Quiet, Source
 
-
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
 

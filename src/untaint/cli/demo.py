@@ -1,5 +1,6 @@
 """`untaint demo`."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +21,8 @@ def demo(
     from untaint.demo import run
     from untaint.errors import MissingExtra
 
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("untaint demo", "torch") from error
+    if find_spec("torch") is None:
+        raise MissingExtra("untaint demo", "torch")
     target = _fresh(api.writable(out, None))
     with progress.shown() as report:
         done = run(target, seed, typer.echo, report)

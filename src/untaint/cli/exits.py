@@ -21,7 +21,7 @@ def for_findings(findings: Sequence[Finding], fail_on: str) -> int:
     """1 when a finding is at least as severe as `fail_on`, else 0; `never` is always 0."""
     if fail_on == "never":
         return NOTHING
-    least = SEVERITIES.index(fail_on)  # type: ignore[arg-type]
+    least = SEVERITIES.index(fail_on)
     return FINDINGS if any(SEVERITIES.index(finding.severity) >= least for finding in findings) else NOTHING
 
 
@@ -30,7 +30,7 @@ def show(error: BaseException) -> int:
     if os.environ.get("UNTAINT_DEBUG"):
         traceback.print_exception(error)
     line, code = _line(error)
-    print(f"untaint: {visible(' '.join(line.split()))}", file=sys.stderr)
+    typer.echo(f"untaint: {visible(' '.join(line.split()))}", err=True)
     return code
 
 

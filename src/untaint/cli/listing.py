@@ -49,7 +49,7 @@ def _attacks() -> dict[str, str]:
     from untaint.attacks.base import PACKAGE, Attack
     from untaint.registry import members
 
-    return {name: _manual(kind) for name, kind in members(Attack, PACKAGE).items()}  # type: ignore[type-abstract]
+    return {name: _manual(kind) for name, kind in members(Attack, PACKAGE).items()}
 
 
 def _formats() -> dict[str, str]:

@@ -43,4 +43,4 @@ def examine(detector: Detector, features: Mapping[str, object]) -> Evidence:
 
 def detectors() -> Mapping[str, type[Detector]]:
     """Every detector known, plug-ins included, by id."""
-    return members(Detector, PACKAGE)  # type: ignore[type-abstract]
+    return members(Detector, PACKAGE)

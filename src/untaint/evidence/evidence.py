@@ -35,7 +35,8 @@ class Group:
     reason in the detector's manual. A gate needs both, so that it holds as n grows.
     contradiction: how far the members' content speaks against their label, 0..1 (see `features.content`); NaN = not tested.
     least_contradiction: what the detector needs of it; honest sub-classes of MNIST and Fashion-MNIST stay under 0.70 on the
-    scale of `features.content.contradiction`. Without it an association may be a natural shortcut, and only source, time or an intervention can tell.
+    scale of `features.content.contradiction`. Without it an association may be a natural shortcut, and only source, time
+    or an intervention can tell.
     """
 
     kind: Kind

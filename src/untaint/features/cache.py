@@ -82,7 +82,7 @@ def _load(folder: Path, kind: type[T]) -> T:
     if not dataclasses.is_dataclass(kind):
         return _array(folder / "value.npy")  # type: ignore[return-value]
     values = {name: _field(folder, name, plain) for name in get_type_hints(kind)}
-    return kind(**values)  # type: ignore[return-value]
+    return kind(**values)
 
 
 def _field(folder: Path, name: str, plain: dict[str, Any]) -> Any:

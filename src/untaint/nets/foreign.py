@@ -33,7 +33,7 @@ def load(path: Path) -> ConvNet:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is not a safetensors file: {error}.", advice=_ADVICE) from error
     if _METADATA not in metadata:
@@ -44,7 +44,7 @@ def load(path: Path) -> ConvNet:
         net.load_state_dict(weights)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise BadInput(f"{path} describes a network its weights do not fit: {error}.", advice=_ADVICE) from error
-    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def digest(model: Path | nn.Module) -> str:

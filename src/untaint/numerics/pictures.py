@@ -16,8 +16,10 @@ def _along(images: np.ndarray, axis: int) -> np.ndarray:
     pad[axis] = (2, 2)
     padded = np.pad(images, pad, mode="edge")
     size = images.shape[axis]
-    parts = [weight * np.take(padded, range(i, i + size), axis) for i, weight in enumerate(_BINOMIAL_5)]
-    total: np.ndarray = np.sum(parts, axis=0, dtype=np.float32)
+    total = np.zeros(images.shape, np.float32)
+    for i, weight in enumerate(_BINOMIAL_5):
+        shifted = padded[:, i : i + size] if axis == 1 else padded[:, :, i : i + size]
+        total += weight * shifted
     return total
 
 

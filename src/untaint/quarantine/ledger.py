@@ -17,7 +17,7 @@ Record: TypeAlias = Mapping[str, object]
 @final
 @dataclass(frozen=True)
 class Ledger:
-    """header: what was put in quarantine, from which data.  records: what happened since, oldest first.  notes: what a person should know."""
+    """header: what was held, from which data.  records: what happened since, oldest first.  notes: for a person to know."""
 
     header: Record
     records: Sequence[Record]
@@ -85,7 +85,7 @@ def _header(path: Path, records: Sequence[Record]) -> Record:
     if schema == SCHEMA:
         return records[0]
     if isinstance(schema, str) and schema.startswith("untaint.ledger/"):
-        raise BadInput(f"{path} has the schema {schema}, this release reads {SCHEMA}.", advice="Use the release that wrote it, or a newer one.")
+        raise BadInput(f"{path} has the schema {schema}, this release reads {SCHEMA}.", advice="Use the release that wrote it or newer.")
     raise BadInput(f"{path} does not begin with a ledger header.", advice="Give the folder that `untaint clean` wrote.")
 
 

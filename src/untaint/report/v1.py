@@ -175,7 +175,9 @@ class Accusing(Protocol):
     """A finding, fresh or read back."""
 
     @property
-    def alarm(self) -> bool: ...
+    def alarm(self) -> bool:
+        """Raises the verdict."""
+        ...
 
 
 F = TypeVar("F", bound=Accusing)

@@ -90,7 +90,7 @@ def _shown(pictures: list[Picture], samples: pa.Table, phrase: str) -> tuple[Sho
 
 def _sample(picture: Picture, record: Mapping[str, object], phrase: str) -> Shown:
     risk, label, suggested = record["risk"], record["label"], record["suggested_label"]
-    known = f", risk {risk:.2f}" if isinstance(risk, float) and risk == risk else ""
+    known = f", risk {risk:.2f}" if isinstance(risk, float) and risk == risk else ""  # noqa: PLR0124 - NaN is not itself
     tip = f"{clip(str(record['path']), 120)}, label {clip(str(label), 60)}{known}"
     caption = f"{clip(str(label), 24)} → {clip(str(suggested), 24)}?" if suggested and picture.role == "member" else ""
     return Shown(_source(picture), _parts(picture.text or "", phrase), caption, tip)

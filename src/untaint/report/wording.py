@@ -114,7 +114,8 @@ def summary(document: Document) -> str:
         flagged = f"{document.n_flagged:,} of {count(document.n_samples, 'sample')} flagged in {count(n_alarms, 'finding')}."
         return f"{flagged} {rate}"
     if document.verdict == "no evidence":
-        return f"Nothing in {count(document.n_samples, 'sample')} passed the bar. This is not proof of safety: see what was not checked. {rate}"
+        nothing = f"Nothing in {count(document.n_samples, 'sample')} passed the bar."
+        return f"{nothing} This is not proof of safety: see what was not checked. {rate}"
     return f"The checks that ran do not decide about these {count(document.n_samples, 'sample')}. Treat the data as unaudited. {rate}"
 
 

@@ -56,7 +56,7 @@ class RandomBytes:
 
 def unpack(path: Path) -> IO[bytes]:
     """The decompressed bytes in a temporary file. Raises BadInput for a truncated or broken file."""
-    target: IO[bytes] = tempfile.TemporaryFile()
+    target: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the data set
     try:
         with open_compressed(path) as packed:
             while block := packed.read(_BLOCK):

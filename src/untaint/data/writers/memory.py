@@ -21,5 +21,7 @@ class MemoryWriter(Writer):
 
     @override
     def write(self, parts: Sequence[Part], picks: Picks, out: Path) -> Path:
-        assert parts[0].dataset is not None, "samples in memory come with their data set"
-        return write_dataset(parts[0].dataset, picks.of(0), out)
+        dataset = parts[0].dataset
+        if dataset is None:
+            raise TypeError("samples in memory come with their data set")
+        return write_dataset(dataset, picks.of(0), out)

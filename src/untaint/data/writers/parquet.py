@@ -55,7 +55,8 @@ class Cursor:
         pieces = [self.file.schema_arrow.empty_table()]
         while len(rows):
             self._seek(int(rows[0]))
-            assert self.table is not None
+            if self.table is None:
+                break
             here = rows[rows < self.start + self.table.num_rows]
             pieces.append(self.table.take(pa.array(here - self.start)))
             rows = rows[len(here) :]
