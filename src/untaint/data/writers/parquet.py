@@ -54,19 +54,18 @@ class Cursor:
         """These rows, which lie behind all rows taken before or in the same row group."""
         pieces = [self.file.schema_arrow.empty_table()]
         while len(rows):
-            self._seek(int(rows[0]))
-            if self.table is None:
-                break
-            here = rows[rows < self.start + self.table.num_rows]
-            pieces.append(self.table.take(pa.array(here - self.start)))
+            table = self._seek(int(rows[0]))
+            here = rows[rows < self.start + table.num_rows]
+            pieces.append(table.take(pa.array(here - self.start)))
             rows = rows[len(here) :]
         return pa.concat_tables(pieces)
 
-    def _seek(self, row: int) -> None:
+    def _seek(self, row: int) -> pa.Table:
         while self.table is None or row >= self.start + self.table.num_rows:
             self.start += 0 if self.table is None else self.table.num_rows
             self.group += 1
             self.table = self.file.read_row_group(self.group)
+        return self.table
 
 
 def _files(part: Part) -> list[File]:
