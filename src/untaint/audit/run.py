@@ -37,11 +37,10 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     examined = [_examined(kind(), features, settings, place) for place, kind in enumerate(detectors().values())]
     evidence = {found.check.detector: found.evidence for found in examined if found.evidence is not None}
     checks = tuple(found.check for found in examined)
-    if not evidence:
-        reasons = "; ".join(f"{check.detector}: {check.reason}" for check in checks)
-        raise NothingChecked(f"nothing was checked ({reasons}).", advice="Give labelled images.")
-    codes, names = _sources(features)
     circumstances = _circumstances(dataset, features)
+    if circumstances.assessed == 0 and not any(result.groups for result in evidence.values()):
+        raise _nothing_checked(checks)
+    codes, names = _sources(features)
     relevant = [check for check in checks if not check.reason.startswith(_OVER_BUDGET)]
     verdict = decide(evidence, relevant, circumstances, settings.alpha, codes, names)
     samples = samples_table(dataset, features, evidence, verdict)
@@ -58,6 +57,16 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
         environment(settings, features),
         {"statement": "Not measured for this data set."},
     )
+
+
+def _nothing_checked(checks: tuple[Check, ...]) -> NothingChecked:
+    """No row was assessed: a screen of the values that found nothing wrong is no audit."""
+    reasons: dict[str, list[str]] = {}
+    for check in checks:
+        if check.status != "ran":
+            reasons.setdefault(check.reason, []).append(check.detector)
+    said = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+    return NothingChecked(f"nothing was checked ({said}).", advice="Give labelled images.")
 
 
 _OVER_BUDGET = "left out by budget"

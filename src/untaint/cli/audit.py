@@ -47,5 +47,5 @@ def audit(
             dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report
         )
     if not quiet:
-        summary.audit(result, out)
+        summary.audit(result, out, {"label": label, "source": source, "payload": payload})
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

@@ -1,5 +1,7 @@
 """What a command says on standard output, in words."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -29,13 +31,14 @@ def dataset(found: Dataset) -> None:
     """What was read and which columns play which role."""
     out = console()
     where = "memory" if found.location is None else str(found.location)
-    out.print(_text(f"{len(found):,} {found.modality}s, {len(found.class_names)} classes, read as {found.format} from {where}"))
+    line = f"{len(found):,} {found.modality}s, {len(found.class_names)} classes, read as {found.format} from {where}"
+    out.print(_text(line), soft_wrap=True)
     for note in found.notes or ((found.columns.note,) if found.columns.note else ()):
         out.print(_text(f"  {note}", style="dim"))
 
 
-def audit(result: AuditResult, out: Path) -> None:
-    """The verdict, the findings, what was not checked, and where the report lies."""
+def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> None:
+    """The verdict, the findings, what was not checked, where the report lies, what to do next. asked: columns the user named."""
     printer, verdict = console(), result.verdict
     printer.print()
     printer.print(
@@ -55,10 +58,12 @@ def audit(result: AuditResult, out: Path) -> None:
         printer.print(_text("\nNot checked", style="bold"))
     for check in skipped:
         printer.print(_text(f"  {check.detector}: {check.status}, {check.reason}"))
-    printer.print(_text(f"\nReport: {out / 'report.html'}"))
+    printer.print(_text(f"\nReport: {out / 'report.html'}"), soft_wrap=True)
     if result.n_flagged:
-        location = result.dataset.get("location") or "DATA"
-        printer.print(_text(f"Next:   untaint clean {location} --audit {out} --out untaint-clean"))
+        columns = [word for name, column in asked.items() if column is not None for word in (f"--{name}", column)]
+        location = str(result.dataset.get("location") or "DATA")
+        command = shlex.join(["untaint", "clean", location, *columns, "--audit", str(out), "--out", "untaint-clean"])
+        printer.print(_text(f"Next:   {command}"), soft_wrap=True)
 
 
 def _finding(printer: Console, finding: Finding) -> None:
