@@ -106,8 +106,8 @@ def test_clean_and_restore(poisoned_file: Path, audited: Path, tmp_path: Path) -
     assert outcome.code == 0, outcome
     assert fingerprint(poisoned_file) == before
     assert {path.name for path in out.iterdir()} == {"clean", "quarantine", "ledger.jsonl"}
-    kept, aside = api.load(out / "clean" / "set.npz"), api.load(out / "quarantine" / "data" / "set.npz")
-    assert (len(kept), len(aside)) == (1797 - held, held)
+    with np.load(out / "clean" / "set.npz") as kept, np.load(out / "quarantine" / "data" / "set.npz") as aside:
+        assert (len(kept["images"]), len(aside["images"])) == (1797 - held, held)
     reasons = [json.loads(line) for line in (out / "quarantine" / "reasons.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(reasons) == held
     assert all("backdoor towards '3'" in record["reason"] for record in reasons)

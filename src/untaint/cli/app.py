@@ -67,7 +67,9 @@ _UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 def run() -> None:
     """Entry point: run a verb, turn every error into one line and its exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="untaint")
+        if code == exits.STOPPED:  # the parser met Ctrl-C, and says nothing
+            code = exits.show(KeyboardInterrupt())
     except typer.Abort:
         code = exits.show(KeyboardInterrupt())
     except BrokenPipeError:

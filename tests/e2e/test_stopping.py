@@ -1,0 +1,44 @@
+"""Ctrl-C: exit code 130, one line, and the same command goes on where it stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.e2e.cases import audit_json, fingerprint, untaint
+
+_LONGEST = 60.0
+"""Seconds until an audit must have kept its first feature, on a busy machine."""
+
+
+def _started(data: Path, out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from untaint.cli.app import run; run()", "audit", str(data), "--out", str(out)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def _kept(out: Path) -> bool:
+    return any(path.name.startswith("content-") for path in (out / "cache").glob("*"))
+
+
+def test_a_stopped_audit_resumes(poisoned_file: Path, tmp_path: Path) -> None:
+    audit, until = _started(poisoned_file, tmp_path), time.monotonic() + _LONGEST
+    while not _kept(tmp_path) and audit.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    audit.send_signal(signal.SIGINT)
+    _, said = audit.communicate(timeout=_LONGEST)
+    assert audit.returncode == 130, said
+    assert said.startswith("untaint: stopped.")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "audit.json").exists()
+    assert not list((tmp_path / "cache").glob(".partial-*"))
+    before = fingerprint(tmp_path / "cache")
+    assert before
+    outcome = untaint("audit", poisoned_file, "--out", tmp_path, "--budget", "fast")
+    assert outcome.code == 1, outcome
+    after = fingerprint(tmp_path / "cache")
+    assert {name: after[name] for name in before} == before
+    assert audit_json(tmp_path)["verdict"] == "poisoned"
