@@ -11,9 +11,8 @@ from jaxtyping import install_import_hook
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("house")
 
-CHECKED = [
-    f"untaint.{room}" for room in ("numerics", "features", "nets", "detectors", "evidence", "audit", "quarantine", "bench")
-]
+CHECKED = [f"untaint.{room}" for room in ("numerics", "features", "nets", "evidence", "audit", "quarantine", "bench")]
 """Rooms whose every call is checked against its annotations, array shapes included. Not the others: attacks and readers check
-types themselves and are given wrong ones here; the report takes protocols that cannot be checked at run time."""
+types themselves and are given wrong ones here; the report takes protocols that cannot be checked at run time; some detectors
+name two different lengths alike."""
 install_import_hook(CHECKED, f"{tests.typecheck.__name__}.checked")

@@ -1,0 +1,222 @@
+"""Every detector: one score per sample, nothing touched, nothing left to chance, a floor on poison and a ceiling on clean data."""
+
+import copy
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.digit_sets import clean, flipped, patched
+from tests.same import assert_same
+
+from untaint.data.dataset import Dataset, from_arrays
+from untaint.data.load import load
+from untaint.detectors.base import Detector, detectors, examine, needs
+from untaint.evidence.evidence import Evidence, Group
+from untaint.features.cache import Cache
+from untaint.features.graph import GIVEN, Features, providers
+from untaint.features.settings import BUDGETS, Settings
+from untaint.registry import build, spec
+
+DETECTORS: Mapping[str, type[Detector]] = detectors()
+OURS = {name: member for name, member in DETECTORS.items() if member.__module__.startswith("untaint.")}
+each = pytest.mark.parametrize("name", DETECTORS)
+ROWS = np.arange(0, 1797, 2)
+UNLABELLED = np.arange(0, len(ROWS), 50)
+
+
+def order() -> np.ndarray:
+    return np.random.default_rng(1).permutation(len(clean().labels))
+
+
+def some_unlabelled() -> Dataset:
+    start = patched().take(ROWS)
+    labels = [None if row in UNLABELLED else str(label) for row, label in enumerate(start.labels)]
+    return from_arrays(start.images, labels)
+
+
+def subsample(seed: int) -> Dataset:
+    rows = np.random.default_rng(seed).choice(len(clean().labels), 1_000, replace=False)
+    return clean().take(np.sort(rows)).dataset
+
+
+SETS: dict[str, Callable[[], Dataset]] = {
+    **{f"clean {seed}": partial(subsample, seed) for seed in range(5)},
+    "patched": lambda: patched().dataset,
+    "permuted": lambda: patched().take(order()).dataset,
+    "unlabelled": some_unlabelled,
+}
+
+
+@cache
+def features(which: str) -> Features:
+    return Features(SETS[which](), Settings(), Cache(None))
+
+
+def asked(detector: Detector, found: Features) -> dict[str, object]:
+    return {name: found.get(name) for name in needs(detector)}
+
+
+@cache
+def evidence(name: str, which: str) -> Evidence:
+    return examine(DETECTORS[name](), asked(DETECTORS[name](), features(which)))
+
+
+def examined(name: str, dataset: Dataset) -> Evidence:
+    return examine(DETECTORS[name](), asked(DETECTORS[name](), Features(dataset, Settings(), Cache(None))))
+
+
+def strong(found: Evidence) -> list[Group]:
+    """Groups that no honest set should show: significant, large, and against their labels where that was tested."""
+    groups = found.groups
+    return [g for g in groups if g.p_value <= 0.001 and g.effect >= g.minimum_effect and not g.contradiction < 0.6]
+
+
+def members_of(groups: list[Group]) -> np.ndarray:
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(group.members for group in groups)]))
+
+
+@each
+def test_the_docstring_is_a_manual_page(name: str) -> None:
+    doc = inspect.getdoc(DETECTORS[name])
+    assert doc is not None
+    assert doc.splitlines()[0].endswith(".")
+    places = [doc.index(f"\n{section}: ") for section in ("Works when", "Fails when", "Cost", "Reference")]
+    assert places == sorted(places)
+
+
+@each
+def test_it_is_frozen_and_runs_as_it_is(name: str) -> None:
+    member = DETECTORS[name]
+    assert dataclasses.is_dataclass(member)
+    assert member.__dataclass_params__.frozen
+    assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(member))
+    assert build(Detector, "untaint.detectors", spec(member())) == member()
+
+
+@each
+def test_its_budget_is_one_that_exists(name: str) -> None:
+    assert DETECTORS[name]().budget in BUDGETS
+
+
+@each
+def test_it_asks_for_features_that_exist(name: str) -> None:
+    assert needs(DETECTORS[name]())
+    assert set(needs(DETECTORS[name]())) <= {*providers(), *GIVEN}
+
+
+@each
+@pytest.mark.parametrize("which", ["clean 0", "patched", "unlabelled"])
+def test_one_score_per_sample(name: str, which: str) -> None:
+    found = evidence(name, which)
+    labels = features(which).get("labels")
+    assert found.scores.shape == (len(labels),)
+    assessed = labels >= 0 if "labels" in needs(DETECTORS[name]()) else np.ones(len(labels), bool)
+    assert np.isnan(found.scores[~assessed]).all()
+    assert np.isfinite(found.scores[assessed]).all()
+    assert found.null in {"empirical", "p-value"}
+
+
+@each
+@pytest.mark.parametrize("which", ["clean 0", "patched", "unlabelled"])
+def test_groups_are_made_of_assessed_rows_and_explained(name: str, which: str) -> None:
+    found = evidence(name, which)
+    names = features(which).get("class_names")
+    for group in found.groups:
+        assert len(group.members) > 0
+        assert (np.diff(np.sort(group.members)) > 0).all()
+        assert np.isfinite(found.scores[group.members]).all()
+        assert 0 <= group.p_value <= 1
+        assert np.isnan(group.contradiction) or 0 <= group.contradiction <= 1
+        assert group.explanation.endswith(".")
+        assert {group.target_label, group.source_label} <= {None, *names}
+        if group.trigger is not None and group.trigger.picture is not None:
+            assert group.trigger.picture.shape == features(which).get("pixels").shape[1:]
+    assert len(set(found.review.tolist())) == len(found.review)
+    assert np.isfinite(found.scores[found.review]).all()
+    assert set(found.suggested.values()) <= set(names)
+
+
+@each
+def test_it_repeats_itself_and_leaves_its_input_untouched(name: str) -> None:
+    detector, found = DETECTORS[name](), features("patched")
+    first, before = evidence(name, "patched"), copy.deepcopy(asked(detector, found))
+    np.random.seed(5)  # noqa: NPY002 - global state must not matter
+    assert_same(examine(detector, asked(detector, found)), first)
+    assert_same(asked(detector, found), before)
+
+
+@each
+def test_the_order_of_rows_hardly_matters(name: str) -> None:
+    """Folds and the network depend on the order, so scores agree closely, not exactly; what is found is the same."""
+    here, there = evidence(name, "patched"), evidence(name, "permuted")
+    found, expected = np.sort(order()[members_of(strong(there))]), members_of(strong(here))
+    assert len(np.intersect1d(found, expected)) >= 0.9 * len(np.union1d(found, expected))
+    scores = here.scores[order()]
+    if np.ptp(scores) == 0:
+        np.testing.assert_array_equal(scores, there.scores)
+    else:
+        assert np.corrcoef(scores, there.scores)[0, 1] >= 0.75
+
+
+def patch(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    return evidence(name, "patched"), patched().tampered
+
+
+def flips(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    return examined(name, flipped().dataset), flipped().tampered
+
+
+def copies(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """Forty copies of a seven, shifted and noisy, labelled as zeros."""
+    start, rng = clean(), np.random.default_rng(0)
+    seven = start.images[np.flatnonzero(start.truth == 7)[0]].astype(int)
+    added = [np.clip(np.roll(seven, rng.integers(-1, 2), axis=0) + rng.integers(-4, 5, seven.shape), 0, 255) for _ in range(40)]
+    images = np.concatenate([start.images, np.stack(added).astype(np.uint8)])
+    found = examined(name, from_arrays(images, [*map(str, start.labels), *["0"] * 40]))
+    return found, np.arange(len(images)) >= len(start.images)
+
+
+def not_finite(name: str, folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A file of floating-point digits, two of them with a value that is not finite."""
+    floats = clean().images.astype(np.float32) / 255
+    bad = np.isin(np.arange(len(floats)), (7, 70))
+    floats[bad, 3, 3] = np.nan, np.inf
+    np.savez(folder / "digits.npz", images=floats, labels=clean().labels)
+    return examined(name, load(folder / "digits.npz")), bad
+
+
+FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
+    "label-consensus": flips,
+    "matched-filter": patch,
+    "over-density": copies,
+    "recurring-patch": patch,
+    "spectral": patch,
+    "value-range": not_finite,
+}
+"""What each detector of ours must find: its evidence, and where the poison is."""
+
+
+def test_every_detector_of_ours_has_a_floor() -> None:
+    assert set(FLOORS) == set(OURS)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
+    found, truth = FLOORS[name](name, tmp_path)
+    flagged = np.zeros(len(truth), bool)
+    flagged[members_of(strong(found))] = True
+    flagged[found.review] = True
+    assert flagged[truth].mean() >= 0.9
+    assert flagged[~truth].mean() <= 0.02
+    ranked = np.nan_to_num(found.scores, nan=-np.inf)
+    assert np.median(ranked[truth]) > np.quantile(ranked[~truth], 0.9)
+
+
+@each
+@pytest.mark.parametrize("which", [which for which in SETS if which.startswith("clean")])
+def test_clean_data_give_no_strong_group(name: str, which: str) -> None:
+    assert [group.explanation for group in strong(evidence(name, which))] == []
