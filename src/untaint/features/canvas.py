@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from untaint.data.dataset import Dataset
@@ -90,7 +91,7 @@ def _shape(dataset: Dataset, longest: int) -> tuple[int, int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale)), channels
 
 
-def fitted(image: Image, height: int, width: int, channels: int) -> Image:
+def fitted(image: Image, height: int, width: int, channels: int) -> UInt8[np.ndarray, "{height} {width} {channels}"]:
     """An image resampled and recoloured to (height, width, channels)."""
     if channels == 1 and image.shape[2] == 3:
         image = np.round(image.mean(-1, keepdims=True)).astype(np.uint8)

@@ -1,0 +1,142 @@
+"""What the images show, whatever their labels say."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from tests.digit_sets import Digits, clean, flipped, patched
+
+from untaint.data.dataset import from_arrays
+from untaint.features.cache import Cache
+from untaint.features.content import Content, _fourier, contradiction, contradiction_level, judged_without, looks
+from untaint.features.graph import Features
+from untaint.features.settings import Settings
+
+
+@cache
+def features(which: str) -> Features:
+    return {"clean": clean, "flipped": flipped, "patched": patched, "flood": flood}[which]().features()
+
+
+def content(which: str) -> Content:
+    found: Content = features(which).get("content")
+    return found
+
+
+@cache
+def flood() -> Digits:
+    """Every other seven is labelled as a one: a group that became its own neighbourhood."""
+    start = clean()
+    rows = np.flatnonzero(start.truth == 7)[::2]
+    labels, tampered = start.labels.copy(), start.tampered.copy()
+    labels[rows], tampered[rows] = 1, True
+    return Digits(start.images, labels, start.truth, tampered)
+
+
+def test_clean_digits_are_judged_right() -> None:
+    found = content("clean")
+    assert (found.probabilities.argmax(1) == clean().truth).mean() >= 0.95
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-4)
+    assert found.contradicted.mean() <= 0.04
+
+
+@pytest.mark.parametrize("which", ["flipped", "patched"])
+def test_tampered_labels_are_contradicted(which: str) -> None:
+    digits, found = {"flipped": flipped, "patched": patched}[which](), content(which)
+    assert found.contradicted[digits.tampered].mean() >= 0.8
+    assert found.contradicted[~digits.tampered].mean() <= 0.05
+
+
+def test_flipped_digits_are_judged_as_what_they_are() -> None:
+    rows = flipped().tampered
+    assert (content("flipped").probabilities.argmax(1) == flipped().truth)[rows].mean() >= 0.9
+
+
+def test_no_sample_votes_on_itself() -> None:
+    """Labels drawn at random cannot be learned: out of fold, their probability is chance."""
+    start = clean().take(np.arange(600))
+    noise = np.random.default_rng(12).integers(0, 10, 600)
+    found = Digits(start.images, noise, noise, start.tampered).features().get("content")
+    assert found.probabilities[np.arange(600), noise].mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_rows_without_a_label_are_not_assessed() -> None:
+    small = clean().take(np.arange(300))
+    names = [None if row % 10 == 0 else str(label) for row, label in enumerate(small.labels)]
+    found = Features(from_arrays(small.images, names), Settings(), Cache(None)).get("content")
+    labelled = np.arange(300) % 10 != 0
+    assert np.isnan(found.own[~labelled]).all()
+    assert np.isnan(found.probabilities[~labelled]).all()
+    assert np.isfinite(found.own[labelled]).all()
+    assert not found.contradicted[~labelled].any()
+    assert found.n == 270
+
+
+def test_a_group_that_vouches_for_itself_is_seen_through() -> None:
+    found, digits = content("flood"), flood()
+    pixels, labels = features("flood").get("pixels"), features("flood").get("labels")
+    group = np.flatnonzero(digits.tampered)
+    own, mean = judged_without(found, pixels, labels, group)
+    assert (own < found.level).mean() >= 0.95
+    assert (mean.argmax(1) == 7).mean() >= 0.95
+    assert (own < found.level).mean() > found.contradicted[group].mean() + 0.2
+
+
+def test_what_is_kept_for_later_are_the_sums_over_all_rows() -> None:
+    found, pixels = content("flood"), features("flood").get("pixels")
+    for number, view in enumerate(looks(pixels, np.arange(len(pixels)))):
+        z = _fourier(view.shape[1], number, found.seed)(view)
+        np.testing.assert_allclose(found.grams[number], z.T @ z, atol=2e-2)
+        targets = np.eye(10)[flood().labels] - 0.1
+        np.testing.assert_allclose(found.crosses[number], z.T @ targets, atol=2e-2)
+
+
+def test_contradiction_is_high_for_poison_and_low_for_an_honest_sub_class() -> None:
+    def measured(which: str, group: np.ndarray) -> float:
+        return contradiction(content(which), features(which).get("pixels"), features(which).get("labels"), group)
+
+    assert measured("patched", np.flatnonzero(patched().tampered)) >= 0.8
+    ones = np.flatnonzero(clean().truth == 1)
+    assert measured("clean", ones) <= 0.45
+    assert measured("clean", np.arange(0, 1797, 20)) <= 0.1
+    assert measured("clean", np.arange(0)) == 0
+
+
+def test_contradiction_of_a_large_group_is_read_off_a_part() -> None:
+    group = np.flatnonzero(patched().tampered)
+    given = content("patched"), features("patched").get("pixels"), features("patched").get("labels"), group
+    assert contradiction(*given, most=45) >= 0.6
+
+
+@pytest.mark.parametrize(("classes", "level"), [(2, 0.25), (4, 0.25), (10, 0.12), (100, 0.012)])
+def test_the_level_follows_chance(classes: int, level: float) -> None:
+    assert contradiction_level(classes) == pytest.approx(level)
+
+
+def test_looks_ignore_contrast_and_offset() -> None:
+    images = clean().images[:20, :, :, None]
+    dimmed = (images // 2 + 60).astype(np.uint8)
+    for view, other in zip(looks(images, np.arange(20)), looks(dimmed, np.arange(20)), strict=True):
+        np.testing.assert_allclose(np.linalg.norm(view, axis=1), 1, atol=1e-4)
+        np.testing.assert_allclose(view, other, atol=0.03)
+
+
+def test_a_corner_is_out_of_sight_of_at_least_two_views() -> None:
+    images = clean().images[:20, :, :, None].copy()
+    before = looks(images, np.arange(20))
+    images[:, -2:, -2:] = 255
+    untouched = [np.allclose(old, new) for old, new in zip(before, looks(images, np.arange(20)), strict=True)]
+    assert sum(untouched) == 2
+
+
+def test_batches_of_looks_do_not_matter() -> None:
+    images = clean().images[:20, :, :, None]
+    for whole, parts in zip(looks(images, np.arange(20)), looks(images, np.arange(20), batch=7), strict=True):
+        np.testing.assert_allclose(whole, parts, atol=1e-6)
+
+
+def test_another_seed_draws_other_folds_and_says_nearly_the_same() -> None:
+    first, second = content("patched"), patched().features(seed=1).get("content")
+    assert second.seed == 1
+    assert not np.array_equal(first.own, second.own)
+    assert (first.contradicted == second.contradicted).mean() >= 0.97

@@ -1,0 +1,86 @@
+"""Near-copies join; what nature makes alike mostly does not."""
+
+import numpy as np
+import pytest
+from tests.digit_sets import clean
+
+from untaint.features.duplicates import NearCopies, near_copies
+from untaint.features.settings import Settings
+
+
+def found(images: np.ndarray, labels: np.ndarray | None = None) -> NearCopies:
+    codes = np.zeros(len(images), np.int64) if labels is None else labels
+    return near_copies(images[:, :, :, None], codes, Settings())
+
+
+def scenes(n: int = 400, side: int = 16) -> np.ndarray:
+    """Different bright shapes well inside a dark border."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((n, side, side), np.uint8)
+    images[:, 4:-4, 4:-4] = rng.integers(0, 256, (n, side - 8, side - 8))
+    return images
+
+
+def together(copies: NearCopies, rows: np.ndarray) -> bool:
+    numbers = np.unique(copies.component[rows])
+    return len(numbers) == 1 and int(numbers[0]) >= 0
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 9, 30, 120])
+def test_exact_copies_are_one_component(count: int) -> None:
+    images = np.concatenate([scenes(), np.repeat(scenes()[:1], count - 1, axis=0)])
+    copies = found(images)
+    rows = np.array([0, *range(400, 400 + count - 1)])
+    assert together(copies, rows)
+    assert (copies.component >= 0).sum() == count
+
+
+def test_two_sets_of_copies_are_two_components() -> None:
+    images = np.concatenate([scenes(), np.repeat(scenes()[:2], 10, axis=0)])
+    copies = found(images)
+    first, second = np.array([0, *range(400, 410)]), np.array([1, *range(410, 420)])
+    assert together(copies, first)
+    assert together(copies, second)
+    assert copies.component[0] != copies.component[1]
+
+
+def test_shifted_and_noisy_copies_join() -> None:
+    rng = np.random.default_rng(1)
+    base = scenes()[0].astype(int)
+    copies = [np.roll(base, tuple(rng.integers(-2, 3, 2)), axis=(0, 1)) + rng.integers(-8, 9, base.shape) for _ in range(20)]
+    images = np.concatenate([scenes(), np.stack(copies).clip(0, 255).astype(np.uint8)])
+    numbers = found(images)
+    assert together(numbers, np.array([0, *range(400, 420)]))
+    assert (numbers.component >= 0).sum() == 21
+
+
+def test_clean_digits_have_no_crowd() -> None:
+    copies = found(clean().images, clean().labels)
+    sizes = np.bincount(copies.component[copies.component >= 0])
+    assert sizes.max(initial=0) < 5
+    assert copies.chance < 0.02
+
+
+def test_chance_is_the_share_of_rows_with_a_few_near_copies() -> None:
+    images = np.concatenate([scenes(), np.repeat(scenes()[:1], 9, axis=0), scenes()[7:10]])
+    assert found(images).chance == pytest.approx(6 / len(images))
+
+
+def test_rows_that_are_not_usable_have_no_copies() -> None:
+    images = np.concatenate([scenes(), scenes()[:3]])
+    labels = np.zeros(len(images), np.int64)
+    labels[[0, 401]] = -1
+    copies = found(images, labels)
+    assert copies.component[[0, 1, 400, 401]].tolist() == [-1, -1, -1, -1]
+    assert together(copies, np.array([2, 402]))
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_handful_of_images_is_too_few_to_know_what_is_usual(count: int) -> None:
+    copies = found(np.repeat(scenes()[:1], count, axis=0))
+    assert (copies.component == -1).all()
+    assert copies.chance == 0
+
+
+def test_a_set_of_one_image_is_one_component() -> None:
+    assert together(found(np.repeat(scenes()[:1], 40, axis=0)), np.arange(40))
