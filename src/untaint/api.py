@@ -30,9 +30,16 @@ CACHE = "cache"
 """Folder inside an audit folder that keeps costly features, so that a stopped audit resumes."""
 
 
-def load(data: object, *, label: str | None = None, source: str | None = None, payload: str | None = None) -> Dataset:
+def load(
+    data: object,
+    *,
+    label: str | None = None,
+    source: str | None = None,
+    payload: str | None = None,
+    format: str | None = None,
+) -> Dataset:
     """A data set from a local path or a Python object; label, source, payload name columns. See `untaint list formats`."""
-    return data if isinstance(data, Dataset) else reading.load(data, label=label, source=source, payload=payload)
+    return data if isinstance(data, Dataset) else reading.load(data, label=label, source=source, payload=payload, format=format)
 
 
 def audit(
@@ -54,7 +61,7 @@ def audit(
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
     dataset = load(data, label=label, source=source, payload=payload)
-    target = None if out is None else writable(Path(out), dataset.location)
+    target = None if out is None else _spared(writable(Path(out), dataset.location), dataset.location)
     extra = {} if progress is None else {"report_progress": progress}
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
@@ -83,6 +90,8 @@ def report(audit: str | Path) -> Report:
 
 def attack(data: object, name: str, *, seed: int = 0, **parameters: object) -> Poisoned:
     """Poison a copy of a data set, ground truth included. name: an attack's id or spec, `badnets(rate=0.01)`."""
+    if seed < 0:
+        raise BadInput(f"a seed is a whole number of at least 0, not {seed}.")
     chosen: Attack = build(Attack, ATTACKS, name, **parameters)  # type: ignore[type-abstract]
     return chosen.poison(load(data), np.random.default_rng(seed))
 
@@ -111,6 +120,14 @@ def writable(out: Path, data: Path | None) -> Path:
         probe.unlink()
     except OSError as error:
         raise CannotWrite(f"cannot write to {out}: {error.strerror or error}.", advice="Choose another folder with --out.") from error
+    return out
+
+
+def _spared(out: Path, data: Path | None) -> Path:
+    """The folder of an audit. Raises BadInput when writing the report would replace the data."""
+    names = {folder.AUDIT, folder.SAMPLES, folder.PICTURES, *(renderer.file for renderer in folder.renderers().values())}
+    if data is not None and data.name in names and data.resolve().parent == out.resolve():
+        raise BadInput(f"the report would replace the data, {data}.", advice="Name another folder with --out.")
     return out
 
 

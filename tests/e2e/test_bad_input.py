@@ -263,6 +263,9 @@ def test_usage(clean_file: Path, tmp_path: Path) -> None:
     refused(untaint("attack", "badnets", clean_file, "--rate", "5", "--out", tmp_path / "attack"), "rate")
     refused(untaint("attack", "badnets(size=", clean_file, "--out", tmp_path / "attack"), "badnets")
     refused(untaint("report", tmp_path / "nowhere"), "nowhere")
+    for arguments in (("audit", clean_file), ("attack", "badnets", clean_file)):
+        refused(untaint(*arguments, "--seed=-1", "--out", tmp_path / "seed"), "--seed")
+    refused(untaint("audit", clean_file, "--format", "floppy", "--out", tmp_path / "audit"), "floppy", "webdataset")
     refused(untaint("report", tmp_path, "--format", "pdf"), "pdf", "sarif")
     refused(untaint("restore", tmp_path, "all"), str(tmp_path))
 
@@ -309,6 +312,23 @@ def test_output_inside_the_data(few: Labelled, tmp_path: Path) -> None:
     refused(untaint("audit", data, "--out", data), "inside the data")
     refused(untaint("attack", "badnets", data, "--out", data / "attack"), "inside the data")
     assert fingerprint(data) == before
+
+
+def test_a_report_never_replaces_the_data(few: Labelled, tmp_path: Path) -> None:
+    data = parquet(tmp_path, pngs(few.images), few.labels.tolist())
+    data = data.rename(tmp_path / "samples.parquet")
+    before = fingerprint(data)
+    refused(untaint("audit", "samples.parquet", "--out", ".", cwd=tmp_path), "samples.parquet", "--out")
+    assert fingerprint(data) == before
+
+
+def test_a_folder_of_two_formats_needs_a_choice(few: Labelled, tmp_path: Path) -> None:
+    data = image_folder(tmp_path, few.images, few.labels.tolist())
+    parquet(data, pngs(few.images), few.labels.tolist())
+    refused(untaint("audit", data, "--out", tmp_path / "audit"), "image-folder", "parquet", "--format")
+    outcome = untaint("audit", data, "--format", "parquet", "--budget", "fast", "--out", tmp_path / "audit")
+    assert outcome.code == 0, outcome
+    assert "read as parquet" in outcome.out
 
 
 def test_a_full_disk(poisoned_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,25 @@ def _started(data: Path, out: Path) -> subprocess.Popen[str]:
     )
 
 
+def test_a_closed_pipe_is_no_pass(poisoned_file: Path, tmp_path: Path) -> None:
+    audit = _started(poisoned_file, tmp_path)
+    assert audit.stdout is not None
+    audit.stdout.close()
+    assert audit.wait(_LONGEST) == 141
+    assert audit.stderr is not None
+    assert audit.stderr.read() == ""
+    audit.stderr.close()
+
+
+def test_a_poor_terminal(poisoned_file: Path, tmp_path: Path) -> None:
+    """ASCII only: what it cannot show is escaped."""
+    command = [sys.executable, "-c", "from untaint.cli.app import run; run()", "audit", str(poisoned_file), "--out", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*command, "--budget", "fast"], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "POISONED" in done.stdout
+
+
 def _kept(out: Path) -> bool:
     return any(path.name.startswith("content-") for path in (out / "cache").glob("*"))
 

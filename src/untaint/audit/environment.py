@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from untaint.audit.settings import AuditSettings
-from untaint.errors import FeatureUnavailable
+from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.features.graph import Features, code_digest
 
 _PACKAGES = ("untaint", "numpy", "scipy", "torch", "pyarrow", "pillow")
@@ -20,6 +20,10 @@ def environment(settings: AuditSettings, features: Features) -> Mapping[str, obj
             found["proxy"] = features.get("proxy").origin
         except FeatureUnavailable as missing:
             found["proxy"] = f"none: {missing.message}"
+        except UntaintError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the detectors that needed it have failed; the others' findings stand
+            found["proxy"] = f"none: {type(error).__name__}: {error}"
     return found
 
 

@@ -106,8 +106,19 @@ def _circumstances(dataset: Dataset, features: Features) -> Circumstances:
         return Circumstances(len(dataset), 0.0, float("nan"), 0)
     usable = labels >= 0
     sizes = np.bincount(labels[usable], minlength=len(dataset.class_names))
-    contradicted = float(features.get("content").contradicted[usable].mean()) if usable.any() else float("nan")
-    return Circumstances(len(dataset), float(usable.mean()), contradicted, int(sizes.min()) if len(sizes) else 0)
+    return Circumstances(len(dataset), float(usable.mean()), _contradicted(features, usable), int(sizes.min()) if len(sizes) else 0)
+
+
+def _contradicted(features: Features, usable: np.ndarray) -> float:
+    """NaN where content cannot be judged or its judge breaks: the detectors that needed it have said so."""
+    try:
+        return float(features.get("content").contradicted[usable].mean()) if usable.any() else float("nan")
+    except FeatureUnavailable:
+        return float("nan")
+    except UntaintError:
+        raise
+    except Exception:  # noqa: BLE001 - see _examined
+        return float("nan")
 
 
 def _facts(dataset: Dataset, features: Features) -> Mapping[str, object]:

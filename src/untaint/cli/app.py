@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -66,15 +67,18 @@ _UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 
 def run() -> None:
     """Entry point: run a verb, turn every error into one line and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no terminal is too poor to show a label or a p-value
     try:
         code = app(standalone_mode=False, prog_name="untaint")
         if code == exits.STOPPED:  # the parser met Ctrl-C, and says nothing
             code = exits.show(KeyboardInterrupt())
     except typer.Abort:
         code = exits.show(KeyboardInterrupt())
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # in this mode the parser exits for a closed pipe only
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = exits.NOTHING
+        code = exits.CUT_OFF
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: a line and a code, no traceback
         code = _shown(error)
     sys.exit(code if isinstance(code, int) else exits.NOTHING)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from untaint.cli.options import Data, Label, Payload, Quiet, Source
+from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Source
 
 
 def attack(
@@ -16,10 +16,11 @@ def attack(
     out: Annotated[Path, typer.Option("--out", help="New folder for the poisoned copy and the truth.")] = Path("untaint-attack"),
     rate: Annotated[float | None, typer.Option("--rate", help="Share of the set to poison, 0..1.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Label the poison pushes.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    format: Format = None,
     quiet: Quiet = False,
 ) -> None:
     """Poison a copy of a data set, with the truth beside it: a red team for your own pipeline.
@@ -32,7 +33,7 @@ def attack(
     from untaint import api
 
     given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
-    dataset = api.load(data, label=label, source=source, payload=payload)
+    dataset = api.load(data, label=label, source=source, payload=payload, format=format)
     poisoned = api.attack(dataset, name, seed=seed, **given)
     written = api.write_poisoned(poisoned, out, name)
     if not quiet:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import BudgetName, Data, FailOn, Label, Payload, Quiet, Source
+from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload, Quiet, Seed, Source
 
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
@@ -17,11 +17,12 @@ def audit(
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    format: Format = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the steps a stopped audit resumes.")] = _OUT,
     alpha: Annotated[float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")] = 0.01,
     budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` does.")] = _BUDGET,
     model: Annotated[Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
     quiet: Quiet = False,
 ) -> None:
@@ -39,7 +40,7 @@ def audit(
     from untaint import api
     from untaint.cli import summary
 
-    dataset = api.load(data, label=label, source=source, payload=payload)
+    dataset = api.load(data, label=label, source=source, payload=payload, format=format)
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
@@ -47,5 +48,5 @@ def audit(
             dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report
         )
     if not quiet:
-        summary.audit(result, out, {"label": label, "source": source, "payload": payload})
+        summary.audit(result, out, {"label": label, "source": source, "payload": payload, "format": format})
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

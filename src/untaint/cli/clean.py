@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from untaint.cli.options import Data, Label, Payload, Quiet, Source
+from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source
 
 
 def clean(
@@ -18,6 +18,7 @@ def clean(
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    format: Format = None,
     quiet: Quiet = False,
 ) -> None:
     """Set the flagged samples aside: clean/ and quarantine/ in the format of the input, nothing deleted.
@@ -27,7 +28,7 @@ def clean(
     """
     from untaint import api
 
-    held = api.clean(data, audit=audit, out=out, release=release or (), label=label, source=source, payload=payload)
+    held = api.clean(data, audit=audit, out=out, release=release or (), label=label, source=source, payload=payload, format=format)
     if not quiet:
         typer.echo(f"{held.n_clean:,} samples in {held.clean}\n{held.n_held:,} samples in {held.quarantine}")
         typer.echo(f"Together they are the input, checked by digest. Undo: untaint restore {out} ID|F1|all")

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
+from untaint.cli.options import Seed
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path("untaint-demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """The main job end to end, in under a minute: poison real images, find the poison, set it aside, retrain, compare.
 

@@ -15,6 +15,7 @@ FINDINGS = 1
 BAD_INPUT = 2
 INTERNAL = 3
 STOPPED = 130  # 128 + SIGINT, as shells expect
+CUT_OFF = 141  # 128 + SIGPIPE: whoever read the output left, as `head` does, perhaps before anything was found
 
 
 def for_findings(findings: Sequence[Finding], fail_on: str) -> int:

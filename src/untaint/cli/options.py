@@ -33,4 +33,6 @@ Data: TypeAlias = Annotated[
 Label: TypeAlias = Annotated[str | None, typer.Option("--label", help="Column that holds the labels. Found by name when not given.")]
 Source: TypeAlias = Annotated[str | None, typer.Option("--source", help="Column that says who sent a sample.")]
 Payload: TypeAlias = Annotated[str | None, typer.Option("--payload", help="Column that holds the images or texts.")]
+Format: TypeAlias = Annotated[str | None, typer.Option("--format", help="Format of the data. Recognised when not given.")]
+Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress: only files and the exit code.")]
