@@ -10,6 +10,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.features.canvas import Sources
 from untaint.features.content import Content
+from untaint.features.duplicates import NearCopies
 from untaint.types import Labels, Mask
 
 LEAST_EFFECT = 0.10
@@ -39,7 +40,9 @@ class LabelConsensus(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, content: Content, labels: Labels, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
+    def examine(
+        self, content: Content, labels: Labels, sources: Sources, near_copies: NearCopies, class_names: tuple[str, ...]
+    ) -> Evidence:
         usable = labels >= 0
         given = np.where(usable, content.probabilities[np.arange(len(labels)), np.maximum(labels, 0)], np.nan)
         best = np.nan_to_num(content.probabilities, nan=0.0)
@@ -47,7 +50,7 @@ class LabelConsensus(Detector):
         rows = np.flatnonzero(listed)
         order = rows[np.argsort(given[rows], kind="stable")]
         suggested = {int(row): class_names[int(best[row].argmax())] for row in order}
-        groups = _by_source(listed, usable, labels, sources, class_names)
+        groups = _by_source(listed, usable & near_copies.representatives, labels, sources, class_names)
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
         looks = best.argmax(1)
         precision = expected_precision(labels[rows], looks[rows], looks[usable], len(class_names))
@@ -73,7 +76,7 @@ def expected_precision(given: Labels, looks: Labels, all_looks: Labels, classes:
 def _by_source(
     listed: Mask, usable: Mask, labels: Labels, sources: Sources, class_names: tuple[str, ...]
 ) -> tuple[Group, ...]:
-    """A group for each source whose share of contradictions is significantly above that of all others."""
+    """A group for each source whose share of contradictions is significantly above that of all others. usable: one row per family."""
     known = usable & (sources.codes >= 0)
     groups = []
     for code, name in enumerate(sources.names):
@@ -86,7 +89,7 @@ def _by_source(
         effect = table[0][0] / sum(table[0]) - table[1][0] / sum(table[1])
         if p_value > 0.05 or effect <= 0:
             continue
-        members = np.flatnonzero(listed & inside)
+        members = np.flatnonzero(listed & (sources.codes == code))
         label = int(np.bincount(labels[members]).argmax())
         explanation = (
             f"{table[0][0]:,} of the {sum(table[0]):,} samples from '{name}' carry a label their content contradicts "

@@ -8,6 +8,7 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.features.content import Content, contradiction
+from untaint.features.duplicates import NearCopies
 from untaint.numerics import counts, mixture, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
 
@@ -45,10 +46,12 @@ class MatchedFilter(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, pixels: Pixels, labels: Labels, content: Content, class_names: tuple[str, ...]) -> Evidence:
+    def examine(
+        self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
+    ) -> Evidence:
         rows = np.flatnonzero(labels >= 0)
         whitened = _whitened_residuals(pixels, rows)
-        folds = np.random.default_rng(0).integers(0, self.folds, len(rows))
+        folds, single = near_copies.folds(self.folds, 0)[rows], near_copies.representatives[rows]
         scores = np.full(len(labels), np.nan, np.float32)
         groups = []
         for number, name in enumerate(class_names):
@@ -58,7 +61,7 @@ class MatchedFilter(Detector):
                 scores[rows[inside]] = 0
                 continue
             scores[rows[inside]] = found[inside]
-            p_value, separation = counts.tail_excess(found[inside])
+            p_value, separation = counts.tail_excess(found[inside & single])
             members = rows[inside & (found > _CUT)]
             if p_value * len(class_names) <= _WORTH_A_LOOK and separation > 0.5:
                 corrected = min(1.0, p_value * len(class_names))

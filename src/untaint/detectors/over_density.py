@@ -9,13 +9,13 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.sources import shares
 from untaint.features.canvas import Sources
-from untaint.features.content import Content, judged_without
+from untaint.features.content import Content, excess, judged_without, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.types import Labels, Mask, Pixels, Rows
 
 LEAST_EFFECT = 0.6
-"""Share of a cluster whose content, judged without the cluster, speaks against the label; or that one source sent, beyond its
-share of the whole set. Honest duplicates show what their label says and come from everywhere."""
+"""Share of a cluster whose content, judged without the cluster, speaks against the label, beyond what is usual; or that one
+source sent, beyond its share of the whole set. Honest duplicates show what their label says and come from everywhere."""
 _SIZE = 5
 _MOST = 200  # clusters examined, largest first
 
@@ -61,7 +61,7 @@ class OverDensity(Detector):
         largest = np.argsort(-sizes, kind="stable")[:_MOST]
         crowded = [clustered[component[clustered] == number] for number in largest[sizes[largest] >= _SIZE]]
         judged = _judged(crowded, labels, content, pixels)
-        suspects = Suspects(labels, pixels, sources, class_names)
+        suspects = Suspects(labels, pixels, content, sources, class_names)
         rate = max(near_copies.chance, 1 / len(labels))
         groups = [
             _group(members, min(1.0, int(usable.sum()) * rate ** (len(members) - 1)), own < content.level, shown, suspects)
@@ -77,6 +77,7 @@ class Suspects:
 
     labels: Labels
     pixels: Pixels
+    content: Content
     sources: Sources
     class_names: tuple[str, ...]
 
@@ -97,15 +98,16 @@ def _judged(clusters: list[Rows], labels: Labels, content: Content, pixels: Pixe
 
 
 def _group(members: Rows, chance: float, contradicted: Mask, shown: np.ndarray, suspects: Suspects) -> Group:
-    against = float(contradicted.mean())
+    usual = usual_contradiction(suspects.content, suspects.labels, members)
+    against = excess(float(contradicted.mean()), usual)
     bound, sender = _bound(suspects.sources, members)
     label = int(np.bincount(suspects.labels[members[contradicted] if against > bound else members]).argmax())
     accused = members[suspects.labels[members] == label]
     looks = int(np.bincount(shown.argmax(1)).argmax())
     sent = f" {bound:.0%} beyond chance came from '{sender}'." if bound >= LEAST_EFFECT else ""
     explanation = (
-        f"{len(members):,} near-copies of one image; the content of {against:.0%} of them, judged without them, speaks against "
-        f"their label.{sent} Chance of such a cluster in this set: {chance:.1g}."
+        f"{len(members):,} near-copies of one image; the content of {contradicted.mean():.0%} of them, judged without them, speaks "
+        f"against their label.{sent} Chance of such a cluster in this set: {chance:.1g}."
     )
     trigger = Trigger("duplicate", "The image that was copied.", {"copies": len(members)}, suspects.pixels[accused[0]])
     effect = max(against, bound)

@@ -7,13 +7,15 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.features.content import Content
+from untaint.features.content import Content, excess, usual_contradiction
+from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, counts, patches, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
 
 LEAST_EFFECT = 0.4
-"""Share of a trigger's bearers whose content contradicts their label. Half of them would do for a trigger that is also put on
-honest cover samples; on clean Fashion-MNIST and MNIST no code with more than chance support passes 0.4."""
+"""Share of a trigger's bearers whose content contradicts their label, beyond what their classes do anyway. Half of them would
+do for a trigger that is also put on honest cover samples; on clean Fashion-MNIST and MNIST no code with more than chance
+support passes 0.4."""
 
 
 _HOPELESS = 0.05
@@ -23,12 +25,16 @@ _HOPELESS = 0.05
 @final
 @dataclass(frozen=True)
 class Suspects:
-    """What the search looks at. grey (n, h, w) uint8 luminance; rows: usable and not yet explained."""
+    """What the search looks at.
+
+    grey: (n, h, w) uint8 luminance.  weights: (n,) a family of near-copies counts as one.  rows: usable, not yet explained.
+    """
 
     pixels: Pixels
     grey: np.ndarray
     labels: Labels
     content: Content
+    weights: np.ndarray
     class_names: tuple[str, ...]
     rows: Rows
 
@@ -77,11 +83,15 @@ class RecurringPatch(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, pixels: Pixels, labels: Labels, content: Content, class_names: tuple[str, ...]) -> Evidence:
+    def examine(
+        self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
+    ) -> Evidence:
         scores = np.full(len(labels), np.nan, np.float32)
         if min(pixels.shape[1:3]) < codes.SIDE:
             return Evidence(scores, "empirical", note=f"images of {pixels.shape[1]}x{pixels.shape[2]} pixels have no 3x3 patch")
-        suspects = Suspects(pixels, pictures.luminance(pixels), labels, content, class_names, np.flatnonzero(labels >= 0))
+        suspects = Suspects(
+            pixels, pictures.luminance(pixels), labels, content, near_copies.weights, class_names, np.flatnonzero(labels >= 0)
+        )
         scores[suspects.rows] = 0
         groups: list[Group] = []
         for _ in range(self.rounds):
@@ -99,24 +109,25 @@ class RecurringPatch(Detector):
     def _search(self, suspects: Suspects) -> tuple[Candidate | None, float, int]:
         """The most surprising code, the spread of the null, and how many codes were tested."""
         labels, levels = suspects.labels[suspects.rows], pictures.cut(suspects.grey[suspects.rows], codes.LEVELS)
-        hits = suspects.content.contradicted[suspects.rows].astype(float)
-        ones, expected, most = np.ones(len(labels)), class_rates(hits, labels)[labels], self.most_share * len(labels)
+        weights = suspects.weights[suspects.rows]
+        hits = weights * suspects.content.contradicted[suspects.rows]
+        expected, most = weights * class_rates(hits, weights, labels)[labels], self.most_share * weights.sum()
         best: Candidate | None = None
         roots: list[np.ndarray] = []
         for position in codes.positions(levels):
-            counted = codes.counted(codes.codes_at(levels, *position), ones, hits, expected, self.least_bearers, most)
+            counted = codes.counted(codes.codes_at(levels, *position), weights, hits, expected, self.least_bearers, most)
             best = _better(best, counted, position, roots)
-        total = codes.anywhere(levels, np.stack([ones, hits, expected], axis=1))
+        total = codes.anywhere(levels, np.stack([weights, hits, expected], axis=1))
         usual = np.flatnonzero((total[:, 0] >= self.least_bearers) & (total[:, 0] <= most))
         best = _better(best, codes.Counts(usual, *total[usual].T), (-1, -1), roots)
         tested = np.concatenate([*roots, np.empty(0)])
         return best, counts.overdispersion(tested), len(tested)
 
 
-def class_rates(hits: np.ndarray, labels: Labels) -> np.ndarray:
-    """Share of hits per class, (k,), pulled towards the overall share by five pseudo-rows so that tiny classes stay sane."""
-    overall = hits.mean() if len(hits) else 0.0
-    size = np.bincount(labels)
+def class_rates(hits: np.ndarray, weights: np.ndarray, labels: Labels) -> np.ndarray:
+    """Weighted share of hits per class, (k,), pulled towards the overall share by five pseudo-rows so that tiny classes stay sane."""
+    overall = hits.sum() / max(weights.sum(), 1e-9)
+    size = np.bincount(labels, weights)
     rates: np.ndarray = (np.bincount(labels, hits, minlength=len(size)) + 5 * overall) / (size + 5)
     return rates
 
@@ -127,7 +138,8 @@ def _better(best: Candidate | None, counted: codes.Counts, position: tuple[int, 
         return best
     root = counts.signed_root(counted.hits, counted.bearers, counted.expected)
     roots.append(root.astype(np.float32))
-    strong = np.where(counted.hits >= LEAST_EFFECT * counted.bearers, root, -np.inf)
+    beyond = (counted.hits - counted.expected) / np.maximum(counted.bearers - counted.expected, 1e-9)
+    strong = np.where(beyond >= LEAST_EFFECT, root, -np.inf)
     top = int(strong.argmax())
     if not np.isfinite(strong[top]) or (best is not None and strong[top] <= best.root):
         return best
@@ -141,6 +153,7 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     patch = _patch(suspects, bearers, corners)
     carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
     purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
+    effect = excess(purity, usual_contradiction(suspects.content, suspects.labels, carriers)) if len(carriers) else 0.0
     members = carriers[_suspect(suspects, carriers, purity)]
     target, share = _target(suspects.labels[members], names)
     where = "anywhere in the image" if found.floating else "at one place"
@@ -152,7 +165,7 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     source = _source(suspects.content, members, names) if target is not None else None
     trigger = _trigger(suspects.pixels, members, bearers, corners, found, patch)
     return Group(
-        "backdoor", members, found.root, p_value, purity, LEAST_EFFECT, explanation, purity, LEAST_EFFECT, target, source, trigger
+        "backdoor", members, found.root, p_value, effect, LEAST_EFFECT, explanation, effect, LEAST_EFFECT, target, source, trigger
     )
 
 

@@ -67,6 +67,7 @@ def _merged(pile: list[Candidate]) -> Merged:
     triggers.sort(key=_telling)
     told = sorted(order, key=lambda candidate: _telling(candidate.group.trigger))
     explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(told)}
+    widest = max(groups, key=lambda group: len(group.members))  # an all-to-all trigger has parts that look aimed
     clusters = sum(group.kind == "flood" for group in groups)
     several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
     return Merged(
@@ -76,8 +77,8 @@ def _merged(pile: list[Candidate]) -> Merged:
         max(group.contradiction for group in groups),
         tuple(sorted({candidate.detector for candidate in pile})),
         several + " ".join(reversed(list(explanations.values()))),
-        next((group.target_label for group in groups if group.target_label is not None), None),
-        next((group.source_label for group in groups if group.source_label is not None), None),
+        widest.target_label,
+        widest.source_label,
         triggers[0] if triggers else None,
     )
 

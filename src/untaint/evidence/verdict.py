@@ -62,7 +62,7 @@ def decide(
     findings += [_shortcut(found, source_codes, source_names) for found in natural]
     findings += [_review(name, result, source_codes, source_names) for name, result in evidence.items() if len(result.review)]
     numbered = tuple(replace(finding, id=f"F{number}") for number, finding in enumerate(findings, 1))
-    answer, reasons = _answer(numbered, checks, circumstances, alpha)
+    answer, reasons = _answer(numbered, [*_unrun(checks), *_limits(circumstances), *_noise(evidence, circumstances.n)], alpha)
     p_value = min((candidate.p_value for candidate in _candidates(evidence) if _plausible(candidate)), default=1.0)
     return Verdict(answer, alpha, p_value, numbered, reasons, METHOD)
 
@@ -148,26 +148,37 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
 _LEAST_CLASS = 50
 """Rows of a class under which none of the tests has the power to see a few per cent of poison in it."""
 _LEAST_ASSESSED = 0.95
+_NOTABLE_NOISE = 0.01
+"""Share of wrong labels beyond what look-alike classes explain: clean MNIST and Fashion-MNIST are estimated under 0.001."""
 _BLIND = 0.35
 """Contradicted share from which content judgement is too poor to tell poison from honest errors (10 % on clean Fashion-MNIST,
 about 60 % on natural photographs judged by coarse views)."""
 
 
-def _answer(
-    findings: tuple[Finding, ...], checks: Sequence[Check], circumstances: Circumstances, alpha: float
-) -> tuple[Answer, tuple[str, ...]]:
+def _answer(findings: tuple[Finding, ...], limits: list[str], alpha: float) -> tuple[Answer, tuple[str, ...]]:
     alarms = [finding for finding in findings if finding.alarm]
     if alarms:
         total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
         return "poisoned", (f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",)
-    doubts = [
-        *(f"{check.detector} did not run: {check.reason}." for check in checks if check.status != "ran"),
-        *_limits(circumstances),
-        *(f"{finding.id} could be natural or planted, and nothing here can tell." for finding in findings if finding.kind == "shortcut"),
-    ]
+    shortcuts = [finding.id for finding in findings if finding.kind == "shortcut"]
+    doubts = [*limits, *(f"{name} could be natural or planted, and nothing here can tell." for name in shortcuts)]
     if doubts:
         return "cannot tell", tuple(doubts)
     return "no evidence", (f"No test reached a false-alarm rate of {alpha:g} per audit with an effect that matters.",)
+
+
+def _unrun(checks: Sequence[Check]) -> list[str]:
+    return [f"{check.detector} did not run: {check.reason}." for check in checks if check.status != "ran"]
+
+
+def _noise(evidence: Mapping[str, Evidence], n: int) -> list[str]:
+    """Wrong labels in numbers that matter: honest noise and random flips look alike without sources or repeated labels."""
+    wrong = [result.expected_precision * len(result.review) for result in evidence.values() if len(result.review)]
+    return [
+        f"About {count:,.0f} labels look wrong. Whether somebody flipped them, only sources, annotators or repeated labels can tell."
+        for count in wrong
+        if count >= _NOTABLE_NOISE * n
+    ]
 
 
 def _limits(circumstances: Circumstances) -> list[str]:

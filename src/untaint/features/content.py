@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from untaint.features.duplicates import NearCopies
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.numerics import pictures, ridge
@@ -61,12 +62,11 @@ def contradiction_level(classes: int) -> float:
 
 
 @feature(stored=True)
-def content(pixels: Pixels, labels: Labels, settings: Settings) -> Content:
-    """Cross-fitted content probabilities from trigger-insensitive views."""
+def content(pixels: Pixels, labels: Labels, near_copies: NearCopies, settings: Settings) -> Content:
+    """Cross-fitted content probabilities from trigger-insensitive views; copies of a sample never judge it."""
     classes = int(labels.max()) + 1
     rows = np.flatnonzero(labels >= 0)
-    rng = np.random.default_rng(settings.seed)
-    folds = rng.integers(0, _FOLDS, len(rows))
+    folds = near_copies.folds(_FOLDS, settings.seed)[rows]
     assessed, totals, temperatures = [], [], []
     for number, inputs in enumerate(looks(pixels, rows)):
         features = _fourier(inputs.shape[1], number, settings.seed)
@@ -109,20 +109,34 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows,
     """How far a group's content speaks against its label, 0..1.
 
     The larger of two readings: the share contradicted as it stands (low-rate poison), and the share contradicted once the
-    group no longer vouches for itself, counted only as far as what the members show is diverse. A natural sub-class taken out of its
+    group no longer vouches for itself, counted only as far as what the members show is diverse; both beyond what is usual in
+    the rest of their classes. A natural sub-class taken out of its
     class looks like one neighbouring class (entropy of content at most 0.76 of its maximum on MNIST and Fashion-MNIST);
     a trigger lies on images of all classes (0.93 and more).
     """
     if len(group) == 0:
         return 0.0
     group = group[:: max(1, -(-len(group) // most))]
-    standing = float(content.contradicted[group].mean())
+    usual = usual_contradiction(content, labels, group)
+    standing = excess(float(content.contradicted[group].mean()), usual)
     own, mean = judged_without(content, pixels, labels, group)
     shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(group)
     most_diverse = np.log(max(mean.shape[1] - 1, 1))
     diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
     credit = min(1.0, max(0.0, (diversity - 0.5) / 0.4))
-    return max(standing, float((own < content.level).mean()) * credit)
+    return max(standing, excess(float((own < content.level).mean()), usual) * credit)
+
+
+def usual_contradiction(content: Content, labels: Labels, group: Rows) -> float:
+    """How often content contradicts the labels of a group's classes outside the group: 0.1 on clothes, 0.7 on photographs."""
+    outside = np.isin(labels, np.unique(labels[group])) & (labels >= 0)
+    outside[group] = False
+    return float(content.contradicted[outside].mean()) if outside.any() else 0.0
+
+
+def excess(share: float, usual: float) -> float:
+    """A share beyond what is usual, as a part of what could be beyond: 0 = usual, 1 = all."""
+    return max(0.0, (share - usual) / max(1 - usual, 1e-9))
 
 
 def _gathered(probabilities: np.ndarray, labels: Labels) -> tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,33 @@ class NearCopies:
     component: np.ndarray
     chance: float
 
+    @property
+    def family(self) -> np.ndarray:
+        """(n,) number of the family each row belongs to: its cluster, or itself. Copies are one observation, not many."""
+        alone = self.component < 0
+        numbers = self.component.copy()
+        numbers[alone] = self.component.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+        return np.asarray(np.unique(numbers, return_inverse=True)[1])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(n,) one over the size of a row's family: the weights of a family sum to one."""
+        family = self.family
+        return np.asarray(1 / np.bincount(family)[family])
+
+    def folds(self, count: int, seed: int) -> np.ndarray:
+        """(n,) random fold numbers, a family never split: what is held out must have no copy among what is learned from."""
+        family = self.family
+        drawn = np.random.default_rng(seed).integers(0, count, int(family.max(initial=0)) + 1)
+        return np.asarray(drawn[family])
+
+    @property
+    def representatives(self) -> np.ndarray:
+        """(n,) bool: the first row of each family."""
+        chosen = np.zeros(len(self.component), bool)
+        chosen[np.unique(self.family, return_index=True)[1]] = True
+        return chosen
+
 
 @feature(stored=True)
 def near_copies(pixels: Pixels, labels: Labels, settings: Settings) -> NearCopies:

@@ -62,12 +62,15 @@ def observe(model: Path | nn.Module, pixels: Pixels, rows: Rows, batch: int = 50
     """What the model makes of some rows: the input of its last linear layer, and its probabilities.
 
     The module takes (n, c, h, w) floats in 0..1 and returns logits (n, classes).
-    Raises BadInput when it has no linear layer or refuses the images.
+    The module is left as it came, in training or not.
+    Raises BadInput when it has no linear layer that sees every image once, or refuses the images.
     """
-    net = load(model) if isinstance(model, Path) else model.eval()
+    net = load(model) if isinstance(model, Path) else model
     linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     if not linear:
         raise BadInput("the model has no linear layer whose input could serve as features.", advice=_ADVICE)
+    training = [layer for layer in net.modules() if layer.training]
+    net.eval()
     seen: list[Tensor] = []
     hook = linear[-1].register_forward_hook(lambda _layer, inputs, _output: seen.append(inputs[0].flatten(1)))
     try:
@@ -77,6 +80,10 @@ def observe(model: Path | nn.Module, pixels: Pixels, rows: Rows, batch: int = 50
         raise BadInput(f"the model refuses images of {shape}: {error}.", advice=_ADVICE) from error
     finally:
         hook.remove()
+        for layer in training:
+            layer.training = True
+    if sum(map(len, seen)) != len(rows):
+        raise BadInput("the model's last linear layer does not see every image once, so it gives no features.", advice=_ADVICE)
     probabilities = softmax(torch.cat(outputs).numpy(), axis=1)
     name = model.name if isinstance(model, Path) else type(model).__name__
     return Observed(np.asarray(torch.cat(seen).numpy()), probabilities, (), f"given model {name}")
