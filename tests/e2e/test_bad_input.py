@@ -74,7 +74,9 @@ def test_empty_sets(tmp_path: Path) -> None:
 
 
 def test_one_class(few: Labelled, tmp_path: Path) -> None:
-    refused(untaint("audit", npz(tmp_path, few.images, ["7"] * 400), cwd=tmp_path), "set.npz", "'labels'", "one class only", "'7'")
+    refused(
+        untaint("audit", npz(tmp_path, few.images, ["7"] * 400), cwd=tmp_path), "set.npz", "'labels'", "one class only", "'7'"
+    )
 
 
 def test_no_label_column(few: Labelled, tmp_path: Path) -> None:
@@ -97,7 +99,9 @@ def test_mixed_sizes_and_modes_work(poisoned: Labelled, tmp_path: Path) -> None:
             buffer = io.BytesIO()
             picture.resize((size, size)).convert(mode).save(buffer, "PNG")
             cells[row + step] = buffer.getvalue() if not poisoned.poisoned[row + step] else cells[row + step]
-    outcome = untaint("audit", parquet(tmp_path, cells, poisoned.labels.tolist()), "--budget", "fast", "--out", tmp_path / "audit")
+    outcome = untaint(
+        "audit", parquet(tmp_path, cells, poisoned.labels.tolist()), "--budget", "fast", "--out", tmp_path / "audit"
+    )
     assert outcome.code == 1, outcome
     found = np.array(samples(tmp_path / "audit").column("flagged").to_pylist())
     assert found[poisoned.poisoned].mean() >= 0.9
@@ -351,7 +355,9 @@ def test_clean_with_the_audit_of_other_data(clean_file: Path, audited: Path, tmp
     assert not (tmp_path / "cleaned").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"{}", b"[1]", b'{"schema": "untaint.audit/v1"}', b'{"schema": "untaint.audit/v99"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff", b"{}", b"[1]", b'{"schema": "untaint.audit/v1"}', b'{"schema": "untaint.audit/v99"}']
+)
 def test_a_damaged_audit(content: bytes, poisoned_file: Path, audited: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "audit"
     damaged.mkdir()

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from tests.e2e.cases import Labelled, audit_json, npz, refused, untaint
 
-NAMES = ["[red]x[/red]", "\x1b[31mred\x1b[0m", "a\nb", "\u202egnp", "<script>alert(1)</script>", "| a | b |", "\x07", "[/]", "9", "\u0000x"]
+NAMES = [
+    "[red]x[/red]",
+    "\x1b[31mred\x1b[0m",
+    "a\nb",
+    "\u202egnp",
+    "<script>alert(1)</script>",
+    "| a | b |",
+    "\x07",
+    "[/]",
+    "9",
+    "\u0000x",
+]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +34,11 @@ def audited_names(poisoned: Labelled, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def hidden(text: str) -> set[str]:
-    return {mark for mark in text if (ord(mark) < 0x20 and mark not in "\n\t") or mark in "\x7f\u202e\u200b" or 0x80 <= ord(mark) < 0xA0}
+    return {
+        mark
+        for mark in text
+        if (ord(mark) < 0x20 and mark not in "\n\t") or mark in "\x7f\u202e\u200b" or 0x80 <= ord(mark) < 0xA0
+    }
 
 
 def test_the_summary_shows_them_as_they_are(audited_names: tuple[Path, str]) -> None:

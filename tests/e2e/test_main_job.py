@@ -144,7 +144,9 @@ def test_attack_writes_a_copy_with_the_truth(clean_file: Path, tmp_path: Path) -
     assert rates(flagged(tmp_path / "audit"), truth)[0] >= 0.95
 
 
-@pytest.mark.parametrize(("kind", "member"), [("detectors", "spectral"), ("attacks", "badnets"), ("formats", "npz"), ("features", "canvas")])
+@pytest.mark.parametrize(
+    ("kind", "member"), [("detectors", "spectral"), ("attacks", "badnets"), ("formats", "npz"), ("features", "canvas")]
+)
 def test_list(kind: str, member: str) -> None:
     listed, page = untaint("list", kind), untaint("list", kind, member)
     assert (listed.code, page.code) == (0, 0)

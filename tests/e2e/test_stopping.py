@@ -15,7 +15,7 @@ _LONGEST = 60.0
 
 def _started(data: Path, out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from untaint.cli.app import run; run()", "audit", str(data), "--out", str(out)]
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own command
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
 
@@ -32,9 +32,17 @@ def test_a_closed_pipe_is_no_pass(poisoned_file: Path, tmp_path: Path) -> None:
 
 def test_a_poor_terminal(poisoned_file: Path, tmp_path: Path) -> None:
     """ASCII only: what it cannot show is escaped."""
-    command = [sys.executable, "-c", "from untaint.cli.app import run; run()", "audit", str(poisoned_file), "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-c",
+        "from untaint.cli.app import run; run()",
+        "audit",
+        str(poisoned_file),
+        "--out",
+        str(tmp_path),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([*command, "--budget", "fast"], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([*command, "--budget", "fast"], capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own command
     assert done.returncode == 1, done.stderr
     assert "POISONED" in done.stdout
 
