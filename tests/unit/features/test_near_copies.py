@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.digit_sets import clean
 
 from untaint.features.duplicates import NearCopies, near_copies
@@ -84,3 +86,32 @@ def test_a_handful_of_images_is_too_few_to_know_what_is_usual(count: int) -> Non
 
 def test_a_set_of_one_image_is_one_component() -> None:
     assert together(found(np.repeat(scenes()[:1], 40, axis=0)), np.arange(40))
+
+
+COMPONENTS = st.lists(st.integers(-1, 3), min_size=1, max_size=30).map(
+    lambda numbers: NearCopies(np.array(numbers, np.int64), 0.0)
+)
+
+
+@given(COMPONENTS)
+def test_a_family_is_a_component_or_a_row_alone(copies: NearCopies) -> None:
+    family, component = copies.family, copies.component
+    for i, j in np.ndindex(len(component), len(component)):
+        assert (family[i] == family[j]) == (i == j or component[i] == component[j] >= 0)
+
+
+@given(COMPONENTS)
+def test_a_family_counts_as_one(copies: NearCopies) -> None:
+    for number in np.unique(copies.family):
+        inside = copies.family == number
+        assert copies.weights[inside].sum() == pytest.approx(1)
+        assert np.flatnonzero(copies.representatives & inside).tolist() == [int(inside.argmax())]
+
+
+@given(COMPONENTS, st.integers(1, 6), st.integers(0, 100))
+def test_a_family_is_in_one_fold(copies: NearCopies, count: int, seed: int) -> None:
+    folds = copies.folds(count, seed)
+    assert ((folds >= 0) & (folds < count)).all()
+    for number in np.unique(copies.family):
+        assert len(np.unique(folds[copies.family == number])) == 1
+    np.testing.assert_array_equal(folds, copies.folds(count, seed))
