@@ -104,7 +104,7 @@ def pngs(images: np.ndarray) -> list[bytes]:
     return [encode_png(image[:, :, None]) for image in images]
 
 
-def npz(folder: Path, images: np.ndarray, labels: Sequence[object], name: str = "set.npz", **more: np.ndarray) -> Path:
+def npz(folder: Path, images: np.ndarray, labels: Sequence[object] | np.ndarray, name: str = "set.npz", **more: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / name, images=images, labels=np.asarray(labels), **more)
     return folder / name

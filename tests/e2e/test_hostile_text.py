@@ -44,6 +44,7 @@ def hidden(text: str) -> set[str]:
 def test_the_summary_shows_them_as_they_are(audited_names: tuple[Path, str]) -> None:
     _, said = audited_names
     assert not hidden(said)
+    assert "a\nb" not in said
     assert "\\u001b[31mred\\u001b[0m" in said
     assert "[bold]mallory" in said
 
@@ -58,6 +59,13 @@ def test_reports_show_them_as_they_are(format: str, audited_names: tuple[Path, s
 
 def test_the_record_keeps_them(audited_names: tuple[Path, str]) -> None:
     assert NAMES[1] in {finding["target_label"] for finding in audit_json(audited_names[0])["findings"]}
+
+
+def test_an_attack_names_its_target_as_it_is(digits: Labelled, tmp_path: Path) -> None:
+    data = npz(tmp_path, digits.images[:400], np.where(digits.labels[:400] < 5, "low", "\x1b[31mhigh\nlow"))
+    outcome = untaint("attack", "badnets", data, "--rate", "0.1", "--target", "\x1b[31mhigh\nlow", "--out", tmp_path / "attack")
+    assert outcome.code == 0, outcome
+    assert "pushing '\\u001b[31mhigh\\nlow'" in outcome.out
 
 
 def test_errors_are_one_line_whatever_a_name_holds(tmp_path: Path) -> None:

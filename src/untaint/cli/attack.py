@@ -31,12 +31,13 @@ def attack(
     Example:  `untaint attack badnets images/ --rate 0.01 --target cat --out poisoned`
     """
     from untaint import api
+    from untaint.cli.summary import one_line
 
     given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
     dataset = api.load(data, label=label, source=source, payload=payload, format=format)
     poisoned = api.attack(dataset, name, seed=seed, **given)
     written = api.write_poisoned(poisoned, out, name)
     if not quiet:
-        aim = "" if poisoned.target is None else f", pushing '{poisoned.target}'"
+        aim = "" if poisoned.target is None else f", pushing '{one_line(poisoned.target)}'"
         typer.echo(f"{int(poisoned.mask.sum()):,} of {len(poisoned.dataset):,} samples poisoned{aim}: {written}")
         typer.echo(f"The truth lies in {out / 'truth.parquet'}; keep it from the audit.")

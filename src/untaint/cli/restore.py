@@ -18,9 +18,10 @@ def restore(
     Examples:  `untaint restore untaint-clean F1`   `untaint restore untaint-clean row:4711 3fa1b2c4`
     """
     from untaint import api
+    from untaint.cli.summary import one_line
 
     done = api.restore(folder, ids)
     if not quiet:
         for note in done.notes:
-            typer.echo(f"note: {note}")
+            typer.echo(f"note: {one_line(note)}")
         typer.echo(f"{len(done.rows):,} samples restored: {done.n_clean:,} clean, {done.n_held:,} held.")

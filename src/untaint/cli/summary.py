@@ -19,7 +19,12 @@ _COLOURS = {"poisoned": "bold red", "no evidence": "bold green", "cannot tell": 
 
 def _text(line: str, style: str = "") -> Text:
     """A line as it is: no markup, and nothing that came with the data can steer the terminal."""
-    return Text(visible(line), style=style)
+    return Text(one_line(line), style=style)
+
+
+def one_line(text: str) -> str:
+    """A text from the data as one line without control characters: it cannot pass for a line of the summary."""
+    return visible(text.replace("\n", "\\n"))
 
 
 def console() -> Console:
@@ -52,13 +57,16 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
     for finding in document(result).findings:
         _finding(printer, finding)
     if result.n_unreadable:
-        printer.print(_text(f"\n{result.n_unreadable:,} samples could not be read; the report lists them."))
+        printer.print()
+        printer.print(_text(f"{result.n_unreadable:,} samples could not be read; the report lists them."))
     skipped = [check for check in result.checks if check.status != "ran"]
     if skipped:
-        printer.print(_text("\nNot checked", style="bold"))
+        printer.print()
+        printer.print(_text("Not checked", style="bold"))
     for check in skipped:
         printer.print(_text(f"  {check.detector}: {check.status}, {check.reason}"))
-    printer.print(_text(f"\nReport: {out / 'report.html'}"), soft_wrap=True)
+    printer.print()
+    printer.print(_text(f"Report: {out / 'report.html'}"), soft_wrap=True)
     if result.n_flagged:
         columns = [word for name, column in asked.items() if column is not None for word in (f"--{name}", column)]
         location = str(result.dataset.get("location") or "DATA")
