@@ -235,8 +235,7 @@ def prepare(folder: Path, attack: str, n: int, seed: int) -> dict[str, Any]:
 def _write(folder: Path, dataset: Any, names: list[str], mask: "Mask") -> "Labels":
     from untaint.bench.victim import stacked
 
-    code = {name: number for number, name in enumerate(names)}
-    codes: Labels = np.array([code[label] for label in dataset.labels], dtype=np.int64)
+    codes: Labels = np.array([names.index(label) for label in dataset.labels], dtype=np.int64)
     folder.mkdir()
     for name, values in {"pixels": stacked(dataset, np.arange(len(dataset))), "codes": codes, "mask": mask}.items():
         np.save(folder / f"{name}.npy", values)
@@ -288,15 +287,15 @@ def spawn(given: argparse.Namespace, work: Path, job: str, kind: str = "") -> st
     done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode == 0:
         return ""
-    print(done.stderr, file=sys.stderr)
+    print(done.stderr, file=sys.stderr, end="")
     return (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
 
 
 def compare(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Every method on both sets, one after the other; a method that breaks is a row with the reason."""
     print(f"preparing: {given.attack} on {given.n:,} images, and training victims", flush=True)
-    if reason := spawn(given, work, "prepare"):
-        raise SystemExit(f"nothing was compared: {reason.removeprefix('error: ')}")
+    if spawn(given, work, "prepare"):
+        raise SystemExit(2)
     facts: dict[str, Any] = json.loads((work / "facts.json").read_text())
     results: dict[str, Any] = {}
     for key, method in METHODS.items():
@@ -305,9 +304,13 @@ def compare(given: argparse.Namespace, work: Path) -> dict[str, Any]:
             reason = spawn(given, work, key, kind)
             results[key][kind] = {"failed": reason} if reason else json.loads((work / f"{key}-{kind}.json").read_text())
             print(f"{method.title}, {kind}: {results[key][kind]}", flush=True)
-    versions = {name: version(name) for name in PACKAGES.values()}
-    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-    return {"facts": facts, "seed": given.seed, "versions": versions, **machine, "methods": results}
+    machine = {
+        "versions": {name: version(name) for name in PACKAGES.values()},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+    return {"facts": facts, "seed": given.seed, **machine, "methods": results}
 
 
 NOTES = """

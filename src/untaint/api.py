@@ -22,7 +22,7 @@ from untaint.features.settings import Budget
 from untaint.quarantine.hold import Held, hold
 from untaint.quarantine.restore import Restored
 from untaint.quarantine.restore import restore as put_back
-from untaint.registry import build, spec
+from untaint.registry import build
 from untaint.report import folder
 from untaint.report.base import Report
 
@@ -131,4 +131,4 @@ def _spared(out: Path, data: Path | None) -> Path:
     return out
 
 
-__all__ = ["attack", "audit", "clean", "load", "report", "restore", "spec", "writable", "write_poisoned"]
+__all__ = ["attack", "audit", "clean", "load", "report", "restore", "writable", "write_poisoned"]

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 
 from untaint import api
+from untaint.attacks.badnets import BadNets
 from untaint.attacks.base import Poisoned
 from untaint.bench import sources
 from untaint.bench.victim import DetectionRates, Outcome, detection_rates, measure
@@ -15,6 +16,7 @@ from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
 from untaint.evidence.finding import AuditResult
 from untaint.nets.fit import FitPlan
+from untaint.registry import spec
 
 VICTIM = FitPlan(steps=1200, patience=20)
 """Long enough to learn a 3 % trigger, short enough for a demonstration; the same before and after."""
@@ -39,9 +41,9 @@ def run(out: Path, seed: int, say: Callable[[str], None], progress: Callable[[st
     """Run it, everything on disk under `out`. say: called with one line before each step."""
     name, train, test = _data(seed)
     say(f"1. Poisoning {len(train):,} images of {name}: a small white patch on 3% of them, relabelled.")
-    spec = "badnets(rate=0.03)"
-    poisoned = api.attack(train, spec, seed=seed)
-    data = api.write_poisoned(poisoned, out / "attacked", spec)
+    attack = BadNets(rate=0.03)
+    poisoned = attack.poison(train, np.random.default_rng(seed))
+    data = api.write_poisoned(poisoned, out / "attacked", spec(attack))
     say("2. Training a network on the poisoned set, as a victim would.")
     before = measure(poisoned.dataset, test, poisoned.stamp, poisoned.target, VICTIM)
     say("3. untaint audit: no hints about rate, target or trigger.")

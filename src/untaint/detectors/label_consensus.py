@@ -57,7 +57,7 @@ class LabelConsensus(Detector):
         return Evidence(scores, "empirical", groups, order, precision, suggested)
 
 
-def expected_precision(given: Labels, looks: Labels, all_looks: Labels, classes: int) -> float:
+def expected_precision(given: Labels, looks: Labels, all_looks: np.ndarray, classes: int) -> float:
     """Share of the listed rows that are flipped at random, NaN when it cannot be told.
 
     Honest confusion falls on few pairs of look-alike classes, random flips on all pairs alike: the median over pairs of

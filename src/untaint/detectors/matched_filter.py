@@ -153,7 +153,7 @@ def _group(members: Rows, p_value: float, separation: float, suspects: Suspects,
     )
 
 
-def _alike(suspects: Suspects, members: Rows) -> Rows:
+def _alike(suspects: Suspects, members: Rows) -> np.ndarray:
     """Images that show what the members show, in the same proportions; all others when none do."""
     shown = suspects.content.probabilities.argmax(1)
     parts = []

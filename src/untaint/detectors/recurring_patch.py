@@ -202,7 +202,7 @@ def _patch(suspects: Suspects, bearers: Rows, corners: np.ndarray) -> patches.Pa
     return patches.recover(windows, usual)
 
 
-def _alike(suspects: Suspects, seeds: Rows, most: int = 2000) -> Rows:
+def _alike(suspects: Suspects, seeds: Rows, most: int = 2000) -> np.ndarray:
     """Other images that show the same classes as the seeds: what the background of the trigger usually looks like."""
     shown = suspects.content.probabilities.argmax(1)
     rows = np.setdiff1d(suspects.rows, seeds)

@@ -10,7 +10,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.features.content import Content, contradiction
 from untaint.numerics import mixture
-from untaint.types import Embeddings, Labels, Pixels, Rows
+from untaint.types import Embeddings, Labels, Pixels
 
 LEAST_EFFECT = 5.0
 """Ashman's D between the two populations. Sub-classes of clean Fashion-MNIST and MNIST stay under 4.4 (bags, slanted ones),
@@ -70,7 +70,7 @@ class Spectral(Detector):
 
 
 def _group(
-    fit: mixture.TwoComponents, p_value: float, sides: tuple[Rows, Rows], against: list[float], name: str
+    fit: mixture.TwoComponents, p_value: float, sides: tuple[np.ndarray, np.ndarray], against: list[float], name: str
 ) -> Group:
     """The intruding population of a split: the smaller one, or of two balanced ones the one whose content contradicts."""
     balanced = min(map(len, sides)) >= _BALANCED * sum(map(len, sides))

@@ -31,12 +31,12 @@ class ValueRange(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, unreadable: tuple[str | None, ...]) -> Evidence:
-        bad = np.array([reason is not None and any(sign in reason for sign in _SIGNS) for reason in unreadable], bool)
+    def examine(self, problems: tuple[str | None, ...]) -> Evidence:
+        bad = np.array([reason is not None and any(sign in reason for sign in _SIGNS) for reason in problems], bool)
         members: Rows = np.flatnonzero(bad)
         if len(members) == 0:
             return Evidence(bad.astype(np.float32), "empirical")
-        reasons = sorted({str(unreadable[row]) for row in members})
+        reasons = sorted({str(problems[row]) for row in members})
         explanation = f"The numbers themselves are wrong: {'; '.join(reasons[:5])}. One such row is enough to destroy a model in training."
         share = len(members) / len(bad)
         group = Group("leverage", members, float(len(members)), 0.0, 1.0, 0.0, explanation + f" They are {share:.2%} of the set.")

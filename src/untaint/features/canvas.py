@@ -143,6 +143,7 @@ def sources(dataset: Dataset) -> Sources:
 
 
 @feature()
-def unreadable(dataset: Dataset) -> tuple[str | None, ...]:
-    """Why a reader could not use a row; None = it could."""
-    return tuple(dataset.column("unreadable"))
+def problems(dataset: Dataset, canvas: Canvas) -> tuple[str | None, ...]:
+    """Why each row could not be used, as the reader or the decoder said; None = it could."""
+    said = dataset.column("unreadable")
+    return tuple(canvas.reasons.get(str(row), reason) for row, reason in enumerate(said))

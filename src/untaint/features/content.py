@@ -89,20 +89,29 @@ def content(pixels: Pixels, labels: Labels, near_copies: NearCopies, settings: S
     )
 
 
-def judged_without(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> tuple[np.ndarray, np.ndarray]:
+def judged_without(
+    content: Content, pixels: Pixels, labels: Labels, group: Rows, judged: Rows | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Content of a group judged by everything but the group: own-label probability (m,) and mean probabilities (m, k).
+
+    judged: the rows to judge, by default the whole group.
 
     A group that became its own neighbourhood (poison at 5 % and more) is seen here as what it shows.
     """
     classes = content.crosses.shape[2]
+    judged = group if judged is None else judged
+    if len(judged) == 0:
+        return np.empty(0, np.float32), np.empty((0, classes), np.float32)
     assessed = []
-    for number, inputs in enumerate(looks(pixels, group)):
+    views = looks(pixels, group)
+    shown = views if judged is group else looks(pixels, judged)
+    for number, (inputs, asked) in enumerate(zip(views, shown, strict=True)):
         features = _fourier(inputs.shape[1], number, content.seed)
         total = ridge.Sums(content.grams[number], content.crosses[number], content.n)
         coefficients = (total - ridge.sums(features, inputs, labels[group], classes)).solve(_PENALTY)
-        scores = ridge.predict(features, inputs, coefficients)
+        scores = ridge.predict(features, asked, coefficients)
         assessed.append(softmax(content.temperatures[number] * scores, axis=1))
-    return _gathered(np.stack(assessed), labels[group])
+    return _gathered(np.stack(assessed), labels[judged])
 
 
 def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> float:
@@ -116,11 +125,11 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows,
     """
     if len(group) == 0:
         return 0.0
-    group = group[:: max(1, -(-len(group) // most))]
     usual = usual_contradiction(content, labels, group)
+    sample = group[:: max(1, -(-len(group) // most))]
     standing = excess(float(content.contradicted[group].mean()), usual)
-    own, mean = judged_without(content, pixels, labels, group)
-    shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(group)
+    own, mean = judged_without(content, pixels, labels, group, sample)
+    shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(sample)
     most_diverse = np.log(max(mean.shape[1] - 1, 1))
     diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
     credit = min(1.0, max(0.0, (diversity - 0.5) / 0.4))

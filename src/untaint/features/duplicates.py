@@ -48,7 +48,7 @@ class NearCopies:
     def folds(self, count: int, seed: int) -> np.ndarray:
         """(n,) random fold numbers, a family never split: what is held out must have no copy among what is learned from."""
         family = self.family
-        drawn = np.random.default_rng(seed).integers(0, count, int(family.max(initial=0)) + 1)
+        drawn = np.random.default_rng([seed, count]).integers(0, count, int(family.max(initial=0)) + 1)
         return np.asarray(drawn[family])
 
     @property

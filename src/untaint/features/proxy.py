@@ -18,12 +18,14 @@ _EXTRA = "needs a network: pip install 'untaint[torch]', or give one with --mode
 class Proxy:
     """embeddings (n, d) penultimate features, NaN where a row is not usable.  probabilities (n, k) after training.
 
-    holdout_loss: (epochs,) loss on the part held out for early stopping: the recorded dynamics.  origin: which network.
+    holdout_loss: (epochs,) loss on the part held out for early stopping.  dynamics: (epochs, n) training loss of each row in
+    each epoch, NaN where it was not trained on; no epochs for a given model.  origin: which network.
     """
 
     embeddings: np.ndarray
     probabilities: np.ndarray
     holdout_loss: np.ndarray
+    dynamics: np.ndarray
     origin: str
 
 
@@ -43,6 +45,7 @@ def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
         _scattered(found.embeddings, rows, len(labels)),
         _scattered(found.probabilities, rows, len(labels)),
         np.asarray(found.holdout_loss, np.float32),
+        found.dynamics,
         found.origin,
     )
 
@@ -63,3 +66,9 @@ def embeddings(proxy: Proxy) -> Embeddings:
 def trained_probabilities(proxy: Proxy) -> Probabilities:
     """Class probabilities of the proxy for the rows it was trained on (n, k): in-sample."""
     return proxy.probabilities
+
+
+@feature()
+def training_dynamics(proxy: Proxy) -> np.ndarray:
+    """Loss of each row in each epoch of the proxy's training (epochs, n): what is learned early, late or never."""
+    return proxy.dynamics

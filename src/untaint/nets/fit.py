@@ -41,10 +41,15 @@ class FitPlan:
 @final
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network and what happened: held-out loss per epoch."""
+    """A trained network and what happened.
+
+    holdout_loss: one per epoch.  dynamics: (epochs, n) loss of each row of the pixels when it was trained on in that epoch,
+    NaN for rows that were held out or not asked for.
+    """
 
     net: ConvNet
     holdout_loss: tuple[float, ...]
+    dynamics: np.ndarray
 
 
 Progress = Callable[[int, int], None]
@@ -70,21 +75,23 @@ def fit(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: Fit
     optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=epochs * per_epoch)
     losses: list[float] = []
+    dynamics = np.full((epochs, len(pixels)), np.nan, np.float32)
     for epoch in range(epochs):
         net.train()
         mixed = order.permutation(train)
         for step, start in enumerate(range(0, len(mixed), plan.batch)):
             batch = np.sort(mixed[start : start + plan.batch])
-            loss = functional.cross_entropy(net(to_batch(pixels[batch])), torch.from_numpy(labels[batch]))
+            each = functional.cross_entropy(net(to_batch(pixels[batch])), torch.from_numpy(labels[batch]), reduction="none")
+            dynamics[epoch, batch] = each.detach().numpy()
             optimizer.zero_grad()
-            loss.backward()
+            each.mean().backward()
             optimizer.step()
             schedule.step()
             progress(epoch * per_epoch + step + 1, epochs * per_epoch)
-        losses.append(_loss(net, pixels, labels, held) if len(held) else float(loss.detach()))
+        losses.append(_loss(net, pixels, labels, held) if len(held) else float(np.nanmean(dynamics[epoch])))
         if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
             break
-    return Fitted(net.eval(), tuple(losses))
+    return Fitted(net.eval(), tuple(losses), dynamics[: len(losses)])
 
 
 @torch.no_grad()

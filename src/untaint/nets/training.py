@@ -20,12 +20,16 @@ PROXY_HIDDEN = 128
 @final
 @dataclass(frozen=True)
 class Observed:
-    """What a network makes of some rows. embeddings (m, d), probabilities (m, k), held-out loss per epoch, its origin in words."""
+    """What a network makes of some rows. embeddings (m, d), probabilities (m, k), held-out loss per epoch, its origin in words.
+
+    dynamics: (epochs, n) training loss per epoch and row of the whole set, NaN where not trained on.
+    """
 
     embeddings: np.ndarray
     probabilities: np.ndarray
     holdout_loss: tuple[float, ...]
     origin: str
+    dynamics: np.ndarray
 
 
 def proxy_spec(pixels: Pixels, classes: int) -> ConvNetSpec:
@@ -41,4 +45,4 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     fitted = fit(net, pixels, labels, rows, plan, partial(progress, "training the proxy"))
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
-    return Observed(embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs")
+    return Observed(embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs", fitted.dynamics)
