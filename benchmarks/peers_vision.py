@@ -304,13 +304,9 @@ def compare(given: argparse.Namespace, work: Path) -> dict[str, Any]:
             reason = spawn(given, work, key, kind)
             results[key][kind] = {"failed": reason} if reason else json.loads((work / f"{key}-{kind}.json").read_text())
             print(f"{method.title}, {kind}: {results[key][kind]}", flush=True)
-    machine = {
-        "versions": {name: version(name) for name in PACKAGES.values()},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-    return {"facts": facts, "seed": given.seed, **machine, "methods": results}
+    versions = {name: version(name) for name in PACKAGES.values()}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    return {"facts": facts, "seed": given.seed, "versions": versions, **machine, "methods": results}
 
 
 NOTES = """
@@ -331,14 +327,8 @@ def markdown(results: dict[str, Any]) -> str:
     body = [[row["title"], row["told"], *_cells(row["poisoned"]), *_cells(row["clean"])[1:]] for row in rows]
     table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *body)]
     notes = [f"- {row['title']} on the {kind} set: {why}." for row in rows for kind in SETS if (why := _remark(row[kind]))]
-    parts = [
-        "# Vision: untaint beside its peers\n",
-        *_preface(results),
-        "",
-        *table,
-        NOTES.format(**results["facts"]).rstrip(),
-        *notes,
-    ]
+    notes = [NOTES.format(**results["facts"]).rstrip(), *notes]
+    parts = ["# Vision: untaint beside its peers\n", *_preface(results), "", *table, *notes]
     return "\n".join(parts) + "\n"
 
 
