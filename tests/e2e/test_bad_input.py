@@ -259,6 +259,12 @@ def test_text_is_not_passed_in_silence(tmp_path: Path) -> None:
     refused(outcome, "nothing was checked", "text")
 
 
+def test_a_table_is_not_passed_in_silence(tmp_path: Path) -> None:
+    rows = "\n".join(f"{row * 0.5},{row % 7},{row % 2}" for row in range(300))
+    (tmp_path / "table.csv").write_text(f"amount,day,label\n{rows}\n", encoding="utf-8")
+    refused(untaint("audit", "table.csv", cwd=tmp_path), "nothing was checked", "table")
+
+
 def test_usage(clean_file: Path, tmp_path: Path) -> None:
     refused(untaint("audit", clean_file, "--nope"), "--nope", "untaint audit --help")
     refused(untaint("audit"), "data")
