@@ -1,0 +1,49 @@
+"""The core alone: what needs a network is skipped and said so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.cases import audit_json, flagged
+
+_NO_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoTorch())
+from untaint.cli.app import run
+run()
+"""
+
+
+def untaint_without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _NO_TORCH, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own command
+
+
+def test_poison_is_found_all_the_same(poisoned_file: Path, tmp_path: Path) -> None:
+    done = untaint_without_torch("audit", poisoned_file, "--out", tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert flagged(tmp_path).sum() >= 85
+    skipped = [check for check in audit_json(tmp_path)["checks"] if check["status"] == "skipped"]
+    assert skipped
+    assert all("pip install 'untaint[torch]'" in check["reason"] for check in skipped)
+    assert "pip install 'untaint[torch]'" in done.stdout.replace("\n", " ")
+
+
+def test_silence_is_not_no_evidence(clean_file: Path, tmp_path: Path) -> None:
+    done = untaint_without_torch("audit", clean_file, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert audit_json(tmp_path)["verdict"] == "cannot tell"
+
+
+def test_the_demonstration_says_what_it_needs(tmp_path: Path) -> None:
+    done = untaint_without_torch("demo", "--out", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "untaint: untaint demo needs the optional part 'torch'. Install it: pip install 'untaint[torch]'\n"
