@@ -9,13 +9,14 @@ from tests.e2e.cases import audit_json, flagged
 
 _NO_TORCH = """
 import sys
+from importlib.machinery import PathFinder
 
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
+class NoTorch(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == "torch" else super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, NoTorch())
+sys.meta_path = [NoTorch if finder is PathFinder else finder for finder in sys.meta_path]
 from untaint.cli.app import run
 run()
 """

@@ -18,12 +18,13 @@ def demo(
 
     Uses Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
     """
-    from untaint import api
-    from untaint.demo import run
     from untaint.errors import MissingExtra
 
     if find_spec("torch") is None:
         raise MissingExtra("untaint demo", "torch")
+    from untaint import api
+    from untaint.demo import run
+
     target = _fresh(api.writable(out, None))
     with progress.shown() as report:
         done = run(target, seed, typer.echo, report)
