@@ -27,6 +27,8 @@ def samples_table(dataset: Dataset, features: Features, evidence: Mapping[str, E
     for found in verdict.findings:
         if found.alarm:
             p_value[found.members] = np.minimum(p_value[found.members], found.p_value)
+    silent = ~flagged & ~_assessed(list(per_detector.values()), unreadable)
+    risk[silent] = p_value[silent] = np.nan
     columns = {
         "row": np.arange(n),
         "id": dataset.index.column("id"),
@@ -69,6 +71,14 @@ def _unreadable(dataset: Dataset, features: Features) -> list[str | None]:
     for row, reason in found.items():
         reasons[int(row)] = reasons[int(row)] or reason
     return reasons
+
+
+def _assessed(per_detector: list[np.ndarray], unreadable: list[str | None]) -> np.ndarray:
+    """Rows that a detector judged by their content; a screen of the values does not make an unreadable row a judged one."""
+    judged = np.zeros(len(unreadable), bool)
+    for values in per_detector:
+        judged |= np.isfinite(values)
+    return judged & np.array([reason is None for reason in unreadable], bool)
 
 
 def _suggested(evidence: Mapping[str, Evidence], n: int) -> list[str | None]:

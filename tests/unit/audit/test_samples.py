@@ -90,6 +90,14 @@ def test_not_assessed_is_nan() -> None:
     assert np.flatnonzero(np.isnan(risk)).tolist() == [4, 5]
 
 
+def test_what_no_detector_assessed_has_no_risk() -> None:
+    one, two = np.arange(N, dtype=float), np.arange(N, dtype=float)
+    one[[4, 5]] = two[[5, 6]] = np.nan
+    found = table({"a": scored(one), "b": scored(two)})
+    for name in ("risk", "p_value"):
+        assert np.flatnonzero(np.isnan(np.array(found.column(name).to_pylist(), float))).tolist() == [5]
+
+
 def test_a_suggested_label_is_kept() -> None:
     found = table({"a": scored(np.arange(N), suggested={7: "1"})})
     assert [row for row, label in enumerate(found.column("suggested_label").to_pylist()) if label == "1"] == [7]
@@ -100,6 +108,7 @@ def test_an_unreadable_row_says_why() -> None:
     found = table({"a": scored(np.arange(N))}, data)
     assert [row for row, why in enumerate(found.column("unreadable").to_pylist()) if why] == [9]
     assert "not a readable image" in found.column("reason")[9].as_py()
+    assert np.isnan(found.column("risk")[9].as_py())
 
 
 def test_evidence_is_not_touched() -> None:
