@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.cases import FORMATS, Labelled, alarms, audit_json, fingerprint, flagged, npz, samples, untaint
 
 from untaint import api
+from untaint.data.dataset import from_arrays
 
 
 def rates(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -37,6 +38,18 @@ def test_a_backdoor_is_found_and_only_it(
     assert document["n_flagged"] == flagged(out).sum()
     risk = np.array(samples(out).column("risk").to_pylist())
     assert risk[flagged(out)].min() > risk[~flagged(out)].max()
+
+
+@pytest.mark.xfail(reason="piles are told apart by comparing arrays", raises=AssertionError)
+def test_two_backdoors_are_two_findings(digits: Labelled, tmp_path: Path) -> None:
+    data = from_arrays(digits.images, digits.labels.tolist())
+    first = api.attack(data, "badnets(position=(0, 0))", rate=0.04, target="3")
+    second = api.attack(first.dataset, "badnets(position=(13, 0), pattern='checkerboard')", seed=1, rate=0.04, target="7").dataset
+    images = np.stack([np.asarray(payload).reshape(16, 16) for payload in second.read(range(len(second)))])
+    labels = np.array(second.labels).astype(int)
+    outcome = untaint("audit", npz(tmp_path, images, labels), "--budget", "fast", "--out", tmp_path / "audit")
+    assert outcome.code == 1, outcome
+    assert {finding["target_label"] for finding in alarms(tmp_path / "audit")} == {"3", "7"}
 
 
 def test_clean_data_raise_no_alarm(clean_file: Path, tmp_path: Path) -> None:
