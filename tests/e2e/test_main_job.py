@@ -40,7 +40,6 @@ def test_a_backdoor_is_found_and_only_it(
     assert risk[flagged(out)].min() > risk[~flagged(out)].max()
 
 
-@pytest.mark.xfail(reason="piles are told apart by comparing arrays", raises=AssertionError)
 def test_two_backdoors_are_two_findings(digits: Labelled, tmp_path: Path) -> None:
     data = from_arrays(digits.images, digits.labels.tolist())
     first = api.attack(data, "badnets(position=(0, 0))", rate=0.04, target="3")

@@ -79,10 +79,11 @@ def _by_source(
     """A group for each source whose share of contradictions is significantly above that of all others. usable: one row per family."""
     known = usable & (sources.codes >= 0)
     groups = []
-    for code, name in enumerate(sources.names):
+    for code in np.unique(sources.codes[listed & known]):
+        name = sources.names[code]
         inside = known & (sources.codes == code)
         outside = known & ~inside
-        if not (listed & inside).any() or not outside.any():
+        if not outside.any():
             continue
         table = [[int((listed & side).sum()), int((~listed & side).sum())] for side in (inside, outside)]
         p_value = float(fisher_exact(np.array(table), alternative="greater").pvalue) * len(sources.names)

@@ -45,7 +45,7 @@ def merge(candidates: list[Candidate]) -> list[Merged]:
     piles: list[list[Candidate]] = []
     for candidate in candidates:
         joined = [pile for pile in piles if any(_belong(candidate, other) for other in pile)]
-        kept = [pile for pile in piles if pile not in joined]
+        kept = [pile for pile in piles if not any(pile is other for other in joined)]
         piles = [*kept, [candidate, *(other for pile in joined for other in pile)]]
     return sorted((_merged(pile) for pile in piles), key=lambda found: (found.p_value, -len(found.members)))
 

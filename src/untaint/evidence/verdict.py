@@ -41,6 +41,8 @@ _ADVICE = {
     "backdoor": "Set these samples aside with `untaint clean`, retrain, and audit again. Look at who delivered them.",
     "flood": "Set the whole cluster aside, not all but one: the copy that stays may be the poisoned one. Look at who sent it.",
     "label-flip": "Stop using this source until its labels were checked; relabel or set these samples aside.",
+    "outlier": "Check by hand whether these samples belong to the set at all.",
+    "tamper": "Do not use these samples until it is known who changed them and why.",
     "leverage": "Set these rows aside and repair them where they came from.",
     "shortcut": "Check by hand whether this pattern is natural. Sources, dates or a trusted set would decide it.",
 }

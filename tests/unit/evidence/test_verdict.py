@@ -135,13 +135,7 @@ def test_limits_do_not_hide_poison() -> None:
     assert decided({"a": evidence(group(range(30)))}, circumstances=Circumstances(N, 0.1, 0.9, 1)).answer == "poisoned"
 
 
-_NO_ADVICE = pytest.mark.xfail(reason="a kind without advice", raises=KeyError)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["backdoor", "label-flip", "flood", "leverage", *(pytest.param(kind, marks=_NO_ADVICE) for kind in ("outlier", "tamper"))],
-)
+@pytest.mark.parametrize("kind", ["backdoor", "label-flip", "flood", "leverage", "outlier", "tamper"])
 def test_every_kind_has_advice(kind: str) -> None:
     (finding,) = decided({"a": evidence(group(range(30), kind))}).findings
     assert (finding.kind, finding.alarm) == (kind, True)

@@ -71,8 +71,12 @@ def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
 
 def _roles(file: RandomBytes, request: Request, scan: Scan, parse: Parse, columns: list[str] | None) -> Roles:
     with file.open() as opened:
-        found = [record for _, _, raw in islice(scan(opened), SAMPLE) if not isinstance(record := parse(raw), Broken)]
+        head = [parse(raw) for _, _, raw in islice(scan(opened), SAMPLE)]
+    found = [record for record in head if not isinstance(record, Broken)]
     names = columns or list(dict.fromkeys(name for record in found for name in record))
+    broken = [record.reason for record in head if isinstance(record, Broken)]
+    if broken and not found:
+        raise BadInput(f"{file.path}: none of the first {len(broken):,} records can be read: {broken[0]}.", advice="Check the encoding.")
     if not found:
         raise BadInput(f"{file.path} is empty: no record in it.", advice="Give data with at least two classes.")
     samples = {name: [record.get(name) for record in found] for name in names}
