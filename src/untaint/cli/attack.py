@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from untaint.cli import progress
 from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Source
 
 
@@ -34,9 +35,10 @@ def attack(
     from untaint.cli.summary import one_line
 
     given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
-    dataset = api.load(data, label=label, source=source, payload=payload, format=format)
-    poisoned = api.attack(dataset, name, seed=seed, **given)
-    written = api.write_poisoned(poisoned, out, name)
+    with progress.step("poisoning a copy", quiet=quiet):
+        dataset = api.load(data, label=label, source=source, payload=payload, format=format)
+        poisoned = api.attack(dataset, name, seed=seed, **given)
+        written = api.write_poisoned(poisoned, out, name)
     if not quiet:
         aim = "" if poisoned.target is None else f", pushing '{one_line(poisoned.target)}'"
         typer.echo(f"{int(poisoned.mask.sum()):,} of {len(poisoned.dataset):,} samples poisoned{aim}: {written}")

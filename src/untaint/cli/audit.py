@@ -40,7 +40,8 @@ def audit(
     from untaint import api
     from untaint.cli import summary
 
-    dataset = api.load(data, label=label, source=source, payload=payload, format=format)
+    with progress.step("reading the index", quiet=quiet):
+        dataset = api.load(data, label=label, source=source, payload=payload, format=format)
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:

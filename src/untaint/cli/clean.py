@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from untaint.cli import progress
 from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source
 
 
@@ -28,7 +29,9 @@ def clean(
     """
     from untaint import api
 
-    held = api.clean(data, audit=audit, out=out, release=release or (), label=label, source=source, payload=payload, format=format)
+    columns = {"label": label, "source": source, "payload": payload, "format": format}
+    with progress.step("setting aside, and checking both parts by digest", quiet=quiet):
+        held = api.clean(data, audit=audit, out=out, release=release or (), **columns)
     if not quiet:
         typer.echo(f"{held.n_clean:,} samples in {held.clean}\n{held.n_held:,} samples in {held.quarantine}")
         typer.echo(f"Together they are the input, checked by digest. Undo: untaint restore {out} ID|F1|all")

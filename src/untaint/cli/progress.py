@@ -28,3 +28,11 @@ def shown(*, quiet: bool = False) -> Iterator[Report]:
             bars.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+@contextmanager
+def step(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """A spinner for work whose length is not known beforehand."""
+    with shown(quiet=quiet) as report:
+        report(what, 0, 1)
+        yield

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from untaint.cli import progress
 from untaint.cli.options import Quiet
 
 
@@ -20,7 +21,8 @@ def restore(
     from untaint import api
     from untaint.cli.summary import one_line
 
-    done = api.restore(folder, ids)
+    with progress.step("moving back, and checking both parts by digest", quiet=quiet):
+        done = api.restore(folder, ids)
     if not quiet:
         for note in done.notes:
             typer.echo(f"note: {one_line(note)}")

@@ -213,6 +213,8 @@ def _named_payload(columns: Samples, where: str, names: Sequence[str]) -> tuple[
         return "text", "text", tuple(names), how
     if all(kind in {"text", "number"} for kind in kinds):
         return "table", "number", tuple(names), how
+    if empty := [name for name in names if all(map(is_missing, columns[name]))]:
+        raise BadInput(f"{where}: column {empty[0]!r} is empty in every row looked at.", advice="Name another with --payload.")
     advice = "Name one column of images, columns of text, or the columns of a table."
     raise BadInput(f"{where}: {listed(names)} cannot be audited together.", advice=advice)
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from untaint.data.dataset import content_id
@@ -33,9 +33,17 @@ any_rows = st.lists(st.tuples(any_text, any_text), min_size=2, max_size=12).filt
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+def test_a_payload_column_without_a_value_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\n,a\n,b\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="'text' is empty"):
+        load(path, payload="text")
+
+
 @given(rows=any_rows)
 @quick
 def test_csv_round_trip(rows: list[tuple[str, str]], tmp_path: Path) -> None:
+    assume(any(text for text, _ in rows))
     path = tmp_path / "data.csv"
     quoted = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [("text", "label"), *rows]]
     path.write_bytes("\r\n".join(quoted).encode())

@@ -183,4 +183,4 @@ def test_sources_are_codes_in_alphabetical_order() -> None:
 def test_why_a_row_is_unreadable_is_handed_through() -> None:
     images = list(noise(3, 4, 4))
     index = make_index(images, labels=["a", "b", "a"], paths=["p"] * 3, unreadable={1: "not finite (NaN)"})
-    assert features(replace(dataset(images), index=index)).get("unreadable") == (None, "not finite (NaN)", None)
+    assert features(replace(dataset(images), index=index)).get("problems") == (None, "not finite (NaN)", None)

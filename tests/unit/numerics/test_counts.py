@@ -97,7 +97,7 @@ def test_a_tail_that_thins_out_never_separates(scale: float) -> None:
 def test_a_far_cluster_is_a_second_population() -> None:
     rng = np.random.default_rng(0)
     p_value, separation = counts.tail_excess(np.append(rng.standard_normal(5_000), rng.normal(12, 1, 60)))
-    assert p_value < 1e-12
+    assert p_value < 1e-7
     assert separation > 0.8
 
 
