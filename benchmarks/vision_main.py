@@ -138,7 +138,10 @@ def job(name: str, folder: Path) -> None:
 def _table(rows: list[dict[str, Any]]) -> str:
     head = list(rows[0])
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(f"{row[key]:.4g}" if isinstance(row[key], float) else str(row[key]) for key in head) + " |" for row in rows]
+    lines += [
+        "| " + " | ".join(f"{row[key]:.4g}" if isinstance(row[key], float) else str(row[key]) for key in head) + " |"
+        for row in rows
+    ]
     return "\n".join(lines)
 
 

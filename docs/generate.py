@@ -31,7 +31,9 @@ class Kind:
 
 KINDS = (
     Kind("Detectors", "untaint.detectors", "Detector", "A detector turns features into one suspicion score per sample."),
-    Kind("Attacks", "untaint.attacks", "Attack", "An attack turns a data set into a poisoned copy, and says which rows it changed."),
+    Kind(
+        "Attacks", "untaint.attacks", "Attack", "An attack turns a data set into a poisoned copy, and says which rows it changed."
+    ),
     Kind("Readers", "untaint.data.readers", "Reader", "A reader turns one format into a data set. Nothing in the data is run."),
     Kind("Renderers", "untaint.report", "Renderer", "A renderer turns an audit into text. It computes and decides nothing."),
 )

@@ -119,7 +119,9 @@ def writable(out: Path, data: Path | None) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise CannotWrite(f"cannot write to {out}: {error.strerror or error}.", advice="Choose another folder with --out.") from error
+        raise CannotWrite(
+            f"cannot write to {out}: {error.strerror or error}.", advice="Choose another folder with --out."
+        ) from error
     return out
 
 

@@ -20,7 +20,11 @@ def install(site: Path, name: str, points: dict[str, dict[str, str]]) -> None:
     info = site / f"{name.replace('-', '_')}-1.0.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n", encoding="utf-8")
-    lines = [line for group, entries in points.items() for line in (f"[{group}]", *(f"{key} = {value}" for key, value in entries.items()))]
+    lines = [
+        line
+        for group, entries in points.items()
+        for line in (f"[{group}]", *(f"{key} = {value}" for key, value in entries.items()))
+    ]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

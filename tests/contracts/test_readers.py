@@ -22,7 +22,7 @@ N = 12
 ARRAYS = np.random.default_rng(0).integers(0, 256, (N, 9, 9), dtype=np.uint8)
 LABELS = [str(row % 3) for row in range(N)]
 PICTURES = [encode_png(array[:, :, None]) for array in ARRAYS]
-TEXTS = [f"review number {row}, said \"fine\"\nand more ü" for row in range(N)]
+TEXTS = [f'review number {row}, said "fine"\nand more ü' for row in range(N)]
 
 Written = tuple[Path, list[Payload]]
 
@@ -37,7 +37,9 @@ def _image_folder(root: Path) -> Written:
 
 
 def _parquet(root: Path) -> Written:
-    table = pa.table({"image": [{"bytes": picture, "path": None} for picture in PICTURES], "label": [int(label) for label in LABELS]})
+    table = pa.table(
+        {"image": [{"bytes": picture, "path": None} for picture in PICTURES], "label": [int(label) for label in LABELS]}
+    )
     pq.write_table(table, root / "data.parquet", row_group_size=5)
     return root / "data.parquet", list(PICTURES)
 
@@ -50,7 +52,10 @@ def _parquet_shards(root: Path) -> Written:
 
 
 def _csv(root: Path) -> Written:
-    lines = ["text,label", *(f'"{text.replace(chr(34), chr(34) * 2)}",{label}' for text, label in zip(TEXTS, LABELS, strict=True))]
+    lines = [
+        "text,label",
+        *(f'"{text.replace(chr(34), chr(34) * 2)}",{label}' for text, label in zip(TEXTS, LABELS, strict=True)),
+    ]
     (root / "data.csv").write_text("\n".join(lines), "utf-8")
     return root / "data.csv", list(TEXTS)
 
@@ -113,8 +118,12 @@ def _saved_dataset(root: Path) -> Written:
     for part in range(2):
         with pa.ipc.new_stream(str(root / f"data-{part:05}-of-00002.arrow"), table.schema) as stream:
             stream.write_table(table.slice(part * 6, 6), max_chunksize=4)
-    (root / "state.json").write_text(json.dumps({"_data_files": [{"filename": f"data-{part:05}-of-00002.arrow"} for part in range(2)]}))
-    (root / "dataset_info.json").write_text(json.dumps({"features": {"label": {"_type": "ClassLabel", "names": ["0", "1", "2"]}}}))
+    (root / "state.json").write_text(
+        json.dumps({"_data_files": [{"filename": f"data-{part:05}-of-00002.arrow"} for part in range(2)]})
+    )
+    (root / "dataset_info.json").write_text(
+        json.dumps({"features": {"label": {"_type": "ClassLabel", "names": ["0", "1", "2"]}}})
+    )
     return root, list(TEXTS)
 
 

@@ -65,7 +65,11 @@ def test_two_parts_become_one(name: str, tmp_path: Path) -> None:
     data, held = load(source), np.arange(N) % 5 == 1
     writer = writer_for(data)
     parts = [
-        Part(writer.copy(source, data, np.flatnonzero(mask), out_of(tmp_path, f"part{number}")), int(mask.sum()), data.columns.payload)
+        Part(
+            writer.copy(source, data, np.flatnonzero(mask), out_of(tmp_path, f"part{number}")),
+            int(mask.sum()),
+            data.columns.payload,
+        )
         for number, mask in enumerate((~held, held))
     ]
     picks = Picks(held.astype(np.int64), np.where(held, np.cumsum(held), np.cumsum(~held)) - 1)

@@ -63,7 +63,9 @@ def anchors(text: str) -> set[str]:
     """Anchors as code-hosting sites make them of headings."""
     seen: Counter[str] = Counter()
     found = set()
-    for heading in re.findall(r"^#{1,6} +(.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE):
+    for heading in re.findall(
+        r"^#{1,6} +(.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    ):
         shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         slug = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
@@ -166,7 +168,9 @@ def test_an_algorithm_is_named_in_its_own_file_only(kind: str) -> None:
         own = Path(sys.modules[member.__module__].__file__ or "")
         spec = "" if name in get_args(Kind) else "?"  # an attack may share its name with a kind of finding: then only specs tell
         pattern = re.compile(rf"\s*{re.escape(name)}\s*(\(.*){spec}", re.DOTALL)  # the id alone, or a spec
-        found += [f"{name}: {path.relative_to(ROOT)}" for path in SOURCES if path != own and any(map(pattern.fullmatch, strings(path)))]
+        found += [
+            f"{name}: {path.relative_to(ROOT)}" for path in SOURCES if path != own and any(map(pattern.fullmatch, strings(path)))
+        ]
     assert found == []
 
 
@@ -198,6 +202,15 @@ def bodies(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def test_files_and_functions_stay_small() -> None:
-    long = [f"{path.relative_to(ROOT)}: {lines} lines" for path in SOURCES + SCRIPTS if (lines := len(path.read_text("utf-8").splitlines())) > MAX_LINES]
-    long += [f"{path.relative_to(ROOT)}: {name} {size} lines" for path in SOURCES + SCRIPTS for name, size in bodies(path) if size > MAX_BODY]
+    long = [
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for path in SOURCES + SCRIPTS
+        if (lines := len(path.read_text("utf-8").splitlines())) > MAX_LINES
+    ]
+    long += [
+        f"{path.relative_to(ROOT)}: {name} {size} lines"
+        for path in SOURCES + SCRIPTS
+        for name, size in bodies(path)
+        if size > MAX_BODY
+    ]
     assert long == []

@@ -28,12 +28,16 @@ def fields(model: type[v1.Part]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-@pytest.mark.parametrize(("after", "model"), [("### audit.json", v1.Document), ("A **finding**", v1.Finding), ("A **check**", v1.Check)])
+@pytest.mark.parametrize(
+    ("after", "model"), [("### audit.json", v1.Document), ("A **finding**", v1.Finding), ("A **check**", v1.Check)]
+)
 def test_fields_of_the_audit_are_described(after: str, model: type[v1.Part]) -> None:
     assert table(after) == fields(model)
 
 
-@pytest.mark.parametrize(("word", "model"), [("`trigger`:", v1.Trigger), ("One of `sources`:", v1.Source), ("One of `examples`:", v1.Example)])
+@pytest.mark.parametrize(
+    ("word", "model"), [("`trigger`:", v1.Trigger), ("One of `sources`:", v1.Source), ("One of `examples`:", v1.Example)]
+)
 def test_fields_of_small_objects_are_described(word: str, model: type[v1.Part]) -> None:
     assert set(fields(model)) <= listed(word)
 

@@ -106,7 +106,9 @@ def _circumstances(dataset: Dataset, features: Features) -> Circumstances:
         return Circumstances(len(dataset), 0.0, float("nan"), 0)
     usable = labels >= 0
     sizes = np.bincount(labels[usable], minlength=len(dataset.class_names))
-    return Circumstances(len(dataset), float(usable.mean()), _contradicted(features, usable), int(sizes.min()) if len(sizes) else 0)
+    return Circumstances(
+        len(dataset), float(usable.mean()), _contradicted(features, usable), int(sizes.min()) if len(sizes) else 0
+    )
 
 
 def _contradicted(features: Features, usable: np.ndarray) -> float:

@@ -29,7 +29,9 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
-            raise BadInput(f"alpha is a false-alarm rate between 0 and 1, not {self.alpha}.", advice="Usual values: 0.01 or 0.001.")
+            raise BadInput(
+                f"alpha is a false-alarm rate between 0 and 1, not {self.alpha}.", advice="Usual values: 0.01 or 0.001."
+            )
         if self.seed < 0:
             raise BadInput(f"a seed is a whole number of at least 0, not {self.seed}.")
         if self.budget not in BUDGETS:

@@ -45,7 +45,9 @@ def _version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file; default `untaint.toml` here, if any.")] = None,
-    _version_flag: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    _version_flag: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Keep poison out of neural networks.
 

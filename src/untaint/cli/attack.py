@@ -11,7 +11,10 @@ from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Sourc
 
 def attack(
     name: Annotated[
-        str, typer.Argument(help="Attack, with parameters if you like: badnets, \"blended(alpha=0.1, target='cat')\".", show_default=False)
+        str,
+        typer.Argument(
+            help="Attack, with parameters if you like: badnets, \"blended(alpha=0.1, target='cat')\".", show_default=False
+        ),
     ],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="New folder for the poisoned copy and the truth.")] = Path("untaint-attack"),

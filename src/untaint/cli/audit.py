@@ -19,9 +19,13 @@ def audit(
     payload: Payload = None,
     format: Format = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the steps a stopped audit resumes.")] = _OUT,
-    alpha: Annotated[float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")] = 0.01,
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")
+    ] = 0.01,
     budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` does.")] = _BUDGET,
-    model: Annotated[Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")
+    ] = None,
     seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
     quiet: Quiet = False,
@@ -45,9 +49,7 @@ def audit(
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
-        result = api.audit(
-            dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report
-        )
+        result = api.audit(dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report)
     if not quiet:
         summary.audit(result, out, {"label": label, "source": source, "payload": payload, "format": format})
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

@@ -11,10 +11,15 @@ from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source
 
 def clean(
     data: Data,
-    audit: Annotated[Path, typer.Option("--audit", help="Folder that `untaint audit` wrote for this data.")] = Path("untaint-audit"),
-    out: Annotated[Path, typer.Option("--out", help="New folder for clean/, quarantine/ and ledger.jsonl.")] = Path("untaint-clean"),
+    audit: Annotated[Path, typer.Option("--audit", help="Folder that `untaint audit` wrote for this data.")] = Path(
+        "untaint-audit"
+    ),
+    out: Annotated[Path, typer.Option("--out", help="New folder for clean/, quarantine/ and ledger.jsonl.")] = Path(
+        "untaint-clean"
+    ),
     release: Annotated[
-        list[str] | None, typer.Option("--release", help="Keep these flagged samples: an id, row:N, or a finding (F1). Repeatable.")
+        list[str] | None,
+        typer.Option("--release", help="Keep these flagged samples: an id, row:N, or a finding (F1). Repeatable."),
     ] = None,
     label: Label = None,
     source: Source = None,

@@ -11,7 +11,9 @@ from untaint.cli.options import Seed
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path("untaint-demo"),
+    out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path(
+        "untaint-demo"
+    ),
     seed: Seed = 0,
 ) -> None:
     """The main job end to end, in under a minute: poison real images, find the poison, set it aside, retrain, compare.

@@ -28,9 +28,13 @@ class BudgetName(StrEnum):
 
 Data: TypeAlias = Annotated[
     Path,
-    typer.Argument(help="Data set: a local file or folder (`untaint list formats`). Never looked up on a hub.", show_default=False),
+    typer.Argument(
+        help="Data set: a local file or folder (`untaint list formats`). Never looked up on a hub.", show_default=False
+    ),
 ]
-Label: TypeAlias = Annotated[str | None, typer.Option("--label", help="Column that holds the labels. Found by name when not given.")]
+Label: TypeAlias = Annotated[
+    str | None, typer.Option("--label", help="Column that holds the labels. Found by name when not given.")
+]
 Source: TypeAlias = Annotated[str | None, typer.Option("--source", help="Column that says who sent a sample.")]
 Payload: TypeAlias = Annotated[str | None, typer.Option("--payload", help="Column that holds the images or texts.")]
 Format: TypeAlias = Annotated[str | None, typer.Option("--format", help="Format of the data. Recognised when not given.")]

@@ -9,7 +9,9 @@ from untaint.errors import BadInput
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder that `untaint audit` wrote.", show_default=False)] = Path("untaint-audit"),
+    folder: Annotated[Path, typer.Argument(help="Folder that `untaint audit` wrote.", show_default=False)] = Path(
+        "untaint-audit"
+    ),
     format: Annotated[str, typer.Option("--format", "-f", help="html, markdown or sarif.")] = "markdown",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output when not given.")] = None,
 ) -> None:

@@ -11,7 +11,9 @@ from untaint.cli.options import Quiet
 
 def restore(
     folder: Annotated[Path, typer.Argument(help="Folder that `untaint clean` wrote.", show_default=False)],
-    ids: Annotated[list[str], typer.Argument(help="Ids (8 digits suffice), row:N, a finding (F1), or `all`.", show_default=False)],
+    ids: Annotated[
+        list[str], typer.Argument(help="Ids (8 digits suffice), row:N, a finding (F1), or `all`.", show_default=False)
+    ],
     quiet: Quiet = False,
 ) -> None:
     """Move samples back from quarantine/ to clean/, in their old place; the ledger records it.

@@ -81,9 +81,13 @@ def _finding(printer: Console, finding: Finding) -> None:
         printer.print(_text(f"    for review, severity {finding.severity}: {finding.explanation}"))
         return
     agree = ", ".join(finding.detectors)
-    printer.print(_text(f"    severity {finding.severity}, confidence {finding.confidence}, {p_value(finding.p_value)}, seen by {agree}"))
+    printer.print(
+        _text(f"    severity {finding.severity}, confidence {finding.confidence}, {p_value(finding.p_value)}, seen by {agree}")
+    )
     if finding.trigger is not None:
         printer.print(_text(f"    trigger: {finding.trigger.description}"))
     for share in finding.sources[:3]:
         if share.p_value is not None and share.p_value <= _TELLING_SOURCE:
-            printer.print(_text(f"    source {share.name}: {share.n_flagged:,} of its {share.n:,} samples, {p_value(share.p_value)}"))
+            printer.print(
+                _text(f"    source {share.name}: {share.n_flagged:,} of its {share.n:,} samples, {p_value(share.p_value)}")
+            )

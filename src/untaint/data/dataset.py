@@ -204,13 +204,17 @@ def make_index(
     return pa.table(columns, schema=INDEX)
 
 
-def from_arrays(images: np.ndarray | Sequence[Payload], labels: Sequence[object], *, sources: Sequence[str] | None = None) -> Dataset:
+def from_arrays(
+    images: np.ndarray | Sequence[Payload], labels: Sequence[object], *, sources: Sequence[str] | None = None
+) -> Dataset:
     """A data set from images (n, h, w) or (n, h, w, c) or texts, and one label each.
 
     Raises BadInput when the lengths differ or the set is empty.
     """
     if len(images) != len(labels) or len(images) == 0:
-        raise BadInput(f"{len(images)} samples and {len(labels)} labels.", advice="Give one label per sample, at least one sample.")
+        raise BadInput(
+            f"{len(images)} samples and {len(labels)} labels.", advice="Give one label per sample, at least one sample."
+        )
     names = [None if label is None else str(label) for label in labels]
     payloads = [images[i] for i in range(len(images))]
     modality: Modality = "text" if isinstance(payloads[0], str) else "image"

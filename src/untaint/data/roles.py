@@ -30,7 +30,20 @@ SOURCES = (
     *("source", "sources", "origin", "provider", "contributor", "contributor_id", "uploader", "vendor", "user", "user_id"),
     *("author", "author_id", "annotator", "annotator_id", "worker", "worker_id", "submitter", "domain", "site"),
 )
-IMAGES = ("image", "images", "img", "picture", "photo", "pixel_values", "file_name", "filename", "image_path", "path", "file", "x")
+IMAGES = (
+    "image",
+    "images",
+    "img",
+    "picture",
+    "photo",
+    "pixel_values",
+    "file_name",
+    "filename",
+    "image_path",
+    "path",
+    "file",
+    "x",
+)
 TEXTS = (
     *("text", "review", "content", "sentence", "comment", "body", "message", "tweet", "document", "article"),
     *("prompt", "instruction", "question", "txt", "review_text", "v2"),
@@ -124,7 +137,9 @@ def check_labels(counts: Mapping[str, int], name: str, where: str) -> None:
     if total == 0:
         raise BadInput(f"{where}: {name} holds no label at all.", advice="Name the label column with --label NAME.")
     if len(counts) == 1:
-        raise BadInput(f"{where}: {name} has one class only, {next(iter(counts))!r}.", advice="Give data with at least two classes.")
+        raise BadInput(
+            f"{where}: {name} has one class only, {next(iter(counts))!r}.", advice="Give data with at least two classes."
+        )
     if len(counts) == total and total > _LARGEST_DISTINCT:
         message = f"{where}: all {total:,} values of {name} are distinct; it looks like an id, not a label."
         raise BadInput(message, advice="Name the label column with --label NAME.")

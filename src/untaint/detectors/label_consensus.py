@@ -73,9 +73,7 @@ def expected_precision(given: Labels, looks: Labels, all_looks: np.ndarray, clas
     return min(1.0, rate * float(size.sum()) * (classes - 1) / len(given))
 
 
-def _by_source(
-    listed: Mask, usable: Mask, labels: Labels, sources: Sources, class_names: tuple[str, ...]
-) -> tuple[Group, ...]:
+def _by_source(listed: Mask, usable: Mask, labels: Labels, sources: Sources, class_names: tuple[str, ...]) -> tuple[Group, ...]:
     """A group for each source whose share of contradictions is significantly above that of all others. usable: one row per family."""
     known = usable & (sources.codes >= 0)
     groups = []
@@ -98,7 +96,14 @@ def _by_source(
         )
         groups.append(
             Group(
-                "label-flip", members, effect, min(1.0, p_value), effect, LEAST_EFFECT, explanation, 1.0,
+                "label-flip",
+                members,
+                effect,
+                min(1.0, p_value),
+                effect,
+                LEAST_EFFECT,
+                explanation,
+                1.0,
                 target_label=class_names[label],
             )
         )

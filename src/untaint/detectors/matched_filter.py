@@ -139,7 +139,11 @@ def _group(members: Rows, p_value: float, separation: float, suspects: Suspects,
     picture = np.clip(127.5 + difference * 127.5 / max(float(np.abs(difference).max()), 1e-6), 0, 255).astype(np.uint8)
     size = f"{float(np.sqrt((difference**2).mean())):.1f} of 255"
     trigger = Trigger(
-        "additive", "A fixed pattern added to the whole image, shown around mid-grey.", {"strength": size}, picture, _share(strength)
+        "additive",
+        "A fixed pattern added to the whole image, shown around mid-grey.",
+        {"strength": size},
+        picture,
+        _share(strength),
     )
     explanation = (
         f"One fixed pattern is present in all of these images and in hardly any other: {separation:.0%} of the suspicious ones "
@@ -148,8 +152,16 @@ def _group(members: Rows, p_value: float, separation: float, suspects: Suspects,
     )
     statistic = -np.log10(max(p_value, 1e-300))
     return Group(
-        "backdoor", members, statistic, min(p_value, 1.0), separation, LEAST_EFFECT, explanation, against,
-        target_label=name, trigger=trigger,
+        "backdoor",
+        members,
+        statistic,
+        min(p_value, 1.0),
+        separation,
+        LEAST_EFFECT,
+        explanation,
+        against,
+        target_label=name,
+        trigger=trigger,
     )
 
 

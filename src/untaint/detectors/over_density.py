@@ -113,8 +113,18 @@ def _group(members: Rows, chance: float, contradicted: Mask, shown: np.ndarray, 
     effect = max(against, bound)
     source_label = suspects.class_names[looks] if looks != label and against >= LEAST_EFFECT else None
     return Group(
-        "flood", accused, float(len(members)), chance, effect, LEAST_EFFECT, explanation, effect, LEAST_EFFECT,
-        suspects.class_names[label], source_label, trigger,
+        "flood",
+        accused,
+        float(len(members)),
+        chance,
+        effect,
+        LEAST_EFFECT,
+        explanation,
+        effect,
+        LEAST_EFFECT,
+        suspects.class_names[label],
+        source_label,
+        trigger,
     )
 
 

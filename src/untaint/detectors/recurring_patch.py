@@ -135,7 +135,9 @@ def class_rates(hits: np.ndarray, weights: np.ndarray, labels: Labels) -> np.nda
     return np.maximum(rates, LEAST_RATE)
 
 
-def _better(best: Candidate | None, counted: codes.Counts, position: tuple[int, int], roots: list[np.ndarray]) -> Candidate | None:
+def _better(
+    best: Candidate | None, counted: codes.Counts, position: tuple[int, int], roots: list[np.ndarray]
+) -> Candidate | None:
     """The best candidate so far that has the effect, and the roots of all, collected for the null."""
     if len(counted.codes) == 0:
         return best

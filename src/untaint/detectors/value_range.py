@@ -37,7 +37,9 @@ class ValueRange(Detector):
         if len(members) == 0:
             return Evidence(bad.astype(np.float32), "empirical")
         reasons = sorted({str(problems[row]) for row in members})
-        explanation = f"The numbers themselves are wrong: {'; '.join(reasons[:5])}. One such row is enough to destroy a model in training."
+        explanation = (
+            f"The numbers themselves are wrong: {'; '.join(reasons[:5])}. One such row is enough to destroy a model in training."
+        )
         share = len(members) / len(bad)
         group = Group("leverage", members, float(len(members)), 0.0, 1.0, 0.0, explanation + f" They are {share:.2%} of the set.")
         return Evidence(bad.astype(np.float32), "empirical", (group,))

@@ -61,7 +61,9 @@ def _belong(a: Candidate, b: Candidate) -> bool:
 
 def _merged(pile: list[Candidate]) -> Merged:
     """The pile under its strongest member; a flood that also looks like a backdoor stays a flood."""
-    order = sorted(pile, key=lambda candidate: (candidate.group.kind != "flood", candidate.p_value, -len(candidate.group.members)))
+    order = sorted(
+        pile, key=lambda candidate: (candidate.group.kind != "flood", candidate.p_value, -len(candidate.group.members))
+    )
     groups = [candidate.group for candidate in order]
     triggers = [group.trigger for group in groups if group.trigger is not None]
     triggers.sort(key=_telling)

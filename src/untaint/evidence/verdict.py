@@ -106,7 +106,9 @@ def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Findi
     return _built(found, severity, "low", shares(codes, names, found.members), alarm=False)
 
 
-def _built(found: Merged, severity: Severity, confidence: Confidence, sources: tuple[SourceShare, ...], *, alarm: bool) -> Finding:
+def _built(
+    found: Merged, severity: Severity, confidence: Confidence, sources: tuple[SourceShare, ...], *, alarm: bool
+) -> Finding:
     kind = found.kind if alarm or found.kind == "flood" else "shortcut"
     return Finding(
         "",
@@ -131,7 +133,9 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
     if math.isnan(result.expected_precision):
         precision = "How many of them are wrong cannot be estimated here."
     else:
-        precision = f"Estimated precision for random flips: about {result.expected_precision:.0%}; look-alike classes make up the rest."
+        precision = (
+            f"Estimated precision for random flips: about {result.expected_precision:.0%}; look-alike classes make up the rest."
+        )
     return Finding(
         "",
         "label-flip",
@@ -161,7 +165,9 @@ def _answer(findings: tuple[Finding, ...], limits: list[str], alpha: float) -> t
     alarms = [finding for finding in findings if finding.alarm]
     if alarms:
         total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
-        return "poisoned", (f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",)
+        return "poisoned", (
+            f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",
+        )
     shortcuts = [finding.id for finding in findings if finding.kind == "shortcut"]
     doubts = [*limits, *(f"{name} could be natural or planted, and nothing here can tell." for name in shortcuts)]
     if doubts:

@@ -86,4 +86,6 @@ def observe(model: Path | nn.Module, pixels: Pixels, rows: Rows, batch: int = 50
         raise BadInput("the model's last linear layer does not see every image once, so it gives no features.", advice=_ADVICE)
     probabilities = softmax(torch.cat(outputs).numpy(), axis=1)
     name = model.name if isinstance(model, Path) else type(model).__name__
-    return Observed(np.asarray(torch.cat(seen).numpy()), probabilities, (), f"given model {name}", np.empty((0, len(pixels)), np.float32))
+    return Observed(
+        np.asarray(torch.cat(seen).numpy()), probabilities, (), f"given model {name}", np.empty((0, len(pixels)), np.float32)
+    )

@@ -45,4 +45,6 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     fitted = fit(net, pixels, labels, rows, plan, partial(progress, "training the proxy"))
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
-    return Observed(embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs", fitted.dynamics)
+    return Observed(
+        embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs", fitted.dynamics
+    )

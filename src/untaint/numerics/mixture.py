@@ -44,7 +44,9 @@ def _em(values: np.ndarray, cut: float) -> tuple[float, np.ndarray, np.ndarray, 
         means = weights @ values / mass
         variances = (weights * (values - means[:, None]) ** 2).sum(1) / mass + _FLOOR
         shares = (mass / len(values)).clip(1e-6)
-        logs = np.log(shares / np.sqrt(2 * np.pi * variances))[:, None] - (values - means[:, None]) ** 2 / (2 * variances)[:, None]
+        logs = (
+            np.log(shares / np.sqrt(2 * np.pi * variances))[:, None] - (values - means[:, None]) ** 2 / (2 * variances)[:, None]
+        )
         joint = np.logaddexp(logs[0], logs[1])
         upper = np.exp(logs[1] - joint)
     return float(joint.mean()), means, variances, upper

@@ -60,7 +60,11 @@ def _near(word: str, held: Mapping[int, Record]) -> str:
         ids = {str(record["id"]) for record in held.values()}
         digits = word.lower()
         near = sorted(name for name in ids if digits and name.startswith(digits[:4]))[:3]
-        near = near or difflib.get_close_matches(word, sorted(names | {name[: len(word)] for name in ids}), 3, 0.5) or sorted(names)[:3]
+        near = (
+            near
+            or difflib.get_close_matches(word, sorted(names | {name[: len(word)] for name in ids}), 3, 0.5)
+            or sorted(names)[:3]
+        )
     if not held:
         return "The quarantine is empty."
     return f"Near it: {', '.join(near)}." if near else f"{len(held)} rows are held; quarantine/reasons.jsonl lists them."

@@ -50,7 +50,9 @@ def hold(dataset: Dataset, samples: pa.Table, out: Path, *, release: Collection[
     with staged(out) as work:
         header = _write(dataset, split, work) | {"audit": str(audit) if audit else None}
         actions = [("hold", case) for case in held.values()] + [("release", flagged[row]) for row in released]
-        ledger.append(work / "ledger.jsonl", [header, *({"action": action, **case, "time": header["time"]} for action, case in actions)])
+        ledger.append(
+            work / "ledger.jsonl", [header, *({"action": action, **case, "time": header["time"]} for action, case in actions)]
+        )
         write_reasons(work / "quarantine", held.values())
     return Held(out / "clean", out / "quarantine", out / "ledger.jsonl", len(split.clean), len(split.held), tuple(released))
 
@@ -77,7 +79,9 @@ def _refuse_other_data(dataset: Dataset, samples: pa.Table) -> None:
         raise BadInput(f"the audit was made of other data: {samples.num_rows} rows, the data has {len(dataset)}.", advice=advice)
     for name in ("id", "label"):
         theirs = samples.column(name).to_pylist() if name in samples.column_names else dataset.column(name)
-        differs = next((row for row, pair in enumerate(zip(theirs, dataset.column(name), strict=True)) if pair[0] != pair[1]), None)
+        differs = next(
+            (row for row, pair in enumerate(zip(theirs, dataset.column(name), strict=True)) if pair[0] != pair[1]), None
+        )
         if differs is not None:
             raise BadInput(f"the audit was made of other data: row {differs} has another {name}.", advice=advice)
 

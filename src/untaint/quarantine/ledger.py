@@ -71,7 +71,9 @@ def _records(path: Path, content: bytes) -> tuple[list[Record], list[str]]:
     for number, line in enumerate(whole, start=1):
         if (record := _parse(line)) is None:
             message = f"line {number} of {path} is not a ledger record."
-            raise BadInput(message, advice="Put the ledger back from a copy; the samples themselves are still in clean/ and quarantine/.")
+            raise BadInput(
+                message, advice="Put the ledger back from a copy; the samples themselves are still in clean/ and quarantine/."
+            )
         records.append(record)
     if not tail:
         return records, []
@@ -85,7 +87,9 @@ def _header(path: Path, records: Sequence[Record]) -> Record:
     if schema == SCHEMA:
         return records[0]
     if isinstance(schema, str) and schema.startswith("untaint.ledger/"):
-        raise BadInput(f"{path} has the schema {schema}, this release reads {SCHEMA}.", advice="Use the release that wrote it or newer.")
+        raise BadInput(
+            f"{path} has the schema {schema}, this release reads {SCHEMA}.", advice="Use the release that wrote it or newer."
+        )
     raise BadInput(f"{path} does not begin with a ledger header.", advice="Give the folder that `untaint clean` wrote.")
 
 

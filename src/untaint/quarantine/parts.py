@@ -44,8 +44,15 @@ class Place:
     def of(cls, header: Record) -> "Place":
         """As the ledger kept it. Raises BadInput when it is not all there."""
         columns, entry = header.get("columns"), header.get("entry")
-        if not isinstance(columns, Mapping) or not isinstance(entry, str) or ".." in PurePosixPath(entry).parts or entry.startswith("/"):
-            raise BadInput("the ledger's header does not say how the samples are read.", advice="Put the ledger back from a copy.")
+        if (
+            not isinstance(columns, Mapping)
+            or not isinstance(entry, str)
+            or ".." in PurePosixPath(entry).parts
+            or entry.startswith("/")
+        ):
+            raise BadInput(
+                "the ledger's header does not say how the samples are read.", advice="Put the ledger back from a copy."
+            )
         names: Mapping[str, Any] = columns
         payload = names.get("payload")
         chosen = tuple(payload) if isinstance(payload, list) else payload

@@ -26,7 +26,12 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-BOMB = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 90_000, 90_000, 8, 0, 0, 0, 0)) + _chunk(b"IDAT", b"x\x9c") + _chunk(b"IEND", b"")
+BOMB = (
+    b"\x89PNG\r\n\x1a\n"
+    + _chunk(b"IHDR", struct.pack(">IIBBBBB", 90_000, 90_000, 8, 0, 0, 0, 0))
+    + _chunk(b"IDAT", b"x\x9c")
+    + _chunk(b"IEND", b"")
+)
 
 
 def _tar(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -96,7 +101,9 @@ def _truncated_parquet(root: Path) -> Path:
 
 
 def _broken_page(root: Path) -> Path:
-    pq.write_table(pa.table({"text": TABLE["text"] * 500, "label": TABLE["label"] * 500}), root / "data.parquet", compression="zstd")
+    pq.write_table(
+        pa.table({"text": TABLE["text"] * 500, "label": TABLE["label"] * 500}), root / "data.parquet", compression="zstd"
+    )
     whole = (root / "data.parquet").read_bytes()
     (root / "data.parquet").write_bytes(whole[:4] + b"\xff" * 80 + whole[84:])
     return root / "data.parquet"
@@ -284,7 +291,12 @@ def test_a_tar_sample_with_broken_fields_is_kept(pictures: list[bytes], tmp_path
 
 @pytest.mark.parametrize(
     ("picture", "words"),
-    [(BOMB, "decompression bomb"), (b"", "no image"), (b"no picture", "not a readable image"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a readable")],
+    [
+        (BOMB, "decompression bomb"),
+        (b"", "no image"),
+        (b"no picture", "not a readable image"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a readable"),
+    ],
     ids=["bomb", "empty", "text", "broken"],
 )
 def test_an_unusable_picture_is_a_row_with_a_reason(picture: bytes, words: str, pictures: list[bytes], tmp_path: Path) -> None:
@@ -343,7 +355,15 @@ def test_paths_in_a_table_stay_in_its_folder(pictures: list[bytes], tmp_path: Pa
     folder.mkdir()
     (folder / "a.png").write_bytes(pictures[0])
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
-    names = ["a.png", "../secret.png", str(tmp_path / "secret.png"), "link.png", "https://example.org/a.png", "gone.png", "\0.png"]
+    names = [
+        "a.png",
+        "../secret.png",
+        str(tmp_path / "secret.png"),
+        "link.png",
+        "https://example.org/a.png",
+        "gone.png",
+        "\0.png",
+    ]
     lines = ["path,label", *(f"{name},{row % 2}" for row, name in enumerate(names))]
     (folder / "data.csv").write_text("\n".join(lines))
     dataset = load(folder / "data.csv")
@@ -357,7 +377,9 @@ def test_paths_in_a_table_stay_in_its_folder(pictures: list[bytes], tmp_path: Pa
 
 
 def test_broken_lines_are_rows_with_their_number(tmp_path: Path) -> None:
-    (tmp_path / "data.jsonl").write_bytes(b'{"text":"a b","label":0}\n\n{"text":\n[1]\n{"text":"caf\xe9","label":1}\n{"text":"c d","label":1}')
+    (tmp_path / "data.jsonl").write_bytes(
+        b'{"text":"a b","label":0}\n\n{"text":\n[1]\n{"text":"caf\xe9","label":1}\n{"text":"c d","label":1}'
+    )
     dataset = load(tmp_path / "data.jsonl")
     reasons = list(map(str, dataset.column("unreadable")))
     assert len(dataset) == 5

@@ -29,7 +29,9 @@ TEXTS = [f"review number {row}" for row in range(12)]
 NAMES = ["cat", "dog", "owl"]
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-any_rows = st.lists(st.tuples(any_text, any_text), min_size=2, max_size=12).filter(lambda rows: len({label for _, label in rows if label}) > 1)
+any_rows = st.lists(st.tuples(any_text, any_text), min_size=2, max_size=12).filter(
+    lambda rows: len({label for _, label in rows if label}) > 1
+)
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -64,9 +66,11 @@ def test_jsonl_round_trip(rows: list[tuple[str, str]], tmp_path: Path) -> None:
     assert dataset.read(range(len(rows))) == [f"words {text}" for text, _ in rows]
 
 
-@given(rows=st.lists(st.tuples(st.integers(0, 255), any_text.filter(lambda text: not text.endswith("\0"))), min_size=2, max_size=9).filter(
-    lambda rows: len({label for _, label in rows if label}) > 1
-))
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 255), any_text.filter(lambda text: not text.endswith("\0"))), min_size=2, max_size=9
+    ).filter(lambda rows: len({label for _, label in rows if label}) > 1)
+)
 @quick
 def test_npz_round_trip(rows: list[tuple[int, str]], tmp_path: Path) -> None:
     images = np.array([np.full((4, 5, 3), value) for value, _ in rows], np.uint8)
@@ -175,7 +179,9 @@ def test_lists_of_texts_with_sources() -> None:
     assert (dataset.modality, dataset.read([3]), dataset.column("source")[:2]) == ("text", [TEXTS[3]], ["a", "b"])
 
 
-@pytest.mark.parametrize("data", [(ARRAYS, LABELS[:-1]), (ARRAYS[:0], []), (np.array(["x", None], object), [0, 1]), 7, {"a": 1}, [1, 2]])
+@pytest.mark.parametrize(
+    "data", [(ARRAYS, LABELS[:-1]), (ARRAYS[:0], []), (np.array(["x", None], object), [0, 1]), 7, {"a": 1}, [1, 2]]
+)
 def test_objects_that_are_no_data_set(data: object) -> None:
     with pytest.raises(BadInput) as error:
         load(data)

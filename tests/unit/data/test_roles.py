@@ -109,7 +109,9 @@ def test_pixel_columns_are_images_only_when_they_can_be() -> None:
     assert pixel_shape(pixels(rng.integers(0, 2, (5, 8, 8)))) == ((), False)
     assert pixel_shape(pixels(rng.integers(0, 300, (5, 8, 8)))) == ((), False)
     assert pixel_shape(pixels(rng.integers(0, 256, (5, 5, 5)))) == ((), False)
-    assert pixel_shape({name: column for name, column in zip("abcdefgh" * 8, pixels(np.zeros((2, 8, 8))).values(), strict=False)}) == ((), False)
+    assert pixel_shape(
+        {name: column for name, column in zip("abcdefgh" * 8, pixels(np.zeros((2, 8, 8))).values(), strict=False)}
+    ) == ((), False)
 
 
 @pytest.mark.parametrize("planes", [False, True])

@@ -81,7 +81,9 @@ def test_pictures_named_in_parquet_go_along(tmp_path: Path) -> None:
     root.mkdir()
     for row in range(6):
         (root / f"{row}.png").write_bytes(picture(row))
-    pq.write_table(pa.table({"image": [f"{row}.png" for row in range(6)], "label": [row % 2 for row in range(6)]}), root / "t.parquet")
+    pq.write_table(
+        pa.table({"image": [f"{row}.png" for row in range(6)], "label": [row % 2 for row in range(6)]}), root / "t.parquet"
+    )
     out = copied(root / "t.parquet", [0, 3], tmp_path)
     assert load(out).read([1]) == [picture(3)]
 
@@ -102,7 +104,12 @@ def test_gzip_holds_neither_time_nor_name(tmp_path: Path) -> None:
 
 def test_npz_filters_samples_and_copies_the_rest(tmp_path: Path) -> None:
     with np.load(copied(npz(tmp_path), [1, 5], tmp_path)) as out, np.load(tmp_path / "set.npz") as original:
-        assert {name: out[name].shape for name in out} == {"images": (2, 8, 8), "labels": (2,), "weights": (2,), "class_names": (12,)}
+        assert {name: out[name].shape for name in out} == {
+            "images": (2, 8, 8),
+            "labels": (2,),
+            "weights": (2,),
+            "class_names": (12,),
+        }
         assert (out["images"] == original["images"][[1, 5]]).all()
 
 

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from tests.unit.evidence.groups import group
 
 from untaint.evidence.combine import Candidate, Merged, merge

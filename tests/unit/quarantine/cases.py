@@ -34,7 +34,10 @@ def audited(dataset: Dataset, flagged: Collection[int]) -> pa.Table:
 def fingerprint(path: Path) -> Mapping[str, tuple[str, int]]:
     """Digest and time of every file below a path."""
     files = [path] if path.is_file() else sorted(found for found in path.rglob("*") if found.is_file())
-    return {str(file.relative_to(path.parent)): (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns) for file in files}
+    return {
+        str(file.relative_to(path.parent)): (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns)
+        for file in files
+    }
 
 
 def contents(path: Path) -> Mapping[str, bytes]:

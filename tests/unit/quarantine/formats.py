@@ -38,14 +38,17 @@ def image_folder(folder: Path) -> Path:
 def texts(n: int = N) -> list[dict[str, Any]]:
     words = 'He said "so, what?"\nand left; ünïcode  , tail '
     return [
-        {"text": f"{row} {words}" * (row % 3 + 1), "label": CLASSES[row % 3], "source": SOURCES[row % 2], "extra": row * 0.5} for row in range(n)
+        {"text": f"{row} {words}" * (row % 3 + 1), "label": CLASSES[row % 3], "source": SOURCES[row % 2], "extra": row * 0.5}
+        for row in range(n)
     ]
 
 
 def parquet_shards(folder: Path) -> Path:
     root, records = folder / "shards", texts()
     (root / "deep").mkdir(parents=True)
-    schema = pa.schema([("text", pa.string()), ("label", pa.string()), ("source", pa.string()), ("extra", pa.float64())], {"who": "me"})
+    schema = pa.schema(
+        [("text", pa.string()), ("label", pa.string()), ("source", pa.string()), ("extra", pa.float64())], {"who": "me"}
+    )
     for name, rows in (("a.parquet", records[:9]), ("deep/b.parquet", records[9:10]), ("deep/c.parquet", records[10:])):
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), root / name, row_group_size=4, compression="zstd")
     return root
@@ -145,7 +148,9 @@ def saved(folder: Path) -> Path:
     import datasets
 
     records = texts()
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(CLASSES)), "source": datasets.Value("string")})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=list(CLASSES)), "source": datasets.Value("string")}
+    )
     columns = {name: [record[name] for record in records] for name in ("text", "label", "source")}
     datasets.Dataset.from_dict(columns, features=features).save_to_disk(folder / "saved", num_shards=3)
     return folder / "saved"
@@ -154,6 +159,19 @@ def saved(folder: Path) -> Path:
 FORMATS: Mapping[str, Callable[[Path], Path]] = {
     build.__name__: build
     for build in (
-        *(image_folder, parquet_shards, parquet_images, csv_texts, tsv_pictures, jsonl, jsonl_gz, jsonl_zst, npz, idx, webdataset, saved),
+        *(
+            image_folder,
+            parquet_shards,
+            parquet_images,
+            csv_texts,
+            tsv_pictures,
+            jsonl,
+            jsonl_gz,
+            jsonl_zst,
+            npz,
+            idx,
+            webdataset,
+            saved,
+        ),
     )
 }

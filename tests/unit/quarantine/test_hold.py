@@ -76,7 +76,11 @@ def test_none_or_all_flagged(name: str, flagged: Sequence[int], tmp_path: Path) 
 @settings(max_examples=25, deadline=None)
 @given(
     samples=st.lists(
-        st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.sampled_from(["a", "b\n", '"', "\u2028,", "'; --"]), st.booleans()),
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+            st.sampled_from(["a", "b\n", '"', "\u2028,", "'; --"]),
+            st.booleans(),
+        ),
         min_size=4,
         max_size=12,
     ).filter(lambda samples: len({label for _, label, _ in samples}) > 1)
@@ -229,7 +233,9 @@ def test_tables_and_pixel_columns(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("\n".join(["size,label", *(f"{row},{'xy'[row % 2]}" for row in range(12))]))
     pixels = np.random.default_rng(0).integers(0, 256, (12, 64))
     header = ",".join(["label", *(f"pixel{i}" for i in range(64))])
-    (tmp_path / "pixels.csv").write_text("\n".join([header, *(",".join(map(str, [row % 2, *line])) for row, line in enumerate(pixels))]))
+    (tmp_path / "pixels.csv").write_text(
+        "\n".join([header, *(",".join(map(str, [row % 2, *line])) for row, line in enumerate(pixels))])
+    )
     for name in ("one", "pixels"):
         data = load(tmp_path / f"{name}.csv")
         hold(data, audited(data, [0, 5]), tmp_path / name)

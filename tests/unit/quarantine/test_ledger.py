@@ -28,7 +28,7 @@ def test_replay_follows_holds_and_restores(tmp_path: Path) -> None:
 def test_a_last_line_cut_short_is_ignored_with_a_note(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     append(path, [HEADER, entry("hold", 1), entry("hold", 4)])
-    path.write_bytes(path.read_bytes()[:-1 - cut])
+    path.write_bytes(path.read_bytes()[: -1 - cut])
     book = read(path)
     assert set(book.held) == {1}
     assert "cut short" in book.notes[0]

@@ -76,7 +76,9 @@ def array_store(array: np.ndarray, where: str) -> ArrayStore:
     return ArrayStore(array, "image", low, high)
 
 
-def index_array(store: ArrayStore, labels: Sequence[str | None], sources: Sequence[str | None] | None, builder: IndexBuilder) -> None:
+def index_array(
+    store: ArrayStore, labels: Sequence[str | None], sources: Sequence[str | None] | None, builder: IndexBuilder
+) -> None:
     """Index every row of an array."""
     for row, label in enumerate(labels):
         payload, reason = store.sample(row)

@@ -76,7 +76,9 @@ def _roles(file: RandomBytes, request: Request, scan: Scan, parse: Parse, column
     names = columns or list(dict.fromkeys(name for record in found for name in record))
     broken = [record.reason for record in head if isinstance(record, Broken)]
     if broken and not found:
-        raise BadInput(f"{file.path}: none of the first {len(broken):,} records can be read: {broken[0]}.", advice="Check the encoding.")
+        raise BadInput(
+            f"{file.path}: none of the first {len(broken):,} records can be read: {broken[0]}.", advice="Check the encoding."
+        )
     if not found:
         raise BadInput(f"{file.path} is empty: no record in it.", advice="Give data with at least two classes.")
     samples = {name: [record.get(name) for record in found] for name in names}

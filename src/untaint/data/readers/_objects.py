@@ -57,7 +57,9 @@ def _arrays(samples: object, labels: object, sources: object = None) -> Dataset:
     try:
         store = array_store(np.asarray(samples), where)
     except ValueError as error:
-        raise BadInput(f"images of different shapes make no array: {error}.", advice="Give a frame with a column of arrays.") from error
+        raise BadInput(
+            f"images of different shapes make no array: {error}.", advice="Give a frame with a column of arrays."
+        ) from error
     builder = IndexBuilder()
     count = len(store.array)
     index_array(store, _names(labels, count), None if sources is None else _names(sources, count), builder)
@@ -102,7 +104,9 @@ def _hugging_face(data: Any, request: Request, root: Path) -> Dataset:
     builder = IndexBuilder()
     parts = (plain.select_columns(needed(recipe))[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
     index_batches((batch for part in parts for batch in small_batches(part)), recipe, builder, "")
-    return _finished(builder, ChunkStore(starts, lambda number: columns[int(starts[number]) : int(starts[number + 1])], recipe), recipe)
+    return _finished(
+        builder, ChunkStore(starts, lambda number: columns[int(starts[number]) : int(starts[number + 1])], recipe), recipe
+    )
 
 
 def _pandas(data: Any, request: Request, root: Path) -> Dataset:

@@ -87,7 +87,9 @@ def _array(path: Path) -> np.ndarray:
         shape = [int.from_bytes(file.read(4), "big") for _ in range(header[3])]
         data = _up_to(file, math.prod(shape) + 1)
     if len(data) != math.prod(shape):
-        message = f"{path} is truncated or broken: its header says {'x'.join(map(str, shape))}, it holds {len(data):,} bytes or more."
+        message = (
+            f"{path} is truncated or broken: its header says {'x'.join(map(str, shape))}, it holds {len(data):,} bytes or more."
+        )
         raise BadInput(message, advice="Fetch the file again.")
     return np.frombuffer(memoryview(data).toreadonly(), np.uint8).reshape(shape)
 
@@ -102,5 +104,5 @@ def _up_to(file: IO[bytes], limit: int) -> bytearray:
 
 @contextmanager
 def _plain(path: Path) -> Iterator[IO[bytes]]:
-    with (open_compressed(path) if path.suffix == ".gz" else path.open("rb")) as file:
+    with open_compressed(path) if path.suffix == ".gz" else path.open("rb") as file:
         yield file

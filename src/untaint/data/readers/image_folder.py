@@ -139,7 +139,9 @@ def _metadata(root: Path, request: Request) -> _Metadata:
     file = next((root / name for name in _METADATA if (root / name).is_file()), None)
     if file is None:
         if asked := request.label or request.source:
-            raise BadInput(f"{root} has no column {asked!r}: it has no metadata file.", advice="Add a metadata.csv with file_name.")
+            raise BadInput(
+                f"{root} has no column {asked!r}: it has no metadata file.", advice="Add a metadata.csv with file_name."
+            )
         return _Metadata()
     records = _records(file)
     columns = {name: [row.get(name) for row in records] for name in dict.fromkeys(name for row in records for name in row)}

@@ -17,7 +17,20 @@ from untaint.data.readers.base import Reader, Request
 from untaint.data.roles import SOURCES, listed
 from untaint.errors import BadInput
 
-_PAYLOADS = ("x_train", "train_images", "train_x", "train_data", "images", "image", "x", "data", "features", "texts", "text", "arr_0")
+_PAYLOADS = (
+    "x_train",
+    "train_images",
+    "train_x",
+    "train_data",
+    "images",
+    "image",
+    "x",
+    "data",
+    "features",
+    "texts",
+    "text",
+    "arr_0",
+)
 _LABELS = ("y_train", "train_labels", "train_y", "labels", "label", "y", "targets", "target", "classes", "arr_1")
 
 
@@ -60,14 +73,21 @@ def _load(path: Path, request: Request) -> tuple[str, str, str | None, dict[str,
             label = _pick(names, _LABELS, request.label, path, "--label")
             found = _by_name(names, SOURCES)
             source = _pick(names, SOURCES, request.source, path, "--source") if request.source or found else None
-            return payload, label, source, {name: archive[name] if name in {payload, label, source} else np.empty(0) for name in names}
+            return (
+                payload,
+                label,
+                source,
+                {name: archive[name] if name in {payload, label, source} else np.empty(0) for name in names},
+            )
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
         if "allow_pickle" in str(error):
             advice = "Loading it would run code from the file: save plain arrays of numbers or text."
             raise BadInput(f"{path} holds pickled Python objects.", advice=advice) from error
-        raise BadInput(f"{path} is not a readable .npz archive: {error}.", advice="It may be truncated: fetch it again.") from error
+        raise BadInput(
+            f"{path} is not a readable .npz archive: {error}.", advice="It may be truncated: fetch it again."
+        ) from error
 
 
 def _by_name(names: Sequence[str], wanted: Sequence[str]) -> list[str]:

@@ -89,7 +89,9 @@ def _open(path: Path) -> Iterator[Any]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
-        raise BadInput(f"{path} is not a readable Parquet file: {error}.", advice="It may be truncated: fetch it again.") from error
+        raise BadInput(
+            f"{path} is not a readable Parquet file: {error}.", advice="It may be truncated: fetch it again."
+        ) from error
 
 
 def _head(shards: Sequence[Path]) -> pa.Table:

@@ -95,7 +95,9 @@ def _open_stream(file: Path) -> pa.Table:
         with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
             return stream.read_all()
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{file} is not a readable Arrow stream: {error}.", advice="It may be truncated: save it again.") from error
+        raise BadInput(
+            f"{file} is not a readable Arrow stream: {error}.", advice="It may be truncated: save it again."
+        ) from error
 
 
 def _json(path: Path) -> dict[str, Any]:

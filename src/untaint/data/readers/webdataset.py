@@ -132,7 +132,13 @@ def _members(opened: IO[bytes], path: Path) -> Iterator[tuple[tarfile.TarInfo, b
 def _refuse(member: tarfile.TarInfo, path: Path) -> None:
     """Nothing is unpacked, but an archive with such a member was made to attack whoever does."""
     pure = PurePosixPath(member.name.replace("\\", "/"))
-    kind = "is a link" if member.issym() or member.islnk() else "is no regular file" if not (member.isfile() or member.isdir()) else ""
+    kind = (
+        "is a link"
+        if member.issym() or member.islnk()
+        else "is no regular file"
+        if not (member.isfile() or member.isdir())
+        else ""
+    )
     if pure.is_absolute() or ".." in pure.parts:
         kind = "leads out of the folder"
     if member.issparse() or member.size > MAX_FILE:
@@ -199,7 +205,9 @@ def _recipe(files: Sequence[RandomBytes], request: Request, path: Path) -> Recip
     found = [record for sample in _first(files) if isinstance(record := _record(sample.members), Mapping)]
     if not found:
         raise BadInput(f"{path} is empty: no sample in it.", advice="Give data with at least two classes.")
-    columns = {name: [record.get(name) for record in found] for name in dict.fromkeys(name for record in found for name in record)}
+    columns = {
+        name: [record.get(name) for record in found] for name in dict.fromkeys(name for record in found for name in record)
+    }
     roles = choose(columns, str(path), label=request.label, source=request.source, payload=request.payload)
     if roles.modality == "table" or len(roles.payload) != 1:
         raise BadInput(f"{path} has no member with an image or a text.", advice="Name one field with --payload NAME.")

@@ -110,4 +110,6 @@ def inside(folder: Path, relative: str) -> Path:
 
 def changed(source: Path, detail: str) -> BadInput:
     """The error for a source that is no longer what was read."""
-    return BadInput(f"{source} is not what was read before: {detail}.", advice="Leave the data alone meanwhile, or audit it again.")
+    return BadInput(
+        f"{source} is not what was read before: {detail}.", advice="Leave the data alone meanwhile, or audit it again."
+    )

@@ -100,7 +100,9 @@ def _copy_bytes(source: Path, target: Path) -> None:
     try:
         opened = source.open("rb")
     except OSError as error:
-        raise BadInput(f"{source} cannot be read: {error.strerror}.", advice="Make it readable, or remove it and audit again.") from error
+        raise BadInput(
+            f"{source} cannot be read: {error.strerror}.", advice="Make it readable, or remove it and audit again."
+        ) from error
     with opened, target.open("wb") as file:
         shutil.copyfileobj(opened, file)
 

@@ -45,7 +45,9 @@ def chunks(path: Path, scan: Scan) -> Iterator[Chunk]:
             yield last[0], last[1] + _between(opened, end, _size(opened))
 
 
-def write_records(streams: Sequence[Iterator[Chunk]], picks: Picks, out: Path, *, heads: int, see: Callable[[int, bytes], None]) -> None:
+def write_records(
+    streams: Sequence[Iterator[Chunk]], picks: Picks, out: Path, *, heads: int, see: Callable[[int, bytes], None]
+) -> None:
     """Write the picked records of several files.
 
     heads: 1 when the first record of each file names the columns; it is written once. see: is shown part and record.

@@ -42,7 +42,11 @@ class NpzWriter(Writer):
 
 
 def _write_member(
-    archives: Sequence[zipfile.ZipFile], parts: Sequence[Part], member: zipfile.ZipInfo, written: zipfile.ZipFile, picks: Picks | None
+    archives: Sequence[zipfile.ZipFile],
+    parts: Sequence[Part],
+    member: zipfile.ZipInfo,
+    written: zipfile.ZipFile,
+    picks: Picks | None,
 ) -> None:
     info = zipfile.ZipInfo(member.filename)
     info.compress_type = member.compress_type
