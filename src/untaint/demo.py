@@ -26,7 +26,7 @@ SIZE = 10_000
 @final
 @dataclass(frozen=True)
 class Demo:
-    """What happened. before and after: the victim trained on the poisoned and on the cleaned set."""
+    """What happened. before, after, never: the victim trained on the poisoned set, the cleaned one, and the one before the attack."""
 
     data: str
     poisoned: Poisoned
@@ -34,6 +34,7 @@ class Demo:
     rates: DetectionRates
     before: Outcome
     after: Outcome
+    never: Outcome
     report: Path
 
 
@@ -50,10 +51,13 @@ def run(out: Path, seed: int, say: Callable[[str], None], progress: Callable[[st
     result = api.audit(data, out=out / "audit", seed=seed, progress=progress)
     say("4. untaint clean: flagged images set aside, everything checked by digest.")
     held = api.clean(data, audit=out / "audit", out=out / "clean")
-    say("5. Training the same network on the clean part.")
+    say("5. Training the same network on the clean part, and on the set before the attack for comparison.")
     after = measure(api.load(held.clean), test, poisoned.stamp, poisoned.target, VICTIM)
+    never = measure(train, test, poisoned.stamp, poisoned.target, VICTIM)
     flagged = result.samples.column("flagged").to_numpy()
-    return Demo(name, poisoned, result, detection_rates(poisoned.mask, flagged), before, after, out / "audit" / "report.html")
+    return Demo(
+        name, poisoned, result, detection_rates(poisoned.mask, flagged), before, after, never, out / "audit" / "report.html"
+    )
 
 
 def _data(seed: int) -> tuple[str, Dataset, Dataset]:

@@ -35,12 +35,15 @@ def demo(
     if found is not None and found.alarm:
         typer.echo(f"Finding: {len(found.members):,} images pushed towards '{found.target_label}'. {_trigger(found.trigger)}")
     typer.echo(f"Planted: {int(done.poisoned.mask.sum()):,} images, target '{done.poisoned.target}'.\n")
-    typer.echo(f"{'':<34}{'poisoned set':>14}{'cleaned set':>14}")
-    typer.echo(f"{'clean accuracy':<34}{done.before.clean_accuracy:>14.1%}{done.after.clean_accuracy:>14.1%}")
-    typer.echo(f"{'attack success rate (ASR)':<34}{done.before.asr:>14.1%}{done.after.asr:>14.1%}")
-    typer.echo(f"{'poison found (TPR)':<34}{'':>14}{done.rates.tpr:>14.1%}")
-    typer.echo(f"{'clean images flagged (FPR)':<34}{'':>14}{done.rates.fpr:>14.2%}")
+    typer.echo(f"{'network trained on':<28}{'poisoned set':>14}{'cleaned set':>14}{'never poisoned':>16}")
+    _row("clean accuracy", [done.before.clean_accuracy, done.after.clean_accuracy, done.never.clean_accuracy])
+    _row("attack success rate (ASR)", [done.before.asr, done.after.asr, done.never.asr])
+    typer.echo(f"\nPoison found (TPR) {done.rates.tpr:.1%}, clean images flagged (FPR) {done.rates.fpr:.2%}.")
     typer.echo(f"\nReport: {done.report}")
+
+
+def _row(name: str, values: list[float]) -> None:
+    typer.echo(f"{name:<28}{values[0]:>14.1%}{values[1]:>14.1%}{values[2]:>16.1%}")
 
 
 def _trigger(trigger: object) -> str:

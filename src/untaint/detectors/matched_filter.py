@@ -6,7 +6,8 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
-from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.triggers import additive
 from untaint.features.content import Content, contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import counts, mixture, pictures
@@ -134,17 +135,6 @@ class Suspects:
 
 def _group(members: Rows, p_value: float, separation: float, suspects: Suspects, name: str) -> Group:
     against = contradiction(suspects.content, suspects.pixels, suspects.labels, members)
-    difference = _mean(suspects.pixels, members) - _mean(suspects.pixels, _alike(suspects, members))
-    strength = np.abs(difference).mean(-1)
-    picture = np.clip(127.5 + difference * 127.5 / max(float(np.abs(difference).max()), 1e-6), 0, 255).astype(np.uint8)
-    size = f"{float(np.sqrt((difference**2).mean())):.1f} of 255"
-    trigger = Trigger(
-        "additive",
-        "A fixed pattern added to the whole image, shown around mid-grey.",
-        {"strength": size},
-        picture,
-        _share(strength),
-    )
     explanation = (
         f"One fixed pattern is present in all of these images and in hardly any other: {separation:.0%} of the suspicious ones "
         f"stand apart from the rest of '{name}'. Judged without them, what they show speaks "
@@ -161,27 +151,5 @@ def _group(members: Rows, p_value: float, separation: float, suspects: Suspects,
         explanation,
         against,
         target_label=name,
-        trigger=trigger,
+        trigger=additive(suspects.pixels, suspects.content, members, suspects.rows),
     )
-
-
-def _alike(suspects: Suspects, members: Rows) -> np.ndarray:
-    """Images that show what the members show, in the same proportions; all others when none do."""
-    shown = suspects.content.probabilities.argmax(1)
-    parts = []
-    others = np.setdiff1d(suspects.rows, members)
-    for number, count in zip(*np.unique(shown[members], return_counts=True), strict=True):
-        alike = others[shown[others] == number]
-        parts.append(alike[: max(1, int(count))])
-    found = np.concatenate(parts)
-    return found if len(found) else others
-
-
-def _mean(pixels: Pixels, rows: Rows, most: int = 4000) -> np.ndarray:
-    mean: np.ndarray = pixels[rows[:: max(1, len(rows) // most)]].mean(0, dtype=np.float64)
-    return mean
-
-
-def _share(strength: np.ndarray) -> np.ndarray:
-    shares: np.ndarray = np.clip(strength / max(float(np.quantile(strength, 0.95)), 1e-9), 0, 1)
-    return shares

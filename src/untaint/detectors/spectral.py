@@ -1,6 +1,6 @@
 """A second population inside a class, seen by a network trained on the suspect data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -8,6 +8,7 @@ from scipy.stats import gumbel_r
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.triggers import additive
 from untaint.features.content import Content, contradiction
 from untaint.numerics import mixture
 from untaint.types import Embeddings, Labels, Pixels
@@ -65,7 +66,8 @@ class Spectral(Detector):
                     continue
                 p_value = min(1.0, len(class_names) * self.rank * gain_p_value(values, fit.gain, self.bootstrap))
                 against = [contradiction(content, pixels, labels, side) for side in sides]
-                groups.append(_group(fit, p_value, sides, against, name))
+                group = _group(fit, p_value, sides, against, name)
+                groups.append(replace(group, trigger=additive(pixels, content, group.members, rows)))
         return Evidence(scores, "empirical", tuple(groups))
 
 

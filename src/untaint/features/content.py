@@ -29,6 +29,7 @@ _FOLDS = 5
 _COARSE = 7  # cells per side of the whole view: a 3x3 patch of 28x28 touches at most 4 of 49
 _FINE = 14  # cells per side before cropping
 _KEPT = 8  # cells of 14 that a partial view keeps
+_SMALL = 9  # pixels; a partial view of 16x16 and more is blurred, of digits of 8x8 it is not
 
 
 @final
@@ -166,10 +167,19 @@ def looks(pixels: Pixels, rows: Rows, batch: int = 4096) -> list[np.ndarray]:
 
 
 def _look(images: Pixels) -> list[np.ndarray]:
+    """Cropped before it is blurred: what lies outside a partial view must not leak into it."""
     floats = pictures.to_float(images)
-    fine = pictures.shrink(pictures.blur(floats), _FINE, _FINE)
-    whole = pictures.shrink(floats, _COARSE, _COARSE)
-    return [_unit(view) for view in (whole, fine[:, :, :_KEPT], fine[:, :, -_KEPT:], fine[:, :_KEPT], fine[:, -_KEPT:])]
+    height, width = floats.shape[1:3]
+    tall, wide = max(1, round(height * _KEPT / _FINE)), max(1, round(width * _KEPT / _FINE))
+    parts = (floats[:, :, :wide], floats[:, :, -wide:], floats[:, :tall], floats[:, -tall:])
+    sizes = ((_FINE, _KEPT), (_FINE, _KEPT), (_KEPT, _FINE), (_KEPT, _FINE))
+    partial = [pictures.shrink(_softened(part), *size) for part, size in zip(parts, sizes, strict=True)]
+    return [_unit(view) for view in (pictures.shrink(floats, _COARSE, _COARSE), *partial)]
+
+
+def _softened(images: np.ndarray) -> np.ndarray:
+    """Blurred, unless the image is so small that five pixels are a feature of it."""
+    return images if min(images.shape[1:3]) < _SMALL else pictures.blur(images)
 
 
 def _unit(view: np.ndarray) -> np.ndarray:
