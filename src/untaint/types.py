@@ -9,8 +9,8 @@ Scores: TypeAlias = Float[np.ndarray, "n"]
 """One suspicion score per sample, high = suspicious, NaN = not assessed."""
 Labels: TypeAlias = Int[np.ndarray, "n"]
 """Class codes 0..K-1 in the order of the class names; -1 = no label."""
-Rows: TypeAlias = Int[np.ndarray, "m"]
-"""Row numbers into the data set, in input order."""
+Rows: TypeAlias = Int[np.ndarray, "_"]
+"""Row numbers into the data set, in input order; two selections in one call may differ in length."""
 Mask: TypeAlias = Bool[np.ndarray, "n"]
 Pixels: TypeAlias = UInt8[np.ndarray, "n h w c"]
 """Decoded images on one canvas, 0..255, c = 1 (grey) or 3 (RGB)."""

@@ -91,7 +91,7 @@ def content(pixels: Pixels, labels: Labels, near_copies: NearCopies, settings: S
 
 
 def judged_without(
-    content: Content, pixels: Pixels, labels: Labels, group: Rows, judged: np.ndarray | None = None
+    content: Content, pixels: Pixels, labels: Labels, group: Rows, judged: Rows | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Content of a group judged by everything but the group: own-label probability (m,) and mean probabilities (m, k).
 
