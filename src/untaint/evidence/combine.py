@@ -10,6 +10,8 @@ from untaint.types import Rows
 
 _SAME = 0.5
 """Two groups are one when half of the smaller lies in the larger: detectors draw different borders around one attack."""
+_MOST_OF = 0.8
+"""A trigger seen in fewer of the accused is a fragment of the one that all of them carry."""
 _TELLING = ("patch", "additive", "duplicate")
 """Which trigger to show when several were recovered: the most concrete first."""
 
@@ -65,11 +67,9 @@ def _merged(pile: list[Candidate]) -> Merged:
         pile, key=lambda candidate: (candidate.group.kind != "flood", candidate.p_value, -len(candidate.group.members))
     )
     groups = [candidate.group for candidate in order]
-    triggers = [group.trigger for group in groups if group.trigger is not None]
-    triggers.sort(key=_telling)
-    told = sorted(order, key=lambda candidate: _telling(candidate.group.trigger))
-    explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(told)}
     widest = max(groups, key=lambda group: len(group.members))  # an all-to-all trigger has parts that look aimed
+    told = sorted(order, key=lambda candidate: _telling(candidate.group, len(widest.members)))
+    explanations = {candidate.detector: candidate.group.explanation for candidate in reversed(told)}
     clusters = sum(group.kind == "flood" for group in groups)
     several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
     return Merged(
@@ -81,10 +81,11 @@ def _merged(pile: list[Candidate]) -> Merged:
         several + " ".join(reversed(list(explanations.values()))),
         widest.target_label,
         widest.source_label,
-        triggers[0] if triggers else None,
+        next((candidate.group.trigger for candidate in told if candidate.group.trigger is not None), None),
     )
 
 
-def _telling(trigger: Trigger | None) -> int:
-    """How concrete a trigger is, 0 = most."""
-    return len(_TELLING) if trigger is None or trigger.type not in _TELLING else _TELLING.index(trigger.type)
+def _telling(group: Group, most: int) -> tuple[bool, int]:
+    """How well a group tells the whole finding: it covers most of it, and its trigger is concrete."""
+    kind = group.trigger.type if group.trigger is not None else ""
+    return len(group.members) < _MOST_OF * most, _TELLING.index(kind) if kind in _TELLING else len(_TELLING)
