@@ -34,7 +34,7 @@ class MatchedFilter(Detector):
     Works when: one pattern is added or blended in, however faint, from about 0.3 % of the set on, or a fixed patch.
     Fails when: the pattern moves, warps or differs per image; when labels are clean; when more than about half of the
         labelled class is poison; when so much is poisoned that content no longer contradicts (the spectral test sees that).
-    Cost: one covariance and one product over residuals; needs no network. About 10 s for 60,000 images of 28x28.
+    Cost: one covariance and one product over residuals; needs no network. A quarter of the proxy's training.
     Reference: matched filter, North 1943 (reprinted doi 10.1109/PROC.1963.2383); attack: Chen et al. 2017, arXiv 1712.05526
     """
 

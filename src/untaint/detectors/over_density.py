@@ -33,7 +33,7 @@ class OverDensity(Detector):
 
     Works when: five or more near-copies share a label their content contradicts, or a source.
     Fails when: copies differ by more than small shifts and noise, or carry a right label and come from many sources.
-    Cost: a k-d tree over 24 numbers per image. About 8 s for 60,000 images.
+    Cost: a k-d tree over 24 numbers per image. About a quarter of the proxy's training.
     Reference: over-density as a signal: hubness and near-duplicate poisoning, Carlini et al. 2023, arXiv 2302.10149 (sec. 5)
     """
 

@@ -72,7 +72,7 @@ class RecurringPatch(Detector):
         dirty-label patches, all-to-all patches, source-specific patches with cover samples. From about 10 images on.
     Fails when: the trigger is blended, warped, re-compressed or varies from image to image, when labels are clean, or when
         content cannot be judged (see the content feature).
-    Cost: one pass per round over all patches; needs no network. About 4 s for 60,000 images of 28x28.
+    Cost: one pass per round over all patches; needs no network. About a fifth of the proxy's training.
     Reference: own method; empirical null Efron 2004, doi 10.1198/016214504000000089;
         the attack it answers: Gu, Dolan-Gavitt, Garg 2017, arXiv 1708.06733
     """
