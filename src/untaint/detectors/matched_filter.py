@@ -18,7 +18,7 @@ LEAST_EFFECT = 2 / 3
 triggers reach 0.83 and more; tails of clean classes that clear the significance test stay under 0.6."""
 _SEED = 4.0  # standard scores from which a contradicted sample joins the next round
 _SURE = 8.0  # and from which any sample does
-_CUT = 5.0  # members: the bottom of the valley the test looks for, between 3 and 7
+_CUT = 5.0  # members lie above the valley, which is looked for from here on
 _LONGEST = 32  # pixels; a pattern is searched at this size, 32x32x3 = 3072 numbers per image
 
 
@@ -29,7 +29,8 @@ class MatchedFilter(Detector):
 
     Residuals (image minus its blur) of a class's contradicted samples are averaged against all others and whitened by the
     pooled covariance: the optimal linear filter for a fixed pattern in coloured noise. Scores come from folds that did not
-    shape the filter; three rounds of reseeding purify it. A trigger makes a second population far out in the scores.
+    shape the filter; three rounds of reseeding purify it. A trigger makes a second population far out in the scores of the
+    contradicted samples; honest ones that happen to resemble the pattern are not contradicted and do not count.
 
     Works when: one pattern is added or blended in, however faint, from about 0.3 % of the set on, or a fixed patch.
     Fails when: the pattern moves, warps or differs per image; when labels are clean; when more than about half of the
@@ -62,8 +63,8 @@ class MatchedFilter(Detector):
                 scores[rows[inside]] = 0
                 continue
             scores[rows[inside]] = found[inside]
-            p_value, separation = counts.tail_excess(found[inside & single])
-            members = rows[inside & (found > _CUT)]
+            p_value, separation = counts.tail_excess(found[inside & single & content.contradicted[rows]])
+            members = rows[inside & (found > counts.valley(found[inside], _CUT))]
             if p_value * len(class_names) <= _WORTH_A_LOOK and separation > 0.5:
                 corrected = min(1.0, p_value * len(class_names))
                 groups.append(_group(members, corrected, separation, Suspects(pixels, labels, content, rows), name))

@@ -59,3 +59,16 @@ def tail_excess(scores: np.ndarray, cuts: tuple[float, float, float] = (3.0, 5.0
     decay = np.minimum(decay / (1 - decay), 1.0)
     estimated = float(binom.sf(far - 1, total, decay**2).mean())
     return min(1.0, 2 * min(limit, estimated)), far / total
+
+
+def valley(scores: np.ndarray, low: float, steps: int = 60) -> float:
+    """The emptiest place between `low` and the middle of the second population: where to cut the two apart.
+
+    Counts in windows one unit wide; of several equally empty ones the middle. `low` itself when nothing lies beyond it.
+    """
+    beyond = np.sort(scores[scores > low])
+    if len(beyond) == 0:
+        return low
+    places = np.linspace(low, max(float(np.median(beyond)), low), steps)
+    crowd = np.searchsorted(beyond, places + 0.5) - np.searchsorted(beyond, places - 0.5)
+    return float(np.median(places[crowd == crowd.min()]))

@@ -104,3 +104,12 @@ def test_a_far_cluster_is_a_second_population() -> None:
 def test_an_empty_tail_says_nothing() -> None:
     assert counts.tail_excess(np.zeros(50)) == (1.0, 0.0)
     assert counts.tail_excess(np.zeros(0)) == (1.0, 0.0)
+
+
+def test_the_valley_lies_between_two_populations() -> None:
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.standard_normal(5_000), rng.exponential(1.5, 600) + 3, rng.normal(16, 1, 3_000)])
+    cut = counts.valley(scores, 5.0)
+    assert 9 < cut < 14
+    assert (scores[-3_000:] > cut).all()
+    assert counts.valley(rng.uniform(-1, 1, 50), 5.0) == 5.0
