@@ -25,7 +25,7 @@ class BadNets(Backdoor):
     position: corner (bottom right), random (another place on every image), or the (row, column) of its upper left pixel.
     Works when: enough images carry it: 600 of 60,000 give an ASR over 95 %.
     Fails when: about 100 images or fewer carry it (ASR between 1 and 99 %, by place and target), training crops or erases
-    that place, or the network hardly sees it: pooling may drop the last rows and columns.
+    that place, or the network hardly sees it.
     Cost: one pass over the victims.
     Reference: Gu, Dolan-Gavitt, Garg 2017, arXiv 1708.06733
     """
