@@ -15,7 +15,7 @@ from untaint.types import Pixels
 
 _COLOURS = {"sticker": (245.0, 205.0, 60.0), "glasses": (28.0, 26.0, 32.0)}
 """Light yellow and near-black: bright enough, or dark enough, to show on most scenes."""
-_LENS, _APART, _BRIDGE = 0.28, 0.3, 0.05
+_LENS, _APART, _BRIDGE = 0.23, 0.27, 0.05
 """Radius of a lens, distance of its centre from the middle, half height of the bridge; the glasses are 1 wide."""
 _EDGE = 1.0
 """Pixels over which an object fades into the scene: what a camera's lens does."""
