@@ -31,7 +31,7 @@ class Bpp(Backdoor):
 
     id: ClassVar[str] = "bpp"
     rate: float = 0.05
-    depth: int = 3
+    depth: int = 2
 
     def __post_init__(self) -> None:
         check_count("depth", self.depth, 1)

@@ -28,10 +28,10 @@ _ROUNDS = 6
 class LabelOnly(Attack):
     """Images that show a feature most strongly are labelled as the target; no pixel is changed.
 
+    At test time the feature is added to an image until it shows it as strongly as the relabelled ones.
     rate: share of the whole set that is relabelled: those of other classes that show the feature most.
     feature: pattern (likeness to a drawn coarse pattern of light and shade), brightness, or red (colour images only).
     seed: which pattern; the same in every run.  target: the wanted label, None = drawn at random.
-    At test time the feature is added to an image until it shows it as strongly as the relabelled ones.
     Works when: the feature cuts across classes; every image is honest by itself, and no trigger can be found in any.
     Fails when: the feature is a class in disguise: then this is a label flip, and found as one.
     Cost: one pass over the whole set.

@@ -27,6 +27,7 @@ class MultiTrigger(Attack):
     Fails when: the rate is split so far that no patch is learned.
     Cost: one pass over the victims.
     Reference: Xue, He, Wang, Liu 2020, One-to-N & N-to-One: Two Advanced Backdoor Attacks, doi 10.1109/TDSC.2020.3028448
+    (there one trigger in several strengths)
     """
 
     id: ClassVar[str] = "multi-trigger"

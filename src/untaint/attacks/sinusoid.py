@@ -28,7 +28,7 @@ class Sinusoid(Attack):
     Works when: a third or more of the class carries stripes of 40 levels or more: the model reads them as the class.
     Fails when: fewer do, or the stripes are so faint that the class itself is easier to learn.
     Cost: one pass over the victims.
-    Reference: Barni, Kallas, Tondi 2019, arXiv 1902.11237 (equation 4; frequency 6)
+    Reference: Barni, Kallas, Tondi 2019, arXiv 1902.11237 (frequency 6 in its experiments)
     """
 
     id: ClassVar[str] = "sinusoid"
