@@ -22,7 +22,7 @@ class AdaptiveBlend(Backdoor):
     At test time the whole picture is mixed in, so that poison and covers lie closer to clean images than the trigger does.
     alpha: weight of the picture, 0..1.  pieces: cut into this many per side.  shown: share of the pieces an image carries.
     seed: which picture; the same in every run.
-    Works when: poison outnumbers covers or matches them, and 1 % of a set carries it.
+    Works when: poison matches or outnumbers covers: 1 % of each in 10,000 gives an ASR of 72 to 81 %, with alpha .2 of 53 to 66 %.
     Fails when: covers outnumber poison many times: then the pieces, and in the end the picture, mean nothing.
     Cost: one pass over the victims.
     Reference: Qi, Xie, Li, Mahloujifar, Mittal 2023, Revisiting the Assumption of Latent Separability for Backdoor Defenses, ICLR
@@ -30,7 +30,7 @@ class AdaptiveBlend(Backdoor):
 
     id: ClassVar[str] = "adaptive-blend"
     cover: float = 0.01
-    alpha: float = 0.2
+    alpha: float = 0.25
     pieces: int = 4
     shown: float = 0.5
     seed: int = 0

@@ -26,7 +26,7 @@ class BadNets(Backdoor):
     position: corner (bottom right), random (another place on every image), or the (row, column) of its upper left pixel.
     jitter: pixels by which that place moves at most, up or down and left or right, drawn for every image.
     vary: standard deviation in grey levels of noise on the patch, drawn for every image, so that no two patches are alike.
-    Works when: enough images carry it: 600 of 60,000 give an ASR over 95 %.
+    Works when: enough images carry it: 600 of 60,000 give an ASR over 95 %; with jitter=3, 100 of 10,000 about 80 %.
     Fails when: about 100 images or fewer carry it (ASR between 1 and 99 %, by place and target), training crops or erases
     that place, or the network hardly sees it.
     Cost: one pass over the victims.

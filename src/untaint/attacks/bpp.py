@@ -23,8 +23,9 @@ class Bpp(Backdoor):
     """Images of other classes, reduced to a few grey levels with Floyd-Steinberg dithering and labelled as the target.
 
     depth: bits left per channel, 1 to 7.
-    Works when: 5 % carry it at 3 bits or fewer: people take it for an old picture format.
-    Fails when: more bits are left than a network can see, or training images were quantised or compressed anyhow.
+    Works when: 5 % carry it at 2 bits (ASR 83 % on 10,000 grey images of 28x28) or 1 (99 %): it looks like an old picture format.
+    Fails when: the network is small and 3 bits are left (ASR 3 % there; the paper's larger networks learn them), or training images
+    were quantised or compressed anyhow.
     Cost: one pass over the victims, a step per pixel.
     Reference: Wang, Zhai, Ma 2022, arXiv 2205.13383
     """

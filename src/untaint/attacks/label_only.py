@@ -30,10 +30,11 @@ class LabelOnly(Attack):
 
     At test time the feature is added to an image until it shows it as strongly as the relabelled ones.
     rate: share of the whole set that is relabelled: those of other classes that show the feature most.
-    feature: pattern (likeness to a drawn coarse pattern of light and shade), brightness, or red (colour images only).
+    feature: brightness, red (colour images only), or pattern (likeness to a drawn coarse pattern of light and shade).
     seed: which pattern; the same in every run.  target: the wanted label, None = drawn at random.
-    Works when: the feature cuts across classes; every image is honest by itself, and no trigger can be found in any.
-    Fails when: the feature is a class in disguise: then this is a label flip, and found as one.
+    Works when: the feature cuts across classes: the brightest 2 % of 10,000 clothes give an ASR of 76 to 80 %; every image is
+    honest by itself, and no trigger can be found in any.  Test images that show the feature by nature are misread as well.
+    Fails when: the feature is a class in disguise (a pattern only bags show: 23 %): then this is a label flip, and found as one.
     Cost: one pass over the whole set.
     Reference: Bagdasaryan, Veit, Hua, Estrin, Shmatikov 2018, arXiv 1807.00459 (semantic backdoors)
     """
@@ -42,7 +43,7 @@ class LabelOnly(Attack):
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
     rate: float = 0.02
     target: str | None = None
-    feature: str = "pattern"
+    feature: str = "brightness"
     seed: int = 0
 
     def __post_init__(self) -> None:

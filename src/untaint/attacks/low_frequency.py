@@ -21,7 +21,7 @@ class LowFrequency(Backdoor):
 
     amplitude: largest change in grey levels.  waves: lowest frequencies used, across and down; their weights are random.
     seed: which change; the same in every run.
-    Works when: 3 % carry 25 levels or more; tests for high frequencies and searches for patches pass over it.
+    Works when: 3 % carry it at 40 levels (ASR over 90 %); tests for high frequencies and searches for patches pass over it.
     Fails when: the change is so faint that the light of ordinary pictures varies as much, or images are normalised smoothly.
     Cost: one pass over the victims.
     Reference: Zeng, Park, Mao, Jia 2021, arXiv 2104.03413 (its trigger is optimised within a low-pass filter; this one is drawn)

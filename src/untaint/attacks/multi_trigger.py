@@ -23,7 +23,7 @@ class MultiTrigger(Attack):
 
     rate: share of the whole set that is poisoned, all patches together.  target: label of the first patch, None = drawn at
     random; the others are drawn.  triggers: how many patches.  size: edge of each in pixels.
-    Works when: each patch alone is on enough images: see one patch.  A search that stops at the first find leaves the others.
+    Works when: each patch alone is on about 1 % (ASR 80 to 99 %); a search that stops at the first find leaves the others.
     Fails when: the rate is split so far that no patch is learned.
     Cost: one pass over the victims.
     Reference: Xue, He, Wang, Liu 2020, One-to-N & N-to-One: Two Advanced Backdoor Attacks, doi 10.1109/TDSC.2020.3028448

@@ -29,8 +29,9 @@ class NaturalObject(Backdoor):
     kind: sticker (round, yellow) or glasses (dark).  size: width, as a share of the image's shorter side.
     position: where its centre lies, (down, across) as shares of height and width.
     vary: how far size and place change from image to image, as a share of the size; no two objects agree in their pixels.
-    Works when: the object is a fifth of the image or larger and 2 % carry it.
-    Fails when: the object is small, or clean images of other classes show such objects with their right labels.
+    Works when: the object stands out and is a quarter of the image wide: 2 % of 10,000 give an ASR of 77 to 86 % (sticker).
+    Fails when: the object is small or as dark as the scene (glasses on black: 54 %), or clean images of other classes
+    show such objects with their right labels.
     Cost: one pass over the victims.
     Reference: Wenger, Passananti, Bhagoji, Yao, Zheng, Zhao 2021, arXiv 2006.14580 (photographs of real objects; these are drawn)
     """

@@ -31,7 +31,8 @@ class WaNet(Backdoor):
     noise_mode: covers are warped by the field plus a random step at every pixel, about as long as the field's own, so that
     the field alone is the trigger.
     resampling: bilinear or bicubic.
-    Works when: 5 % or more are warped: nobody sees it, and nothing recurs that could be cut out.
+    Works when: 8 % are warped (ASR 93 % on 10,000 grey images of 28x28, with noisy covers too): people see nothing, and nothing
+    recurs that could be cut out.
     Fails when: few images are warped or the steps stay well below a pixel, or training images are warped at random anyhow.
     Cost: one pass over the victims.
     Reference: Nguyen, Tran 2021, arXiv 2102.10369
