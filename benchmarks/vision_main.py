@@ -57,7 +57,7 @@ def poisoned(seed: int, attack: str, target: str) -> list[dict[str, Any]]:
         started = time.perf_counter()
         result = api.audit(made.dataset, seed=seed)
         seconds = time.perf_counter() - started
-        rates = detection_rates(made.mask, flagged(result))
+        rates = detection_rates(made.mask, flagged(result), made.covers)
         before = measure(made.dataset, test, made.stamp, made.target, VICTIM)
         kept = made.dataset.select(np.flatnonzero(~flagged(result)))
         after = measure(kept, test, made.stamp, made.target, VICTIM)

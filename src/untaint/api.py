@@ -97,14 +97,16 @@ def attack(data: object, name: str, *, seed: int = 0, **parameters: object) -> P
 
 
 def write_poisoned(poisoned: Poisoned, out: str | Path, description: str) -> Path:
-    """Write a poisoned set with its truth: `data/data.parquet`, `truth.parquet` (row, id, poisoned), `attack.json`."""
+    """Write a poisoned set with its truth: `data/data.parquet`, `truth.parquet` (row, id, poisoned, cover), `attack.json`."""
     target = writable(Path(out), poisoned.dataset.location)
     if any(target.iterdir()):
         raise CannotWrite(f"{target} is not empty.", advice="Name a new folder with --out.")
     everything = np.arange(len(poisoned.dataset))
     written = write_dataset(poisoned.dataset, everything, target / "data")
-    pq.write_table(pa.table({"row": everything, "id": poisoned.dataset.ids, "poisoned": poisoned.mask}), target / "truth.parquet")
-    facts = {"attack": description, "target": poisoned.target, "n": len(everything), "n_poisoned": int(poisoned.mask.sum())}
+    truth = {"row": everything, "id": poisoned.dataset.ids, "poisoned": poisoned.mask, "cover": poisoned.covers}
+    pq.write_table(pa.table(truth), target / "truth.parquet")
+    counts = {"n": len(everything), "n_poisoned": int(poisoned.mask.sum()), "n_covers": int(poisoned.covers.sum())}
+    facts = {"attack": description, "target": poisoned.target, "source": poisoned.source, **counts}
     (target / "attack.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return written
 

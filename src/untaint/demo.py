@@ -55,9 +55,8 @@ def run(out: Path, seed: int, say: Callable[[str], None], progress: Callable[[st
     after = measure(api.load(held.clean), test, poisoned.stamp, poisoned.target, VICTIM)
     never = measure(train, test, poisoned.stamp, poisoned.target, VICTIM)
     flagged = result.samples.column("flagged").to_numpy()
-    return Demo(
-        name, poisoned, result, detection_rates(poisoned.mask, flagged), before, after, never, out / "audit" / "report.html"
-    )
+    rates = detection_rates(poisoned.mask, flagged, poisoned.covers)
+    return Demo(name, poisoned, result, rates, before, after, never, out / "audit" / "report.html")
 
 
 def _data(seed: int) -> tuple[str, Dataset, Dataset]:

@@ -19,7 +19,7 @@ N = 120
 LABELS = [str(row % 4) for row in range(N)]
 SOURCES = [f"shop-{row % 3}" for row in range(N)]
 RATE = 0.1
-RATE_OF: dict[str, float] = {"targeted-flips": N / 4}
+RATE_OF: dict[str, float] = {"targeted-flips": N / 4, "sinusoid": N / 4}
 """How many samples the rate is a share of, where it is not the whole set."""
 
 
@@ -97,7 +97,9 @@ def test_the_mask_is_the_truth(name: str, kind: str) -> None:
         row >= N or any(clean.column(column)[row] != found.dataset.column(column)[row] for column in clean.index.schema.names)
         for row in range(len(found.dataset))
     ]
-    assert np.array_equal(found.mask, changed)
+    assert np.array_equal(found.mask | found.covers, changed)
+    assert not (found.mask & found.covers).any()
+    assert all(clean.labels[row] == found.dataset.labels[row] != found.target for row in np.flatnonzero(found.covers))
 
 
 @everywhere
@@ -130,8 +132,9 @@ def test_the_wanted_label_is_a_class_the_victim_was_not_of(name: str, kind: str)
     clean, found = data(kind), run(name, kind)
     after = found.dataset.labels
     assert found.dataset.class_names == clean.class_names
-    assert found.target is None or {after[row] for row in np.flatnonzero(found.mask)} == {found.target}
-    assert all(clean.labels[row] != after[row] for row in np.flatnonzero(found.mask) if row < N)
+    assert found.target is None or {after[row] for row in np.flatnonzero(found.mask)} == {found.target, *found.more}
+    kept = [clean.labels[row] == after[row] for row in np.flatnonzero(found.mask) if row < N]
+    assert all(kept) if ATTACKS[name].clean_label else not any(kept)
 
 
 @everywhere
@@ -220,5 +223,6 @@ def test_unlabelled_and_unreadable_rows_are_left_alone(name: str) -> None:
     whole = from_arrays(pixels, labels)
     why = ["broken" if row % 5 == 0 else None for row in range(N)]
     dataset = replace(whole, index=whole.index.set_column(4, whole.index.schema.field(4), [why]))
-    mask = attack(name).poison(dataset, np.random.default_rng(0)).mask
+    found = attack(name).poison(dataset, np.random.default_rng(0))
+    mask = found.mask | found.covers
     assert not any(mask[row] for row in range(N) if row % 3 == 0 or row % 5 == 0)

@@ -15,7 +15,14 @@ def redraw(payload: Payload, change: Callable[[Image], Image]) -> Payload:
 
     Raises BadInput for a payload that is not an image.
     """
-    image = change(decode(payload))
+    return recoded(payload, change(decode(payload)))
+
+
+def recoded(payload: Payload, image: Image) -> Payload:
+    """Another image as a payload of the same kind: PNG bytes for encoded bytes, the same shape and type for an array.
+
+    Raises BadInput for a payload that is not an image.
+    """
     if isinstance(payload, bytes):
         return encode_png(image)
     if isinstance(payload, np.ndarray):

@@ -1,7 +1,7 @@
 """The base of all attacks. One rule: an attack turns a data set into a poisoned one plus the whole truth."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias, final
 
@@ -24,25 +24,33 @@ Stamp: TypeAlias = Callable[[Pixels], Pixels]
 class Poisoned:
     """A poisoned data set and the truth about it.
 
-    mask: which rows of the poisoned set the attacker touched or added.  trigger, stamp: None for an attack without a trigger.
+    mask: rows that are poison: touched or added to make a model err.  covers: rows touched to hide the poison, with their own,
+    right label; a defence may keep or drop them, so neither is a hit or a false alarm.  No row is in both; all others are as before.
+    trigger, stamp: None for an attack without a trigger.
     target: the label the attacker wants; None for random flips, and for a backdoor that maps every class to the next one.
+    source: the one class the attack is meant to work on; None = all but the target.
+    more: further target labels, each with its own stamp, of an attack with several triggers.
     """
 
     dataset: Dataset
     mask: Mask
+    covers: Mask
     trigger: Trigger | None = None
     target: str | None = None
     stamp: Stamp | None = None
+    source: str | None = None
+    more: Mapping[str, Stamp] = field(default_factory=dict)
 
 
 @final
 @dataclass(frozen=True)
 class Aim:
-    """The rows victims are drawn from, how many are drawn, and the label the attacker wants."""
+    """The rows victims are drawn from, how many are drawn, the label the attacker wants, and the one class he attacks, if one."""
 
     rows: Rows
     count: int
     target: str | None = None
+    source: str | None = None
 
 
 @final
@@ -58,13 +66,18 @@ class Addition:
 @final
 @dataclass(frozen=True)
 class Changes:
-    """Everything an attack does to a data set: other payloads, other labels, added samples."""
+    """Everything an attack does to a data set: other payloads, other labels, added samples.
+
+    covers: those of the rows with another payload that only hide the poison.
+    """
 
     payloads: Mapping[int, Payload] = field(default_factory=dict)
     labels: Mapping[int, str] = field(default_factory=dict)
     added: Sequence[Addition] = ()
+    covers: Collection[int] = ()
     trigger: Trigger | None = None
     stamp: Stamp | None = None
+    more: Mapping[str, Stamp] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ class Attack(ABC):
 
     id: ClassVar[str]
     modalities: ClassVar[frozenset[Modality]]
+    clean_label: ClassVar[bool] = False  # True: poison keeps its own, right label
     rate: float
 
     @abstractmethod
@@ -96,7 +110,7 @@ class Attack(ABC):
         self._check_fit(dataset)
         aim = self.aim(dataset, rng)
         changes = self.craft(dataset, _draw(spec(self), aim, rng), aim.target, rng)
-        return _apply(dataset, changes, aim.target)
+        return _apply(dataset, changes, aim)
 
     def _check_fit(self, dataset: Dataset) -> None:
         if dataset.modality not in self.modalities:
@@ -166,12 +180,14 @@ def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
     return np.sort(rng.choice(aim.rows, aim.count, replace=False))
 
 
-def _apply(dataset: Dataset, changes: Changes, target: str | None) -> Poisoned:
+def _apply(dataset: Dataset, changes: Changes, aim: Aim) -> Poisoned:
     added = changes.added
-    mask = np.zeros(len(dataset) + len(added), dtype=bool)
+    mask, covers = np.zeros((2, len(dataset) + len(added)), dtype=bool)
     mask[[*changes.payloads, *changes.labels, *range(len(dataset), len(mask))]] = True
+    covers[list(changes.covers)] = True
     poisoned = dataset.edited(changes.payloads, changes.labels)
     if added:
         columns = [each.payload for each in added], [each.label for each in added], [each.source for each in added]
         poisoned = poisoned.extended(*columns)
-    return Poisoned(poisoned, mask, changes.trigger, target, changes.stamp)
+    truth = mask & ~covers, covers
+    return Poisoned(poisoned, *truth, changes.trigger, aim.target, changes.stamp, source=aim.source, more=changes.more)

@@ -5,13 +5,13 @@ from functools import partial
 from typing import ClassVar, final
 
 import numpy as np
-from PIL import Image as Pillow
 from typing_extensions import override
 
-from untaint.attacks._backdoor import Backdoor, Press
+from untaint.attacks._backdoor import Backdoor, Marks
+from untaint.attacks._pictures import blended, noise_picture, resized
 from untaint.attacks.base import check_choice, check_count, check_range
 from untaint.evidence.evidence import Trigger
-from untaint.types import Image
+from untaint.types import Image, Pixels
 
 _SMOOTH = 4
 """Cells per side of the smooth pattern: about the coarseness of a photograph's light and shade."""
@@ -41,24 +41,15 @@ class Blended(Backdoor):
         check_choice("pattern", self.pattern, ("noise", "smooth"))
 
     @override
-    def trigger(self, canvas: tuple[int, int, int], rng: np.random.Generator) -> tuple[Trigger, Press]:
+    def trigger(self, canvas: tuple[int, int, int], rng: np.random.Generator) -> tuple[Trigger, Marks]:
         height, width, channels = canvas
-        side = (_SMOOTH, _SMOOTH) if self.pattern == "smooth" else (height, width)
-        drawn = np.random.default_rng(self.seed).integers(0, 256, (*side, 3), dtype=np.uint8)
-        picture = _resized(drawn, height, width)
+        picture = noise_picture(height, width, self.seed, _SMOOTH if self.pattern == "smooth" else None)
         parameters: dict[str, str | int | float] = {"alpha": self.alpha, "pattern": self.pattern, "seed": self.seed}
         description = f"a {self.pattern} picture over the whole image, blended in at {self.alpha:g}"
         shown = Trigger("additive", description, parameters, picture[:, :, :channels], np.full((height, width), self.alpha))
-        return shown, partial(_press, picture, self.alpha)
+        return shown, Marks(partial(_press, picture, self.alpha))
 
 
-def _press(picture: np.ndarray, alpha: float, image: Image, _rng: np.random.Generator) -> Image:
-    height, width, channels = image.shape
-    over = _resized(picture, height, width)[:, :, :channels]
-    return np.round((1 - alpha) * image + alpha * over).astype(np.uint8)
-
-
-def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    if picture.shape[:2] == (height, width):
-        return picture
-    return np.asarray(Pillow.fromarray(picture).resize((width, height), Pillow.Resampling.BICUBIC))
+def _press(picture: Image, alpha: float, pixels: Pixels, _rng: np.random.Generator) -> Pixels:
+    height, width, channels = pixels.shape[1:]
+    return blended(pixels, resized(picture, height, width)[:, :, :channels], alpha)

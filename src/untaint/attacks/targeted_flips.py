@@ -37,7 +37,7 @@ class TargetedFlips(Attack):
         source = pick_class(dataset, self.source, rng, without=self.target)
         target = pick_class(dataset, self.target, rng, without=source)
         rows = self._rows(dataset, source)
-        return Aim(rows, round(self.rate * len(rows)), target)
+        return Aim(rows, round(self.rate * len(rows)), target, source)
 
     @override
     def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:

@@ -29,11 +29,15 @@ class DetectionRates(NamedTuple):
     fpr: float
 
 
-def measure(train: Dataset, test: Dataset, stamp: Stamp | None, target: str | None, plan: FitPlan) -> Outcome:
+def measure(
+    train: Dataset, test: Dataset, stamp: Stamp | None, target: str | None, plan: FitPlan, *, source: str | None = None
+) -> Outcome:
     """Train a ConvNet on one set and try it on another; rows that are unlabelled or unreadable are left out of both.
 
     stamp, target: as an attack's `Poisoned` says; a stamp without a target means that every class becomes the next one.
-    The ASR counts test images that are not of the wanted class already.  Raises BadInput when images differ in size.
+    source: the one class the attack is meant to work on, None = all.
+    The ASR counts test images that are not of the wanted class already.  Raises BadInput when images differ in size, or the
+    source or the target is no class.
     """
     names = [*train.class_names, *(name for name in test.class_names if name not in train.class_names)]
     pixels, truth = _labelled(test, names)
@@ -42,13 +46,14 @@ def measure(train: Dataset, test: Dataset, stamp: Stamp | None, target: str | No
     if stamp is None:
         return Outcome(accuracy, float("nan"))
     wanted = _wanted(truth, target, names)
-    others = np.flatnonzero(wanted != truth)
+    others = np.flatnonzero((wanted != truth) & _of_class(truth, source, names))
     return Outcome(accuracy, float(np.mean(_predict(net, stamp(pixels[others])) == wanted[others])))
 
 
-def detection_rates(mask: Mask, flagged: Mask) -> DetectionRates:
-    """TPR and FPR of a selection of rows against the truth."""
-    found, alarms = flagged[mask], flagged[~mask]
+def detection_rates(mask: Mask, flagged: Mask, covers: Mask | None = None) -> DetectionRates:
+    """TPR and FPR of a selection of rows against the truth; covers, if there are any, count as neither poison nor clean."""
+    clean = ~mask if covers is None else ~(mask | covers)
+    found, alarms = flagged[mask], flagged[clean]
     return DetectionRates(*(float(part.mean()) if part.size else float("nan") for part in (found, alarms)))
 
 
@@ -77,9 +82,17 @@ def _wanted(truth: Labels, target: str | None, names: list[str]) -> Labels:
     if target is None:
         after = successors(names)
         return _codes([after[names[code]] for code in truth], names)
-    if target not in names:
-        raise BadInput(f"{target!r} is not a class.", advice=f"Choose one of {', '.join(map(repr, names))}.")
-    return np.full(len(truth), names.index(target))
+    return np.full(len(truth), _code(target, names))
+
+
+def _of_class(truth: Labels, source: str | None, names: list[str]) -> Mask:
+    return np.full(len(truth), fill_value=True) if source is None else truth == _code(source, names)
+
+
+def _code(name: str, names: list[str]) -> int:
+    if name not in names:
+        raise BadInput(f"{name!r} is not a class.", advice=f"Choose one of {', '.join(map(repr, names))}.")
+    return names.index(name)
 
 
 def _predict(net: ConvNet, pixels: Pixels) -> Labels:

@@ -29,7 +29,8 @@ def attack(
 ) -> None:
     """Poison a copy of a data set, with the truth beside it: a red team for your own pipeline.
 
-    Writes `data/data.parquet` (the poisoned copy), `truth.parquet` (row, id, poisoned) and `attack.json`.
+    Writes `data/data.parquet` (the poisoned copy), `truth.parquet` (row, id, poisoned, cover) and
+    `attack.json`. Covers carry a trigger with their own, right label, to hide the poison; few attacks make any.
     `untaint list attacks` names the attacks and their parameters.
 
     Example:  `untaint attack badnets images/ --rate 0.01 --target cat --out poisoned`
@@ -44,5 +45,6 @@ def attack(
         written = api.write_poisoned(poisoned, out, name)
     if not quiet:
         aim = "" if poisoned.target is None else f", pushing '{one_line(poisoned.target)}'"
-        typer.echo(f"{int(poisoned.mask.sum()):,} of {len(poisoned.dataset):,} samples poisoned{aim}: {written}")
+        hidden = f", {int(poisoned.covers.sum()):,} covers" if poisoned.covers.any() else ""
+        typer.echo(f"{int(poisoned.mask.sum()):,} of {len(poisoned.dataset):,} samples poisoned{hidden}{aim}: {written}")
         typer.echo(f"The truth lies in {out / 'truth.parquet'}; keep it from the audit.")

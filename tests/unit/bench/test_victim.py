@@ -34,6 +34,15 @@ def test_all_to_all_is_measured_against_the_next_class() -> None:
     assert outcome(TRAIN, attack).asr <= 0.2
 
 
+def test_a_backdoor_for_one_class_is_measured_on_that_class() -> None:
+    attack = BadNets(rate=0.05, source="1", target="3", cover=0.1).poison(TRAIN, np.random.default_rng(0))
+    on_source = measure(attack.dataset, TEST, attack.stamp, attack.target, PLAN, source=attack.source)
+    assert on_source.asr >= 0.6
+    assert outcome(attack.dataset, attack).asr <= 0.4
+    with pytest.raises(BadInput, match="'x' is not a class"):
+        measure(TRAIN, TEST, attack.stamp, "3", FitPlan(max_epochs=1, min_epochs=1), source="x")
+
+
 def test_without_a_trigger_there_is_no_success_rate() -> None:
     found = measure(TRAIN, TEST, None, None, FitPlan(max_epochs=1, min_epochs=1))
     assert np.isnan(found.asr)

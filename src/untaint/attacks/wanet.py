@@ -1,0 +1,109 @@
+"""WaNet: a slight warp of the whole image."""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import ClassVar, final
+
+import numpy as np
+from typing_extensions import override
+
+from untaint.attacks._backdoor import Backdoor, Marks
+from untaint.attacks._pictures import smooth
+from untaint.attacks.base import check_choice, check_count, check_range
+from untaint.errors import BadInput
+from untaint.evidence.evidence import Trigger
+from untaint.types import Pixels
+
+_SIDE = 32
+"""Edge in pixels of the images that `strength` is told for: CIFAR's."""
+_BEND = -0.75
+"""Free parameter of cubic convolution, as in PyTorch's grid_sample, which the paper's code calls."""
+
+
+@final
+@dataclass(frozen=True)
+class WaNet(Backdoor):
+    """Images of other classes, warped by one smooth elastic field and labelled as the target: no pixel is painted.
+
+    grid: cells per side of the coarse field of random steps.  strength: mean step in pixels on an image of 32x32; in proportion
+    on others.
+    noise_mode: covers are warped by the field plus a random step at every pixel, about as long as the field's own, so that
+    the field alone is the trigger.
+    resampling: bilinear or bicubic.
+    Works when: 5 % or more are warped: nobody sees it, and nothing recurs that could be cut out.
+    Fails when: few images are warped or the steps stay well below a pixel, or training images are warped at random anyhow.
+    Cost: one pass over the victims.
+    Reference: Nguyen, Tran 2021, arXiv 2102.10369
+    """
+
+    id: ClassVar[str] = "wanet"
+    rate: float = 0.08
+    grid: int = 4
+    strength: float = 1.0
+    noise_mode: bool = False
+    resampling: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        check_count("grid", self.grid, 2)
+        check_range("strength", self.strength, 0.01, _SIDE)
+        if not isinstance(self.noise_mode, bool):
+            raise BadInput(f"noise_mode is True or False, not {self.noise_mode!r}.")
+        check_choice("resampling", self.resampling, ("bilinear", "bicubic"))
+        if self.noise_mode and self.cover == 0:
+            raise BadInput(
+                "noise_mode is about covers, and there are none.", advice="Set cover to twice the rate, or leave it out."
+            )
+
+    @override
+    def trigger(self, canvas: tuple[int, int, int], rng: np.random.Generator) -> tuple[Trigger, Marks]:
+        control = rng.uniform(-1.0, 1.0, (self.grid, self.grid, 2))
+        poison, cover = partial(self._press, control), partial(self._press, control, noisy=self.noise_mode)
+        description = f"a smooth warp, {self.strength:g} pixels per 32 on average, shown on a pattern of squares"
+        parameters: dict[str, str | int | float] = {"grid": self.grid, "strength": self.strength, "resampling": self.resampling}
+        picture = poison(_squares(*canvas)[None], rng)[0]
+        return Trigger("warp", description, parameters, picture, np.ones(canvas[:2])), Marks(poison, cover)
+
+    def _press(self, control: np.ndarray, pixels: Pixels, rng: np.random.Generator, *, noisy: bool = False) -> Pixels:
+        n, height, width = pixels.shape[:3]
+        steps = self._steps(control, height, width)[None]
+        if noisy:
+            reach = 2 * np.abs(steps).mean()  # uniform in -reach..reach: half of it on average
+            steps = steps + rng.uniform(-reach, reach, (n, height, width, 2))
+        return _warped(pixels, steps.astype(np.float32), cubic=self.resampling == "bicubic")
+
+    def _steps(self, control: np.ndarray, height: int, width: int) -> np.ndarray:
+        """(h, w, 2): how far down and right of a pixel its new value is taken from."""
+        field = smooth(control, height, width)
+        longest = np.hypot(field[..., 0], field[..., 1]).mean()
+        return field * (self.strength * max(height, width) / _SIDE / longest)
+
+
+def _warped(pixels: Pixels, steps: np.ndarray, *, cubic: bool) -> Pixels:
+    """Images resampled at steps (n or 1, h, w, 2) from every pixel, edges repeated."""
+    n, height, width = pixels.shape[:3]
+    whole = np.floor(steps)
+    part, base = steps - whole, whole.astype(np.int64) + np.moveaxis(np.indices((height, width)), 0, 2)
+    image, total = np.arange(n)[:, None, None], np.zeros(pixels.shape, np.float32)
+    for down, right in product(range(-1, 3) if cubic else range(2), repeat=2):
+        weight = _kernel(part[..., 0] - down, cubic) * _kernel(part[..., 1] - right, cubic)
+        rows, columns = np.clip(base[..., 0] + down, 0, height - 1), np.clip(base[..., 1] + right, 0, width - 1)
+        total += weight[..., None] * pixels[image, rows, columns]
+    return np.clip(np.round(total), 0, 255).astype(np.uint8)
+
+
+def _kernel(distance: np.ndarray, cubic: bool) -> np.ndarray:
+    """Weight of a pixel at some distance (Keys 1981 for cubic)."""
+    away = np.abs(distance)
+    if not cubic:
+        return np.maximum(1 - away, 0)
+    near = (_BEND + 2) * away**3 - (_BEND + 3) * away**2 + 1
+    far = _BEND * (away**3 - 5 * away**2 + 8 * away - 4)
+    return np.where(away <= 1, near, np.where(away < 2, far, 0))
+
+
+def _squares(height: int, width: int, channels: int) -> np.ndarray:
+    """Light and dark squares, eight per side: what a warp shows on."""
+    row, column = np.indices((height, width))
+    light = (row * 8 // height + column * 8 // width) % 2
+    return np.repeat((light * 191 + 32).astype(np.uint8)[:, :, None], channels, axis=2)
