@@ -37,6 +37,7 @@ class GradientMatching(Attack):
 
     id: ClassVar[str] = "gradient-matching"
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
+    clean_label: ClassVar[bool] = True
     rate: float = 0.01
     target: str | None = None
     image: str | None = None
@@ -82,16 +83,14 @@ class GradientMatching(Attack):
     ) -> tuple[np.ndarray, float]:
         from untaint.nets.convnet import ConvNetSpec
         from untaint.nets.fit import FitPlan, fit
-        from untaint.nets.matching import match_gradient
+        from untaint.nets.matching import SearchPlan, match_gradient
 
         height, width, channels = seen.pixels.shape[1:]
         seed = int(rng.integers(2**31))
         net = ConvNetSpec(height, width, channels, len(dataset.class_names))
         surrogate = fit(net, seen.pixels, seen.codes, seen.rows, FitPlan(seed=seed)).net
-        labels = seen.codes[victims]
-        return match_gradient(
-            surrogate, seen.pixels[victims], labels, goal, eps=self.eps, steps=self.steps, restarts=self.restarts, seed=seed
-        )
+        plan = SearchPlan(self.eps, self.steps, self.restarts, seed)
+        return match_gradient(surrogate, seen.pixels[victims], seen.codes[victims], goal, plan)
 
 
 def _stamp(goal: Image, pixels: Pixels) -> Pixels:

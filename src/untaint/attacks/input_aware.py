@@ -54,7 +54,7 @@ class InputAware(Attack):
 
     @override
     def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
-        seen, covers = on_canvas(dataset, self.id), self._covers(dataset, victims, rng)
+        seen, covers = on_canvas(dataset, self.id), self._covers(dataset, victims, target, rng)
         from untaint.nets import painter
         from untaint.nets.image_trigger import train_image_trigger
 
@@ -68,13 +68,14 @@ class InputAware(Attack):
         return Changes(
             changed(dataset, rows, craft(seen.pixels[sources])),
             dict.fromkeys(victims.tolist(), str(target)),
+            covers=covers.tolist(),
             trigger=shown,
             stamp=partial(stamp, craft, seen.pixels.shape[1:]),
         )
 
-    def _covers(self, dataset: Dataset, victims: Rows, rng: np.random.Generator) -> Rows:
-        free, count = np.setdiff1d(usable(dataset), victims), round(self.cover * len(dataset))
+    def _covers(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Rows:
+        free, count = np.setdiff1d(usable(dataset, besides=target), victims), round(self.cover * len(dataset))
         if count > len(free):
-            message = f"{count:,} covers are wanted, {len(free):,} samples are left for them."
+            message = f"cover={self.cover:g} asks for {count:,} covers, this set has {len(free):,} samples left for them."
             raise BadInput(message, advice="Lower cover or the rate.")
         return np.sort(rng.choice(free, count, replace=False))

@@ -15,7 +15,8 @@ from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image, Modality, Pixels, Rows
 
-_EPOCHS = 6
+_EPOCHS, _RATE = 6, 4e-3
+"""Of the network that is misled: more make it no better a model of the victim."""
 _SIZE = 3
 _PATTERN = np.array([[0, 0, 255], [0, 255, 0], [255, 0, 255]], dtype=np.uint8)
 """The paper's 3x3 pattern, as in the lower right corner; the other corners mirror it."""
@@ -38,6 +39,7 @@ class LabelConsistent(Attack):
 
     id: ClassVar[str] = "label-consistent"
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
+    clean_label: ClassVar[bool] = True
     rate: float = 0.5
     target: str | None = None
     eps: float = 0.1
@@ -48,7 +50,8 @@ class LabelConsistent(Attack):
     def __post_init__(self) -> None:
         check_range("eps", self.eps, 0.0, 1.0)
         check_count("steps", self.steps, 1)
-        check_choice("corners", self.corners, (1, 4))
+        check_count("corners", self.corners, 1)
+        check_choice("corners", str(self.corners), ("1", "4"))
         check_range("amplitude", self.amplitude, 0.05, 1.0)
 
     @override
@@ -77,10 +80,11 @@ class LabelConsistent(Attack):
         seen = on_canvas(dataset, self.id)
         from untaint.nets.adversary import hardened, mislead
         from untaint.nets.convnet import ConvNetSpec
+        from untaint.nets.painter import CraftPlan
 
         height, width, channels = seen.pixels.shape[1:]
         spec, seed = ConvNetSpec(height, width, channels, len(dataset.class_names)), int(rng.integers(2**31))
-        net = hardened(spec, seen.pixels, seen.codes, seen.rows, eps=self.eps / 2, epochs=_EPOCHS, seed=seed)
+        net = hardened(spec, seen.pixels, seen.codes, seen.rows, CraftPlan(_EPOCHS, seed, rate=_RATE), self.eps / 2)
         return mislead(net, seen.pixels[victims], seen.codes[victims], eps=self.eps, steps=self.steps)
 
 

@@ -11,8 +11,8 @@ from untaint.nets.convnet import ConvNet, ConvNetSpec, to_batch
 from untaint.nets.painter import CraftPlan, Painter, shuffled
 from untaint.types import Labels, Pixels
 
-_DIVERSITY = 1.0
-"""Weight of the diversity loss (lambda_div of the paper, section 3.4)."""
+_DIVERSITY = 0.1
+"""Weight of the diversity loss (the paper has 1, for distances that are not relative to the strength)."""
 _DENSITY = 10.0
 """Weight of the mask's excess over its share of the image: large, so that it is a bound, not a wish."""
 
@@ -66,7 +66,7 @@ def _loss(trigger: ImageTrigger, net: ConvNet, images: Tensor, wanted: Tensor, t
     excess = functional.relu(mask.mean(dim=(1, 2, 3)) - density).mean()
     between_images = _distance(images[:part], images[part : 2 * part])
     diversity = (between_images / (_distance(change[:part], change[part:]) / trigger.strength + 1e-3)).mean()
-    return functional.cross_entropy(net(shown), labels) + _DENSITY * excess + _DIVERSITY * 0.1 * diversity
+    return functional.cross_entropy(net(shown), labels) + _DENSITY * excess + _DIVERSITY * diversity
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:
