@@ -26,9 +26,10 @@ class InputAware(Attack):
     cover: share of the whole set that carries another image's trigger and keeps its label (0 = none).
     strength: largest change of a pixel, 0..1.  density: share of the image the mask may cover.
     epochs: passes over the set while the triggers are learned.
-    Works when: {works}
-    Fails when: {fails}
-    Cost: {cost}
+    Works when: the victim sees a few hundred of each: 5 % and 5 % covers of 10,000 give an ASR of 89 % on Fashion-MNIST and 72 % on
+    CIFAR-10, a stranger's trigger 6 and 18 %.
+    Fails when: strength or density is small, or the set is: of a thousand digits a tenth is not enough at the defaults.
+    Cost: training two small networks: about a minute for 10,000 images of 28x28 on one core.
     Reference: Nguyen, Tran 2020, arXiv 2010.08138 (simplified: pattern and mask from one network, learned at once)
     """
 

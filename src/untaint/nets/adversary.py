@@ -11,7 +11,7 @@ from untaint.types import Labels, Pixels, Rows
 
 _REACH, _LONGEST = 2.5, 1.25
 """Steps of 2.5 eps / their number, so that any point of the box can be reached, and left again; 1.25 eps for a single step, as in
-fast adversarial training (Wong et al. 2020, section 5.1)."""
+fast adversarial training (Wong et al. 2020)."""
 
 
 def hardened(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: CraftPlan, eps: float) -> ConvNet:

@@ -19,7 +19,7 @@ _ALIKE = 0.3
 _VISIBLE = 0.01
 """Weight of what the eye sees of the change. Both grow from half-way on: earlier, the decoder would never learn to read."""
 _FLAT = 0.05
-"""Contrast below which a neighbourhood counts as flat: 13 grey levels, about what a camera's noise hides."""
+"""Contrast below which a neighbourhood counts as flat: 13 grey levels, half of the default strength."""
 
 
 @final

@@ -14,7 +14,7 @@ from untaint.nets.convnet import to_batch
 from untaint.types import Pixels
 
 _WIDTH = 16
-"""Channels at full size; twice as many at half size. Eight learn a trigger less often, thirty-two cost twice the time."""
+"""Channels at full size; twice as many at half size. So many train in about a minute on 10,000 small images and one core."""
 
 
 @final
