@@ -1,0 +1,142 @@
+"""Classes that fall into two populations: which of the two is the intruder, and how sure is that?"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.stats import binom, gumbel_r
+
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.triggers import additive
+from untaint.features.content import Content, contradiction
+from untaint.features.duplicates import NearCopies
+from untaint.numerics import split
+from untaint.types import Embeddings, Labels, Pixels, Rows
+
+LEAST_CONTRADICTED = 3.0
+"""Ashman's D that a split must reach when the content of one side speaks against the label. Overlap is then under 7 %."""
+LEAST_AGREEING = 6.0
+"""And when it does not: sub-classes of clean MNIST (slanted ones, crossed sevens) reach 5, a sinusoid on 15 % of a class 9 to 18."""
+LEAST_GAIN = 0.1
+"""Nats per sample: a handful of outliers makes a large D and no gain (clean CIFAR-10: D up to 9 at gains under 0.02)."""
+_FOLDS = 4
+_LEAST_CLASS = 40  # rows: a population of 15 % then has six
+_LEAST_MEMBERS = 8  # families of near-copies
+_STARTS = 2 + 2 * split.DIRECTIONS
+_NATURAL = 0.8
+"""Scale of the Gumbel law of D over honest classes; measured over classes of clean MNIST, Fashion-MNIST and CIFAR-10: 0.5 to 1.1."""
+_BALANCED = 0.35
+"""Share of a class from which the smaller population may be the honest one: poison can outnumber it."""
+
+
+@final
+@dataclass(frozen=True)
+class Suspects:
+    """What splits are looked for in, and judged by. points: (n, d) whitened.  what: in which reading they part, in words."""
+
+    points: Embeddings
+    pixels: Pixels
+    labels: Labels
+    content: Content
+    near_copies: NearCopies
+    class_names: tuple[str, ...]
+    what: str
+
+
+def examine(suspects: Suspects) -> Evidence:
+    """The best split of every class: scores are memberships weighted by separation, groups those worth a look."""
+    labels = suspects.labels
+    scores = np.full(len(labels), np.nan, np.float32)
+    folds = suspects.near_copies.folds(_FOLDS, 0)
+    rest = _fold_sums(suspects.points, labels, folds)
+    found: dict[int, tuple[Rows, split.Split]] = {}
+    for number in range(len(suspects.class_names)):
+        rows = np.flatnonzero(labels == number)
+        scores[rows] = 0
+        if len(rows) < _LEAST_CLASS:
+            continue
+        points, inside = suspects.points[rows], folds[rows]
+        found[number] = rows, split.best(points, inside, _starts(points, inside, rest, suspects.content.contradicted[rows]))
+    groups = []
+    for number, (rows, parted) in found.items():
+        others = [other.separation for which, (_, other) in found.items() if which != number]
+        group = _group(suspects, rows, parted, others, number)
+        scores[rows] = np.maximum(0, parted.scores) * min(parted.gain, 1.0)
+        if group is not None:
+            scores[group.members] += 10 * group.effect
+            groups.append(group)
+    return Evidence(scores, "empirical", tuple(groups))
+
+
+def _fold_sums(points: Embeddings, labels: Labels, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of usable rows in each fold."""
+    members = [np.flatnonzero((folds == number) & (labels >= 0)) for number in range(_FOLDS)]
+    return np.stack([points[rows].sum(0, dtype=np.float64) for rows in members]), np.array([len(rows) for rows in members])
+
+
+def _starts(
+    points: np.ndarray, folds: np.ndarray, everything: tuple[np.ndarray, np.ndarray], contradicted: np.ndarray
+) -> list[np.ndarray]:
+    """Held-out scores along the class against all others, and along its contradicted part against the rest of it."""
+    sums, sizes = everything
+    against = np.zeros(len(points), np.float32)
+    for number in range(_FOLDS):
+        out = folds == number
+        kept = points[~out]
+        others = sums.sum(0) - sums[number] - kept.sum(0)
+        count = sizes.sum() - sizes[number] - len(kept)
+        line = kept.mean(0) - others / max(count, 1) if len(kept) else np.zeros(points.shape[1])
+        against[out] = points[out] @ line.astype(np.float32)
+    starts = [against]
+    if min(contradicted.sum(), (~contradicted).sum()) >= _LEAST_MEMBERS:
+        starts.append(split.filtered(points, contradicted, ~contradicted, folds))
+    return starts
+
+
+def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[float], number: int) -> Group | None:
+    """The intruding side of a split: the smaller one, or of two balanced ones the one whose content contradicts."""
+    if parted.separation < LEAST_CONTRADICTED or parted.gain < LEAST_GAIN:
+        return None
+    sides = rows[parted.upper > 0.5], rows[parted.upper <= 0.5]
+    single = suspects.near_copies.representatives
+    if min(single[side].sum() for side in sides) < _LEAST_MEMBERS:
+        return None
+    content, labels = suspects.content, suspects.labels
+    against = [contradiction(content, suspects.pixels, labels, side) for side in sides]
+    balanced = min(map(len, sides)) >= _BALANCED * len(rows)
+    chosen = int(np.argmax(against)) if balanced else int(len(sides[1]) < len(sides[0]))
+    members, rest = np.sort(sides[chosen]), sides[1 - chosen]
+    tests = len(suspects.class_names) * _STARTS
+    foreign = against[chosen] >= Group.least_contradiction
+    p_value = _contradictions(content.contradicted, members[single[members]], rest) if foreign else _parting(parted, others)
+    name = suspects.class_names[number]
+    explanation = (
+        f"{suspects.what} parts '{name}' into two populations, {parted.separation:.1f} standard deviations apart: {len(members):,} "
+        f"and {len(rest):,} images. The content of the first speaks against the label ({against[chosen]:.0%} on a scale where "
+        f"honest sub-classes stay under 70%)."
+    )
+    return Group(
+        "backdoor",
+        members,
+        parted.gain,
+        min(1.0, p_value * tests),
+        parted.separation,
+        LEAST_CONTRADICTED if foreign else LEAST_AGREEING,
+        explanation,
+        against[chosen],
+        target_label=name,
+        trigger=additive(suspects.pixels, content, members, np.flatnonzero(labels >= 0)),
+    )
+
+
+def _contradictions(contradicted: np.ndarray, members: Rows, rest: Rows) -> float:
+    """P(so many of the members contradicted | as often as in the rest of the class): the split itself never saw content
+    of the samples it scored."""
+    usual = (contradicted[rest].sum() + 1) / (len(rest) + 2)
+    return float(binom.sf(contradicted[members].sum() - 1, len(members), usual))
+
+
+def _parting(parted: split.Split, others: list[float]) -> float:
+    """P(a class parts this far | the other classes are honest): Gumbel law around their median separation."""
+    middle = float(np.median(others)) if others else LEAST_CONTRADICTED
+    return float(gumbel_r.sf(parted.separation, loc=middle, scale=_NATURAL))
