@@ -164,15 +164,19 @@ about 60 % on natural photographs judged by coarse views)."""
 def _answer(findings: tuple[Finding, ...], limits: list[str], alpha: float) -> tuple[Answer, tuple[str, ...]]:
     alarms = [finding for finding in findings if finding.alarm]
     if alarms:
-        total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
-        return "poisoned", (
-            f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",
-        )
+        return "poisoned", (accusation(findings, alpha),)
     shortcuts = [finding.id for finding in findings if finding.kind == "shortcut"]
     doubts = [*limits, *(f"{name} could be natural or planted, and nothing here can tell." for name in shortcuts)]
     if doubts:
         return "cannot tell", tuple(doubts)
     return "no evidence", (f"No test reached a false-alarm rate of {alpha:g} per audit with an effect that matters.",)
+
+
+def accusation(findings: Sequence[Finding], alpha: float) -> str:
+    """How many findings accuse how many samples, in words."""
+    alarms = [finding for finding in findings if finding.alarm]
+    total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
+    return f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit."
 
 
 def _unrun(checks: Sequence[Check]) -> list[str]:
