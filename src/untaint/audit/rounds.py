@@ -6,10 +6,12 @@ round accuses nobody. A set without an alarm is looked at once.
 
 from dataclasses import replace
 from functools import partial
+from typing import final
 
 import numpy as np
 
 from untaint.audit.look import Look, look
+from untaint.audit.proofs import accused, proved
 from untaint.audit.settings import AuditSettings
 from untaint.evidence.finding import Verdict
 from untaint.evidence.rounds import Round, joined
@@ -21,19 +23,39 @@ from untaint.types import Rows
 
 def rounds(features: Features, settings: AuditSettings) -> tuple[Look, Verdict]:
     """The first look, and the verdict over all rounds with rows of the whole set."""
-    looks = [look(features, np.arange(len(features.dataset)), settings)]
-    while len(looks) < settings.most_rounds and looks[-1].verdict.answer == "poisoned":
-        found = looks[-1]
-        kept = np.setdiff1d(np.arange(len(found.rows)), accused(found.verdict))
-        if len(kept) == 0:
+    found = look(features, np.arange(len(features.dataset)), settings)
+    first = found
+    seen: list[Round] = []
+    while True:
+        rest = _Rest(found, settings, len(seen) + 2)
+        verdict = proved(found, settings, rest.without)
+        seen.append(Round(verdict, found.rows))
+        if verdict.answer != "poisoned" or len(seen) >= settings.most_rounds:
             break
-        looks.append(look(left(found.features, kept, settings, len(looks) + 1), found.rows[kept], settings))
-    return looks[0], joined([Round(found.verdict, found.rows) for found in looks])
+        remaining = rest.without(verdict)
+        if remaining is None:
+            break
+        found = look(remaining, found.rows[rest.kept], settings)
+    return first, joined(seen)
 
 
-def accused(verdict: Verdict) -> Rows:
-    """Every row an alarm names."""
-    return np.unique(np.concatenate([np.empty(0, np.int64), *(found.members for found in verdict.findings if found.alarm)]))
+@final
+class _Rest:
+    """What is left without the accused, made once: the network that proves a trigger is the proxy of the next round."""
+
+    def __init__(self, found: Look, settings: AuditSettings, number: int) -> None:
+        self._found, self._settings, self._number = found, settings, number
+        self._features: Features | None = None
+        self.kept = np.arange(len(found.rows))
+
+    def without(self, verdict: Verdict) -> Features | None:
+        """Features of the rows that a verdict does not accuse, None when it accuses nobody or everybody."""
+        kept = np.setdiff1d(np.arange(len(self._found.rows)), accused(verdict))
+        if len(kept) in {0, len(self._found.rows)}:
+            return None
+        if self._features is None or not np.array_equal(kept, self.kept):
+            self._features, self.kept = left(self._found.features, kept, self._settings, self._number), kept
+        return self._features
 
 
 def left(features: Features, kept: Rows, settings: AuditSettings, number: int) -> Features:

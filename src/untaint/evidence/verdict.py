@@ -37,7 +37,7 @@ class Circumstances:
     smallest_class: int
 
 
-_ADVICE = {
+ADVICE = {
     "backdoor": "Set these samples aside with `untaint clean`, retrain, and audit again. Look at who delivered them.",
     "flood": "Set the whole cluster aside, not all but one: the copy that stays may be the poisoned one. Look at who sent it.",
     "label-flip": "Stop using this source until its labels were checked; relabel or set these samples aside.",
@@ -119,7 +119,7 @@ def _built(
         found.members,
         found.detectors,
         found.explanation,
-        _ADVICE[kind],
+        ADVICE[kind],
         alarm,
         found.target_label,
         found.source_label,
