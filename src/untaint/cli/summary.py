@@ -86,6 +86,8 @@ def _finding(printer: Console, finding: Finding) -> None:
     )
     if finding.trigger is not None:
         printer.print(_text(f"    trigger: {finding.trigger.description}"))
+    if finding.proof is not None:
+        printer.print(_text(f"    {finding.proof.statement}"))
     for share in finding.sources[:3]:
         if share.p_value is not None and share.p_value <= _TELLING_SOURCE:
             printer.print(
