@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from untaint.audit.environment import environment
+from untaint.audit.power import planted
 from untaint.audit.rounds import rounds
 from untaint.audit.samples import samples_table
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset
 from untaint.errors import FeatureUnavailable, NothingChecked
 from untaint.evidence.finding import AuditResult, Check
+from untaint.evidence.power import dead, described, discounted
 from untaint.features.cache import Cache
 from untaint.features.graph import Features
 
@@ -21,6 +23,10 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     first, verdict = rounds(features, settings)
     if not first.assessed:
         raise _nothing_checked(first.checks)
+    power: Mapping[str, object] = {"statement": "Not measured; `--budget thorough` does."}
+    if settings.budget == "thorough":
+        measured = planted(dataset, verdict, settings)
+        power, verdict = described(measured), discounted(verdict, dead(measured))
     samples = samples_table(dataset, features, first.evidence, verdict)
     flagged = int(np.count_nonzero(samples.column("flagged")))
     unreadable = len(dataset) - samples.column("unreadable").null_count
@@ -33,7 +39,7 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
         unreadable,
         _facts(dataset, features),
         environment(settings, features),
-        {"statement": "Not measured for this data set."},
+        power,
     )
 
 

@@ -10,6 +10,10 @@ from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload
 
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
+_BUDGETS = (
+    "`fast` trains no network; `standard` does, and proves triggers with it; `thorough` also plants known poison in copies of "
+    "up to 10,000 samples and says what it would have found, at the cost of about ten more audits of that size."
+)
 _ROUNDS = (
     "How often to look at most, each time without what was accused before, until nothing is. Default 3, with `fast` 1. "
     "A further round costs as much as the first, and happens only after an alarm."
@@ -26,7 +30,7 @@ def audit(
     alpha: Annotated[
         float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")
     ] = 0.01,
-    budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` does.")] = _BUDGET,
+    budget: Annotated[BudgetName, typer.Option("--budget", help=_BUDGETS)] = _BUDGET,
     model: Annotated[
         Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")
     ] = None,

@@ -65,6 +65,9 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
         printer.print(_text("Not checked", style="bold"))
     for check in skipped:
         printer.print(_text(f"  {check.detector}: {check.status}, {check.reason}"))
+    if "canaries" in result.power:
+        printer.print()
+        printer.print(_text(str(result.power["statement"])))
     printer.print()
     printer.print(_text(f"Report: {out / 'report.html'}"), soft_wrap=True)
     if result.n_flagged:
