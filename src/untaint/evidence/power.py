@@ -13,6 +13,8 @@ FOUND = 0.5
 """Share of the planted samples that must be flagged: then most of an attack is out, and a person knows of it."""
 _USELESS = 0.6
 """AUROC under which a detector ranks planted poison hardly better than a coin."""
+_RANKED = 0.9
+"""AUROC from which a review list is worth a person's time: nine of ten pairs in order."""
 _UPSIDE_DOWN = 0.4
 """AUROC under which it ranks poison last."""
 
@@ -44,7 +46,9 @@ def described(canaries: Sequence[Canary]) -> Mapping[str, object]:
     attacks = dict.fromkeys(canary.attack for canary in canaries)
     by_attack = {name: [canary for canary in canaries if canary.attack == name] for name in attacks}
     found = [f"{name} from {_percent(_first(tried).rate)}" for name, tried in by_attack.items() if _first(tried).found]
-    missed = [f"{name} at {_percent(tried[-1].rate)}" for name, tried in by_attack.items() if tried[-1].tpr < FOUND]
+    missed = [
+        f"{name} at {_percent(tried[-1].rate)}{_ranked(tried[-1])}" for name, tried in by_attack.items() if tried[-1].tpr < FOUND
+    ]
     untried = [f"{name} ({tried[-1].trouble})" for name, tried in by_attack.items() if tried[-1].trouble]
     dropped = dead(canaries)
     size = max((canary.n for canary in canaries), default=0)
@@ -76,8 +80,12 @@ def dead(canaries: Sequence[Canary]) -> Mapping[str, str]:
 
 
 def discounted(verdict: Verdict, dropped: Mapping[str, str]) -> Verdict:
-    """The verdict without alarms that only dropped detectors raised: they become something to look at, and the answer a doubt."""
-    lone = [finding.id for finding in verdict.findings if finding.alarm and set(finding.detectors) <= set(dropped)]
+    """The verdict without alarms that only dropped detectors raised: they become something to look at, and the answer a doubt.
+
+    An alarm that an intervention proved stands: canaries try few rates, and poison may be of a kind that none of them has.
+    """
+    alarms = [finding for finding in verdict.findings if finding.alarm]
+    lone = [finding.id for finding in alarms if set(finding.detectors) <= set(dropped) and not _proven(finding)]
     if not lone:
         return verdict
     findings = tuple(_doubted(finding) if finding.id in lone else finding for finding in verdict.findings)
@@ -85,6 +93,10 @@ def discounted(verdict: Verdict, dropped: Mapping[str, str]) -> Verdict:
     if any(finding.alarm for finding in findings):
         return replace(verdict, findings=findings, reasons=(accusation(findings, verdict.alpha), *doubts))
     return replace(verdict, answer="cannot tell", findings=findings, reasons=doubts)
+
+
+def _proven(finding: Finding) -> bool:
+    return finding.proof is not None and finding.proof.status == "proven"
 
 
 def _doubted(finding: Finding) -> Finding:
@@ -103,6 +115,12 @@ def _numbers(tried: Sequence[Canary]) -> Mapping[str, object]:
     known = {name: round(value, 3) for name, value in (told.auroc or {}).items() if np.isfinite(value)}
     ranked = [{"detector": name, "auroc": value} for name, value in known.items()]
     return {"rate": told.rate, "found": told.found, "tpr": told.tpr, "fpr": told.fpr, "auroc": ranked}
+
+
+def _ranked(canary: Canary) -> str:
+    """What was not accused but stands on top of the list all the same."""
+    best = max((value for value in (canary.auroc or {}).values() if np.isfinite(value)), default=0.0)
+    return f" (ranked, not accused: AUROC {best:.2f})" if best >= _RANKED else ""
 
 
 def _percent(rate: float) -> str:

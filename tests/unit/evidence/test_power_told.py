@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.evidence.groups import decided, evidence, group
 
+from untaint.evidence.conviction import convicted
+from untaint.evidence.finding import Proof
 from untaint.evidence.power import Canary, dead, described, discounted
 
 PATCH_LOW = Canary("patch", 0.003, 5000, 0.2, 0.0, {"sharp": 0.7, "blunt": 0.5, "silent": float("nan"), "mirror": 0.2})
@@ -29,6 +31,11 @@ def test_the_sentence_names_the_smallest_rate_found_and_what_was_missed() -> Non
     assert "silent" not in str(numbers["patch"]["auroc"])
 
 
+def test_what_is_only_ranked_is_said() -> None:
+    flips = Canary("flips", 0.05, 5000, 0.0, 0.0, {"list": 0.98, "silent": float("nan")})
+    assert "flips at 5 % (ranked, not accused: AUROC 0.98)" in str(described([flips])["statement"])
+
+
 def test_nothing_found_is_said() -> None:
     assert "would have found: none of it." in str(described([WARP])["statement"])
 
@@ -51,6 +58,11 @@ def test_an_alarm_of_dropped_detectors_alone_becomes_a_doubt() -> None:
     after = discounted(before, {"blunt": "it is blunt"})
     assert (after.answer, after.findings[0].alarm) == ("cannot tell", False)
     assert "F1 rests on" in after.reasons[0]
+
+
+def test_an_alarm_that_was_proven_stands() -> None:
+    before = convicted(decided({"blunt": evidence(group(range(50)))}), {"F1": Proof("proven", "Proven.")})
+    assert discounted(before, {"blunt": "it is blunt"}) == before
 
 
 @pytest.mark.parametrize("other", [range(50), range(500, 540)])
