@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ N = 120
 LABELS = [str(row % 4) for row in range(N)]
 SOURCES = [f"shop-{row % 3}" for row in range(N)]
 RATE = 0.1
-RATE_OF: dict[str, float] = {"targeted-flips": N / 4, "sinusoid": N / 4}
+RATE_OF: dict[str, float] = {"targeted-flips": N / 4, "sinusoid": N / 4, "label-consistent": N / 4}
 """How many samples the rate is a share of, where it is not the whole set."""
 
 
@@ -65,6 +66,7 @@ def attack(name: str, rate: float = RATE) -> Attack:
     return build(Attack, PACKAGE, name, rate=rate)  # type: ignore[type-abstract]
 
 
+@cache
 def run(name: str, kind: str, seed: int = 0) -> Poisoned:
     return attack(name).poison(data(kind), np.random.default_rng(seed))
 
@@ -120,7 +122,7 @@ def test_a_payload_stays_the_kind_it_was(name: str, kind: str) -> None:
 
 @everywhere
 def test_one_seed_one_result(name: str, kind: str) -> None:
-    first, again, other = run(name, kind), run(name, kind), run(name, kind, seed=1)
+    first, again, other = run(name, kind), run.__wrapped__(name, kind), run(name, kind, seed=1)
     assert first.dataset.digest == again.dataset.digest
     assert np.array_equal(first.mask, again.mask)
     assert first.target == again.target
