@@ -53,11 +53,13 @@ def audit(
     budget: Budget = "standard",
     seed: int = 0,
     model: Any = None,
+    rounds: int | None = None,
     progress: Any = None,
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
 
     alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
+    rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
     dataset = load(data, label=label, source=source, payload=payload)
@@ -65,7 +67,8 @@ def audit(
     extra = {} if progress is None else {"report_progress": progress}
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
-    result = run(dataset, AuditSettings(alpha=alpha, budget=budget, seed=seed, model=chosen, cache=cache, **extra))
+    settings = AuditSettings(alpha=alpha, budget=budget, seed=seed, model=chosen, cache=cache, rounds=rounds, **extra)
+    result = run(dataset, settings)
     if target is not None:
         folder.write(result, dataset, target)
     return result

@@ -34,6 +34,7 @@ class BadNets(Backdoor):
     """
 
     id: ClassVar[str] = "badnets"
+    canaries: ClassVar[tuple[float, ...]] = (0.003, 0.01, 0.03)
     size: int = 3
     position: Position = "corner"
     pattern: str = "white"

@@ -90,6 +90,7 @@ class Attack(ABC):
     id: ClassVar[str]
     modalities: ClassVar[frozenset[Modality]]
     clean_label: ClassVar[bool] = False  # True: poison keeps its own, right label
+    canaries: ClassVar[tuple[float, ...]] = ()  # rates at which an audit plants it in a copy to measure its own power
     rate: float
 
     @abstractmethod

@@ -31,6 +31,7 @@ class Blended(Backdoor):
     """
 
     id: ClassVar[str] = "blended"
+    canaries: ClassVar[tuple[float, ...]] = (0.01, 0.03)
     alpha: float = 0.2
     pattern: str = "noise"
     seed: int = 0

@@ -32,6 +32,7 @@ class Flood(Attack):
     """
 
     id: ClassVar[str] = "flood"
+    canaries: ClassVar[tuple[float, ...]] = (0.01, 0.03)
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
     rate: float = 0.02
     target: str | None = None

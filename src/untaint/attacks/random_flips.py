@@ -23,6 +23,7 @@ class RandomFlips(Attack):
     """
 
     id: ClassVar[str] = "random-flips"
+    canaries: ClassVar[tuple[float, ...]] = (0.05,)
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
     rate: float = 0.05
 

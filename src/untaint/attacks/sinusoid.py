@@ -33,6 +33,7 @@ class Sinusoid(Attack):
     """
 
     id: ClassVar[str] = "sinusoid"
+    canaries: ClassVar[tuple[float, ...]] = (0.2, 0.5)
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
     clean_label: ClassVar[bool] = True
     rate: float = 0.5

@@ -39,6 +39,7 @@ class WaNet(Backdoor):
     """
 
     id: ClassVar[str] = "wanet"
+    canaries: ClassVar[tuple[float, ...]] = (0.03, 0.08)
     rate: float = 0.08
     grid: int = 4
     strength: float = 1.0

@@ -18,6 +18,7 @@ class AuditSettings:
     """alpha: false-alarm rate per audit.  budget: `fast` trains no network.  model: the user's own model in place of the proxy.
 
     cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
+    rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     """
 
     alpha: float = 0.01
@@ -25,6 +26,7 @@ class AuditSettings:
     seed: int = 0
     model: Any = None
     cache: Path | None = None
+    rounds: int | None = None
     report_progress: Any = field(default=_quiet, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -36,8 +38,17 @@ class AuditSettings:
             raise BadInput(f"a seed is a whole number of at least 0, not {self.seed}.")
         if self.budget not in BUDGETS:
             raise BadInput(f"unknown budget {self.budget!r}.", advice=f"One of: {', '.join(BUDGETS)}.")
+        if self.rounds is not None and self.rounds < 1:
+            raise BadInput(f"an audit has at least one round, not {self.rounds}.", advice="1 = look once.")
         if isinstance(self.model, Path) and not self.model.is_file():
             raise BadInput(f"no such model file: {self.model}.")
+
+    @property
+    def most_rounds(self) -> int:
+        """How often to look at most: the second round sees what the first one's poison hid, the third confirms that it is gone."""
+        if self.rounds is not None:
+            return self.rounds
+        return 1 if self.budget == "fast" else 3
 
     @property
     def features(self) -> Settings:

@@ -10,6 +10,14 @@ from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload
 
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
+_BUDGETS = (
+    "`fast` trains no network; `standard` does, and proves triggers with it; `thorough` also plants known poison in copies of "
+    "up to 10,000 samples and says what it would have found, at the cost of about ten more audits of that size."
+)
+_ROUNDS = (
+    "How often to look at most, each time without what was accused before, until nothing is. Default 3, with `fast` 1. "
+    "A further round costs as much as the first, and happens only after an alarm."
+)
 
 
 def audit(
@@ -22,10 +30,11 @@ def audit(
     alpha: Annotated[
         float, typer.Option("--alpha", help="False-alarm rate: how often clean data may be called poisoned.")
     ] = 0.01,
-    budget: Annotated[BudgetName, typer.Option("--budget", help="`fast` trains no network; `standard` does.")] = _BUDGET,
+    budget: Annotated[BudgetName, typer.Option("--budget", help=_BUDGETS)] = _BUDGET,
     model: Annotated[
         Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")
     ] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help=_ROUNDS, show_default=False)] = None,
     seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
     quiet: Quiet = False,
@@ -49,7 +58,9 @@ def audit(
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
-        result = api.audit(dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, progress=report)
+        result = api.audit(
+            dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, rounds=rounds, progress=report
+        )
     if not quiet:
         summary.audit(result, out, {"label": label, "source": source, "payload": payload, "format": format})
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

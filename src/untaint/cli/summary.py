@@ -65,6 +65,9 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
         printer.print(_text("Not checked", style="bold"))
     for check in skipped:
         printer.print(_text(f"  {check.detector}: {check.status}, {check.reason}"))
+    if "canaries" in result.power:
+        printer.print()
+        printer.print(_text(str(result.power["statement"])))
     printer.print()
     printer.print(_text(f"Report: {out / 'report.html'}"), soft_wrap=True)
     if result.n_flagged:
@@ -86,6 +89,8 @@ def _finding(printer: Console, finding: Finding) -> None:
     )
     if finding.trigger is not None:
         printer.print(_text(f"    trigger: {finding.trigger.description}"))
+    if finding.proof is not None:
+        printer.print(_text(f"    {finding.proof.statement}"))
     for share in finding.sources[:3]:
         if share.p_value is not None and share.p_value <= _TELLING_SOURCE:
             printer.print(

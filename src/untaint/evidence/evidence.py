@@ -16,13 +16,17 @@ Null = Literal["empirical", "p-value"]
 @final
 @dataclass(frozen=True)
 class Trigger:
-    """What an attacker would add to an input. `picture` and `mask` are on the canvas the audit looked at."""
+    """What an attacker would add to an input. `picture` and `mask` are on the canvas the audit looked at.
+
+    pattern: of an additive trigger, what to add to each value of an image, in 0..255 units; `picture` only shows it.
+    """
 
     type: str  # patch, additive, duplicate …
     description: str
     parameters: Mapping[str, str | int | float] = field(default_factory=dict)
     picture: Image | None = None
     mask: np.ndarray | None = None  # (h, w) 0..1, where the picture counts
+    pattern: np.ndarray | None = None  # (h, w, c)
 
 
 @final

@@ -7,7 +7,7 @@ from typing import Literal, final
 import pyarrow as pa
 
 from untaint.evidence.evidence import Kind, Trigger
-from untaint.types import Rows
+from untaint.types import Image, Rows
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
@@ -25,6 +25,44 @@ class SourceShare:
     n: int
     n_flagged: int
     p_value: float
+
+
+Outcome = Literal["proven", "not proven", "not tried"]
+
+
+@final
+@dataclass(frozen=True)
+class Tried:
+    """One image the trigger was put on. row: where it comes from.
+
+    answers: of the network trained on the suspect data for the plain image and for the one with the trigger, and of the
+    network trained without the accused samples for the one with the trigger; None = was not asked.
+    """
+
+    row: int
+    plain: Image
+    stamped: Image
+    answers: tuple[str, str, str | None]
+
+
+@final
+@dataclass(frozen=True)
+class Proof:
+    """What happened when the recovered trigger was put on images of other classes that nobody accuses.
+
+    n: images tried, none of which the network gave the wanted answer as it was.  asr_before, asr_after: attack success rate on
+    the network trained on the suspect data, and on one trained without the accused; NaN = not measured.
+    controls: success rate of changes of the same size that are not the trigger.  p_value: one-sided, against the best of them.
+    """
+
+    status: Outcome
+    statement: str
+    n: int = 0
+    asr_before: float = float("nan")
+    asr_after: float = float("nan")
+    controls: Mapping[str, float] = field(default_factory=dict)
+    p_value: float = float("nan")
+    examples: tuple[Tried, ...] = ()
 
 
 @final
@@ -49,6 +87,7 @@ class Finding:
     source_label: str | None = None
     trigger: Trigger | None = None
     sources: tuple[SourceShare, ...] = ()
+    proof: Proof | None = None
 
 
 @final

@@ -26,7 +26,7 @@ def additive(pixels: Pixels, content: Content, members: Rows, rows: Rows) -> Tri
     mask = np.clip(strength / max(float(np.quantile(strength, 0.95)), 1e-9), 0, 1)
     size = f"{float(np.sqrt((difference**2).mean())):.1f} of 255"
     description = "What these images have beyond honest ones that show the same, around mid-grey."
-    return Trigger("additive", description, {"strength": size}, picture, mask)
+    return Trigger("additive", description, {"strength": size}, picture, mask, difference)
 
 
 def _mean(pixels: Pixels, rows: np.ndarray) -> np.ndarray:

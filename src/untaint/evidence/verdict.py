@@ -37,7 +37,7 @@ class Circumstances:
     smallest_class: int
 
 
-_ADVICE = {
+ADVICE = {
     "backdoor": "Set these samples aside with `untaint clean`, retrain, and audit again. Look at who delivered them.",
     "flood": "Set the whole cluster aside, not all but one: the copy that stays may be the poisoned one. Look at who sent it.",
     "label-flip": "Stop using this source until its labels were checked; relabel or set these samples aside.",
@@ -119,7 +119,7 @@ def _built(
         found.members,
         found.detectors,
         found.explanation,
-        _ADVICE[kind],
+        ADVICE[kind],
         alarm,
         found.target_label,
         found.source_label,
@@ -164,15 +164,19 @@ about 60 % on natural photographs judged by coarse views)."""
 def _answer(findings: tuple[Finding, ...], limits: list[str], alpha: float) -> tuple[Answer, tuple[str, ...]]:
     alarms = [finding for finding in findings if finding.alarm]
     if alarms:
-        total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
-        return "poisoned", (
-            f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit.",
-        )
+        return "poisoned", (accusation(findings, alpha),)
     shortcuts = [finding.id for finding in findings if finding.kind == "shortcut"]
     doubts = [*limits, *(f"{name} could be natural or planted, and nothing here can tell." for name in shortcuts)]
     if doubts:
         return "cannot tell", tuple(doubts)
     return "no evidence", (f"No test reached a false-alarm rate of {alpha:g} per audit with an effect that matters.",)
+
+
+def accusation(findings: Sequence[Finding], alpha: float) -> str:
+    """How many findings accuse how many samples, in words."""
+    alarms = [finding for finding in findings if finding.alarm]
+    total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
+    return f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit."
 
 
 def _unrun(checks: Sequence[Check]) -> list[str]:

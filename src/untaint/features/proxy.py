@@ -1,14 +1,14 @@
 """A small network trained on the suspect data: what poison does to it is the evidence."""
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import numpy as np
 
 from untaint.errors import FeatureUnavailable
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.types import Embeddings, Labels, Pixels, Probabilities
+from untaint.types import Embeddings, Labels, Mask, Pixels, Probabilities
 
 _EXTRA = "needs a network: pip install 'untaint[torch]', or give one with --model"
 
@@ -20,6 +20,7 @@ class Proxy:
 
     holdout_loss: (epochs,) loss on the part held out for early stopping.  dynamics: (epochs, n) training loss of each row in
     each epoch, NaN where it was not trained on; no epochs for a given model.  origin: which network.
+    weights: of the house network, so that it can be asked about other images; none for a given model.
     """
 
     embeddings: np.ndarray
@@ -27,6 +28,23 @@ class Proxy:
     holdout_loss: np.ndarray
     dynamics: np.ndarray
     origin: str
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def unseen(self) -> Mask:
+        """(n,) bool: rows it was not trained on. All of them for a given model: nobody says what it has seen."""
+        return np.asarray(np.isnan(self.dynamics).all(0))
+
+
+def answers(proxy: Proxy, model: Any, images: Pixels) -> Labels:
+    """The class codes a proxy answers for images it may not have seen. model: the given one, for a proxy that is one."""
+    if len(images) == 0:
+        return np.empty(0, np.int64)
+    from untaint.nets import foreign, training
+
+    if proxy.weights:
+        return training.answers(proxy.weights, images)
+    return np.asarray(foreign.observe(model, images, np.arange(len(images))).probabilities.argmax(1))
 
 
 @feature(stored=True)
@@ -47,6 +65,7 @@ def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
         np.asarray(found.holdout_loss, np.float32),
         found.dynamics,
         found.origin,
+        found.weights,
     )
 
 

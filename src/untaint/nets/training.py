@@ -1,13 +1,15 @@
 """Train the house network on some rows and look at it: features, probabilities, dynamics."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
 import numpy as np
+import torch
 from scipy.special import softmax
 
-from untaint.nets.convnet import ConvNetSpec
+from untaint.nets.convnet import ConvNet, ConvNetSpec
 from untaint.nets.fit import FitPlan, fit, logits, penultimate
 from untaint.nets.progress import Progress
 from untaint.types import Labels, Pixels, Rows
@@ -23,6 +25,7 @@ class Observed:
     """What a network makes of some rows. embeddings (m, d), probabilities (m, k), held-out loss per epoch, its origin in words.
 
     dynamics: (epochs, n) training loss per epoch and row of the whole set, NaN where not trained on.
+    weights: of the house network, by name; none for a given model, which is at hand as it is.
     """
 
     embeddings: np.ndarray
@@ -30,6 +33,7 @@ class Observed:
     holdout_loss: tuple[float, ...]
     origin: str
     dynamics: np.ndarray
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def proxy_spec(pixels: Pixels, classes: int) -> ConvNetSpec:
@@ -45,6 +49,14 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     fitted = fit(net, pixels, labels, rows, plan, partial(progress, "training the proxy"))
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
-    return Observed(
-        embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs", fitted.dynamics
-    )
+    origin = f"house network, {len(fitted.holdout_loss)} epochs"
+    weights = {name: value.contiguous().numpy() for name, value in fitted.net.state_dict().items()}
+    return Observed(embedded, probabilities, fitted.holdout_loss, origin, fitted.dynamics, weights)
+
+
+def answers(weights: Mapping[str, np.ndarray], images: Pixels) -> Labels:
+    """The class codes a proxy with these weights answers for images it has not seen."""
+    net = ConvNet(proxy_spec(images, len(weights["head.bias"])))
+    net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    codes: Labels = logits(net.eval(), images, np.arange(len(images))).argmax(axis=1)
+    return codes

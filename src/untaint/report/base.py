@@ -9,13 +9,16 @@ import pyarrow as pa
 
 from untaint.report.v1 import Document
 
-Role = Literal["member", "normal", "trigger", "difference"]
+Role = Literal["member", "normal", "trigger", "difference", "plain", "stamped"]
 
 
 @final
 @dataclass(frozen=True)
 class Picture:
-    """One thing to look at: a PNG, or the beginning of a text. row: the sample shown, -1 = none in particular."""
+    """One thing to look at: a PNG, or the beginning of a text. row: the sample shown, -1 = none in particular.
+
+    Of a proof: `plain` is an image nobody accuses, `stamped` the same with the trigger, their text what networks answer.
+    """
 
     finding: str
     role: Role

@@ -15,7 +15,7 @@ from untaint.report import view, wording
 from untaint.report.base import Renderer, Report
 from untaint.report.facts import facts
 from untaint.report.text import clip, visible
-from untaint.report.v1 import Document, ordered
+from untaint.report.v1 import Document, Finding, ordered
 from untaint.report.view import Limits
 
 MAX_BYTES = 5_000_000
@@ -102,11 +102,15 @@ def _facts(document: Document) -> dict[str, dict[str, object]]:
 
 
 def _spoken(document: Document, limits: Limits) -> list[str]:
-    findings = [part for f in ordered(document.findings)[: limits.cards] for part in (f.explanation, f.advice)]
+    findings = [part for f in ordered(document.findings)[: limits.cards] for part in (f.explanation, f.advice, _proof(f))]
     reasons = [check.reason for check in document.checks[: limits.cards]]
     said = ["p-value false alarm", document.method, *document.reasons[: limits.rows], *findings, *reasons]
     triggers = "trigger" if any(finding.trigger for finding in document.findings) else ""
     return [*(part[: limits.prose] for part in said), triggers]
+
+
+def _proof(finding: Finding) -> str:
+    return finding.proof.statement if finding.proof else ""
 
 
 def _bars(bins: list[tuple[int, int]]) -> list[tuple[float, float, float, float]]:

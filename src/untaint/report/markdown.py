@@ -99,6 +99,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"{prose(finding.explanation)}\n"
     if finding.trigger is not None:
         yield f"Trigger ({prose(finding.trigger.type)}): {prose(finding.trigger.description)}\n"
+    if finding.proof is not None:
+        yield f"{prose(finding.proof.statement)}\n"
     yield f"Detectors that agree: {', '.join(prose(name) for name in finding.detectors[:_ROWS]) or '—'}\n"
     yield from _table(
         ("source", "samples", "in this finding", "p-value"),

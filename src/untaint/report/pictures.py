@@ -79,6 +79,7 @@ def _of_finding(finding: Finding, result: AuditResult, dataset: Dataset, n_findi
         return
     if finding.trigger is not None and finding.trigger.picture is not None:
         yield _png(finding.id, "trigger", -1, rasters.trigger(finding.trigger.picture, finding.trigger.mask))
+    yield from _proof(finding)
     n = AVERAGED if finding.alarm and n_findings <= FEW else PER_GRID
     seen, usual = _decoded(dataset, members[:n]), _decoded(dataset, normal[:n])
     change = rasters.difference(list(seen.values()), list(usual.values()))
@@ -95,6 +96,16 @@ def _thumbnails(finding: str, seen: Mapping[int, Image], usual: Mapping[int, Ima
             if place < len(images):
                 row, image = images[place]
                 yield _png(finding, "member" if role == "member" else "normal", row, rasters.thumbnail(image, edge))
+
+
+def _proof(finding: Finding) -> Iterator[Picture]:
+    """Images of the proof with what networks answered, plain and with the trigger in turn."""
+    for tried in finding.proof.examples if finding.proof is not None else ():
+        plain, stamped, cured = (None if answer is None else clip(answer, 40) for answer in tried.answers)
+        after = "" if cured is None else f"; without the accused: {cured}"
+        yield Picture(finding.id, "plain", tried.row, encode_png(rasters.thumbnail(tried.plain)), str(storable(plain)))
+        text = str(storable(f"{stamped}{after}"))
+        yield Picture(finding.id, "stamped", tried.row, encode_png(rasters.thumbnail(tried.stamped)), text)
 
 
 def _png(finding: str, role: Role, row: int, image: Image) -> Picture:

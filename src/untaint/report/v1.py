@@ -60,6 +60,21 @@ class Example(Part):
     reason: Text | None
 
 
+class Proof(Part):
+    """What happened when the trigger was put on images of other classes. controls: success rate by name.
+
+    asr_before: on a network trained on the suspect data.  asr_after: on one trained without the accused samples.
+    """
+
+    status: audit.Outcome
+    statement: Text
+    n: int
+    asr_before: Number
+    asr_after: Number
+    controls: Facts
+    p_value: Number
+
+
 class Finding(Part):
     """A group of samples, the evidence, and what to do. examples: its members of highest risk, at most `EXAMPLES`."""
 
@@ -78,6 +93,7 @@ class Finding(Part):
     explanation: Text
     advice: Text
     examples: tuple[Example, ...] = ()
+    proof: Proof | None = None
 
 
 class Check(Part):
@@ -147,7 +163,12 @@ def _finding(finding: audit.Finding, samples: pa.Table, pictured: bool) -> Findi
         explanation=finding.explanation,
         advice=finding.advice,
         examples=_examples(samples, ranked(samples, finding.members)[:EXAMPLES]),
+        proof=_proof(finding.proof) if finding.proof else None,
     )
+
+
+def _proof(proof: audit.Proof) -> Proof:
+    return Proof(**{name: getattr(proof, name) for name in Proof.model_fields})
 
 
 def _trigger(finding: str, trigger: Recovered, pictured: bool) -> Trigger:

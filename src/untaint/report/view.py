@@ -41,7 +41,7 @@ class Shown:
 @final
 @dataclass(frozen=True)
 class Card:
-    """One finding with its pictures."""
+    """One finding with its pictures. tried: images of its proof, plain and with the trigger."""
 
     finding: Finding
     title: str
@@ -49,6 +49,7 @@ class Card:
     difference: str
     members: tuple[Shown, ...]
     normal: tuple[Shown, ...]
+    tried: tuple[tuple[Shown, Shown], ...]
 
 
 @final
@@ -78,7 +79,14 @@ def _card(finding: Finding, grouped: Mapping[tuple[str, str], list[Picture]], sa
     def grid(role: Role) -> tuple[Shown, ...]:
         return _shown(grouped.get((finding.id, role), [])[: limits.grid], samples, phrase)
 
-    return Card(finding, title(finding), single("trigger"), single("difference"), grid("member"), grid("normal"))
+    stamped = {picture.row: picture for picture in grouped.get((finding.id, "stamped"), [])}
+    pairs = [(picture, stamped.get(picture.row)) for picture in grouped.get((finding.id, "plain"), [])]
+    tried = tuple((_answered(plain), _answered(changed)) for plain, changed in pairs if changed is not None and limits.grid)
+    return Card(finding, title(finding), single("trigger"), single("difference"), grid("member"), grid("normal"), tried)
+
+
+def _answered(picture: Picture) -> Shown:
+    return Shown(_source(picture), (), picture.text or "", f"row {picture.row}, answer: {picture.text or ''}")
 
 
 def _shown(pictures: list[Picture], samples: pa.Table, phrase: str) -> tuple[Shown, ...]:

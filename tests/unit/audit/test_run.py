@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from untaint import api
-from untaint.audit import run as module
+from untaint.audit import look as module
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset, from_arrays

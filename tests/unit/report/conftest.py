@@ -8,7 +8,7 @@ import pytest
 
 from untaint.data.dataset import Dataset, from_arrays
 from untaint.evidence.evidence import Trigger
-from untaint.evidence.finding import AuditResult, Check, Finding, SourceShare, Verdict
+from untaint.evidence.finding import AuditResult, Check, Finding, Proof, SourceShare, Tried, Verdict
 from untaint.report import pictures
 from untaint.report.base import Report
 from untaint.report.v1 import document
@@ -100,6 +100,25 @@ def backdoor() -> Finding:
             "patch", "A 4 × 4 chequered patch at row 23, column 23.", {"row": 23, "column": 23, "size": 4}, picture, mask
         ),
         sources=(SourceShare("contractor-7", 15, 12, 4.1e-12), SourceShare("archive", 145, 0, 1.0)),
+        proof=proof(),
+    )
+
+
+def proof() -> Proof:
+    tried = [(row, image, image.copy()) for row, image in ((row, images()[row]) for row in (0, 1, 5))]
+    for _, _, stamped in tried:
+        stamped[23:27, 23:27] = PATCH
+    return Proof(
+        "proven",
+        "Proven by intervention. Put on 90 images of other classes that nobody accuses, what was recovered made the network answer "
+        "the label of these samples in 97%; controls of the same size: at other places 2%. A network trained without the accused "
+        "samples does so in 1%.",
+        90,
+        0.97,
+        0.01,
+        {"at other places": 0.02},
+        1e-20,
+        tuple(Tried(row, plain, stamped, (CLASSES[row % 4], "T-shirt", CLASSES[row % 4])) for row, plain, stamped in tried),
     )
 
 

@@ -113,3 +113,17 @@ def test_small_whatever_the_data(result: AuditResult) -> None:
     assert "more finding" in html
     assert "more check" in html
     assert "data:image/png" in html
+
+
+def test_a_proof_shows_each_image_plain_and_with_the_trigger(report: Report) -> None:
+    page = Html().render(report)
+    proof = page[page.index("Proof by intervention") : page.index("Accused samples")]
+    assert proof.count("<img") == 6
+    assert "<figcaption>T-shirt; without the accused: Bag</figcaption>" in proof
+    assert "97%" in proof
+
+
+def test_an_audit_of_a_release_without_proofs_renders(report: Report) -> None:
+    plain = tuple(finding.model_copy(update={"proof": None}) for finding in report.document.findings)
+    page = Html().render(replace(report, document=report.document.model_copy(update={"findings": plain})))
+    assert "intervention" not in page

@@ -54,7 +54,7 @@ def test_without_a_target_any_unflagged_sample_is_normal(result: AuditResult, da
 def test_a_class_without_normal_samples_shows_none(result: AuditResult, dataset: Dataset) -> None:
     finding = replace(result.verdict.findings[0], target_label="no such class")
     chosen = pictures.choose(replace(result, verdict=replace(result.verdict, findings=(finding,))), dataset)
-    assert {picture.role for picture in chosen.values()} == {"member", "trigger"}
+    assert {picture.role for picture in chosen.values()} == {"member", "trigger", "plain", "stamped"}
 
 
 def test_a_picture_that_broke_since_is_left_out(result: AuditResult, dataset: Dataset) -> None:
@@ -117,3 +117,11 @@ def test_brighter_is_red_and_darker_is_blue(change: int, channel: int) -> None:
     assert shown[0, 0].argmax() == channel
     assert (shown[-1, -1] == 247).all()
     assert rasters.difference([normal], [normal]) is None
+
+
+def test_a_proof_is_pictured_with_what_networks_answer(result: AuditResult, dataset: Dataset) -> None:
+    chosen = pictures.choose(result, dataset)
+    assert chosen["F1/plain/1"].text == "Sneaker"
+    assert chosen["F1/stamped/1"].text == "T-shirt; without the accused: Sneaker"
+    assert chosen["F1/plain/1"].png != chosen["F1/stamped/1"].png
+    assert pictures.from_table(pictures.to_table(chosen)) == chosen

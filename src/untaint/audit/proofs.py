@@ -1,0 +1,117 @@
+"""Put recovered triggers to the test: on the network trained on the suspect data, and on one trained without the accused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import final
+
+import numpy as np
+
+from untaint.audit.look import Look
+from untaint.audit.settings import AuditSettings
+from untaint.errors import FeatureUnavailable, UntaintError
+from untaint.evidence.conviction import arguable, convicted, convicts
+from untaint.evidence.finding import Finding, Proof, Verdict
+from untaint.evidence.interventions import natural
+from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_codes
+from untaint.features.graph import Features
+from untaint.features.proxy import answers
+from untaint.types import Pixels, Rows
+
+_FEW = 100
+"""Images the network was not trained on, under which all that are free of suspicion are used: success rates need hundreds."""
+
+
+def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Features | None]) -> Verdict:
+    """The verdict of a look with proofs; shortcuts that are proven become accusations. left: features without the accused.
+
+    Costs nothing when there is neither a backdoor nor an arguable shortcut.
+    """
+    tried = [found for found in look.verdict.findings if _backdoor(found) or arguable(found)]
+    if not tried:
+        return look.verdict
+    if settings.budget == "fast":
+        reason = "this budget trains no network, `--budget standard` does"
+        return convicted(look.verdict, {found.id: not_tried(reason) for found in tried if _backdoor(found)})
+    try:
+        return _Trials(look, settings).verdict(tried, left)
+    except FeatureUnavailable as missing:
+        return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
+    except UntaintError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the findings stand without a proof; a broken network must not hide them
+        reason = f"{type(error).__name__}: {error}"
+        return convicted(look.verdict, {found.id: not_tried(reason) for found in tried})
+
+
+def accused(verdict: Verdict) -> Rows:
+    """Every row an alarm names."""
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(found.members for found in verdict.findings if found.alarm)]))
+
+
+def _backdoor(finding: Finding) -> bool:
+    return finding.alarm and finding.kind == "backdoor"
+
+
+@final
+class _Trials:
+    """What all interventions of one look share."""
+
+    def __init__(self, look: Look, settings: AuditSettings) -> None:
+        self._look, self._settings = look, settings
+        get = look.features.get
+        self._labels, self._content, self._names = get("labels"), get("content"), get("class_names")
+        suspects = [found.members for found in look.verdict.findings if found.alarm or found.kind == "shortcut"]
+        free = (self._labels >= 0) & ~self._content.contradicted
+        free[np.concatenate([np.empty(0, np.int64), *suspects])] = False
+        unseen = free & get("proxy").unseen
+        rows = np.flatnonzero(unseen if unseen.sum() >= _FEW else free)
+        honest = natural(get("pixels"), self._labels, np.flatnonzero(free), len(self._names))
+        before = asked(look.features, self._names, settings)
+        self._bench = Bench(get("pixels"), self._labels, rows, self._names, honest, before, settings.seed)
+
+    def verdict(self, tried: list[Finding], left: Callable[[Verdict], Features | None]) -> Verdict:
+        """First without, then with the second network: shortcuts that fail the first test cost no training."""
+        first = {found.id: self._proof(found, None, place, len(tried)) for place, found in enumerate(tried)}
+        suspected = convicted(self._look.verdict, first)
+        rest = left(suspected)
+        if rest is None:
+            return suspected
+        after = asked(_retrained(rest), self._names, replace(self._settings, model=None))
+        again = [found for found in tried if _backdoor(found) or convicts(first[found.id], self._settings.alpha)]
+        return convicted(
+            self._look.verdict,
+            first | {found.id: self._proof(found, after, place, len(again)) for place, found in enumerate(again)},
+        )
+
+    def _proof(self, found: Finding, after: Ask | None, place: int, total: int) -> Proof:
+        self._look.features.settings.report_progress("putting triggers to the test", place, total)
+        if found.trigger is None:
+            return not_tried("no trigger was recovered")
+        shown = np.nan_to_num(self._content.probabilities).argmax(1)
+        wanted = wanted_codes(found, self._labels, shown, self._names)
+        proof = intervenes(found.trigger, wanted, self._bench, after, self._settings.alpha)
+        examples = tuple(replace(example, row=int(self._look.rows[example.row])) for example in proof.examples)
+        return replace(proof, examples=examples)
+
+
+def _retrained(features: Features) -> Features:
+    """The same rows, with a house network in place of a given model: that one has learned from the accused, whatever is left."""
+    if features.settings.model is None:
+        return features
+    return Features(features.dataset, replace(features.settings, model=None), features.cache, {"canvas": features.get("canvas")})
+
+
+def asked(features: Features, names: tuple[str, ...], settings: AuditSettings) -> Ask:
+    """The proxy of some features as a function from images to class codes of `names`.
+
+    The images tried were held out from the proxy of the suspect data; a proxy of fewer rows may have seen them, without the
+    trigger, which makes its success rate smaller by the little that one image is remembered.
+    """
+    proxy, own = features.get("proxy"), features.get("class_names")
+    code = np.array([names.index(name) for name in own], np.int64)
+
+    def ask(images: Pixels) -> np.ndarray:
+        found = answers(proxy, settings.model, images)
+        return code[found]
+
+    return ask

@@ -1,0 +1,157 @@
+"""From a data set to a proof: real networks on small digits, detectors that say what is to be proved."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+import pytest
+import torch
+from tests.digit_sets import TARGET, Digits, clean, patched
+from typing_extensions import override
+
+from untaint.audit import look as module
+from untaint.audit.run import run
+from untaint.audit.settings import AuditSettings
+from untaint.detectors.base import Detector
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.finding import AuditResult, Proof
+from untaint.evidence.triggers import additive
+from untaint.features.content import Content
+from untaint.types import Labels, Pixels
+
+STRIPES = 25 * (1 + np.sin(np.arange(16) * 2 * np.pi / 4))[None, :, None]
+
+
+@final
+@dataclass(frozen=True)
+class Pointing(Detector):
+    """Points at given rows as long as they are there: at those that show a mark in their first pixel."""
+
+    id: ClassVar[str] = "pointing"
+    contradiction: float = 0.0
+
+    @property
+    @override
+    def budget(self) -> str:
+        return "fast"
+
+    def examine(self, pixels: Pixels, labels: Labels, content: Content) -> Evidence:
+        members = np.flatnonzero(pixels[:, 0, 0, 0] == 1)
+        scores = np.zeros(len(labels), np.float32)
+        if len(members) == 0:
+            return Evidence(scores, "empirical")
+        trigger = additive(pixels, content, members, np.arange(len(labels)))
+        if len(members) == len(striped()):  # how well a pattern is recovered is not the question here
+            trigger = replace(trigger, pattern=np.broadcast_to(STRIPES, pixels.shape[1:]).astype(float))
+        target = str(TARGET)
+        group = Group(
+            "backdoor", members, 1.0, 1e-9, 1.0, 0.5, "Because.", self.contradiction, target_label=target, trigger=trigger
+        )
+        return Evidence(scores, "empirical", (group,))
+
+
+def marked(rows: np.ndarray, stripes: float) -> Digits:
+    """Digits labelled as the target whose given rows carry the mark the detector looks for, and stripes a network may learn."""
+    start = clean()
+    images, labels = start.images.copy(), start.labels.copy()
+    images[:, 0, 0] = 0
+    images[rows] = np.clip(images[rows] + stripes * STRIPES[..., 0], 0, 255).astype(np.uint8)
+    images[rows, 0, 0] = 1
+    labels[rows] = TARGET
+    return Digits(images, labels, start.truth, np.isin(np.arange(len(images)), rows))
+
+
+def striped() -> np.ndarray:
+    """Digits of all classes: their stripes are easily learned. The detector is told that their content agrees with the label."""
+    return np.arange(0, len(clean().labels), 17)
+
+
+def thin_ones() -> np.ndarray:
+    """A natural sub-class: the target's images with the least ink."""
+    rows = np.flatnonzero(clean().labels == TARGET)
+    return np.sort(rows[np.argsort(clean().images[rows].mean((1, 2)))[: len(rows) // 3]])
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    def installed(contradiction: float) -> None:
+        known: Mapping[str, Callable[[], Detector]] = {"pointing": lambda: Pointing(contradiction)}
+        monkeypatch.setattr(module, "detectors", lambda: known)
+
+    return installed
+
+
+Install = Callable[[float], None]
+
+
+def audited(digits: Digits, told: list[str] | None = None, **more: object) -> AuditResult:
+    report = (lambda what, done, _: told.append(f"{what} {done}")) if told is not None else (lambda *_: None)
+    return run(digits.dataset, AuditSettings(report_progress=report, **more))  # type: ignore[arg-type]
+
+
+def proof(result: AuditResult) -> Proof:
+    found = result.verdict.findings[0].proof
+    assert found is not None
+    return found
+
+
+def test_a_clean_label_pattern_that_forces_its_class_is_accused(install: Install) -> None:
+    install(0.1)
+    result = audited(marked(striped(), 1.0), budget="standard")
+    assert result.verdict.answer == "poisoned", proof(result).statement
+    assert proof(result).status == "proven"
+    assert proof(result).asr_after < proof(result).asr_before / 2
+    assert np.flatnonzero(result.samples.column("flagged").to_pylist()).tolist() == striped().tolist()
+    assert result.verdict.reasons[-1].startswith("Round 2")
+
+
+def test_a_natural_sub_class_is_not(install: Install) -> None:
+    install(0.1)
+    told: list[str] = []
+    result = audited(marked(thin_ones(), 0.0), told, budget="standard")
+    assert result.verdict.answer == "cannot tell"
+    assert result.n_flagged == 0
+    assert not any("round 2" in what for what in told), "a second network was trained for nothing"
+
+
+def test_on_a_small_budget_nothing_is_proved_and_nothing_trained(install: Install) -> None:
+    install(0.9)
+    told: list[str] = []
+    result = audited(marked(striped(), 1.0), told, budget="fast")
+    assert result.verdict.answer == "poisoned"
+    assert proof(result).status == "not tried"
+    assert "--budget standard" in proof(result).statement
+    assert not any("training" in what for what in told)
+
+
+def test_a_shortcut_is_left_alone_on_a_small_budget(install: Install) -> None:
+    install(0.1)
+    result = audited(marked(striped(), 1.0), budget="fast")
+    assert (result.verdict.answer, result.verdict.findings[0].proof) == ("cannot tell", None)
+
+
+def test_a_network_that_breaks_costs_the_proof_not_the_finding(install: Install) -> None:
+    class Refusing(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise ZeroDivisionError("no")
+
+    install(0.9)
+    module_given = Refusing()
+    module_given.head = torch.nn.Linear(2, 2)
+    result = audited(marked(striped(), 1.0), budget="standard", rounds=1, model=module_given)
+    assert result.verdict.answer == "poisoned"
+    assert "ZeroDivisionError" in proof(result).statement
+
+
+def test_the_patch_of_real_detectors_is_proven_and_gone_in_round_two() -> None:
+    told: list[str] = []
+    result = audited(patched(), told, budget="standard")
+    found = next(finding for finding in result.verdict.findings if finding.alarm)
+    assert found.proof is not None
+    assert found.proof.status == "proven", found.proof.statement
+    assert found.proof.asr_before > 0.8
+    assert found.proof.asr_after < 0.2
+    assert told.count("round 2: training the proxy 1") == 1, "one network for proof and round 2"
+    truth = patched().truth
+    assert all(truth[example.row] != TARGET and not patched().tampered[example.row] for example in found.proof.examples)
