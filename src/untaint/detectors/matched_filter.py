@@ -10,8 +10,8 @@ from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.triggers import additive
 from untaint.features.content import Content, contradiction
 from untaint.features.duplicates import NearCopies
-from untaint.numerics import counts, mixture, pictures
-from untaint.types import Labels, Mask, Pixels, Rows
+from untaint.numerics import counts
+from untaint.types import Embeddings, Labels, Mask, Pixels, Rows
 
 LEAST_EFFECT = 2 / 3
 """Of the scores beyond 3, this share must lie beyond 7: a second population, not the thinning tail of the first. Faint static
@@ -19,7 +19,6 @@ triggers reach 0.83 and more; tails of clean classes that clear the significance
 _SEED = 4.0  # standard scores from which a contradicted sample joins the next round
 _SURE = 8.0  # and from which any sample does
 _CUT = 5.0  # members lie above the valley, which is looked for from here on
-_LONGEST = 32  # pixels; a pattern is searched at this size, 32x32x3 = 3072 numbers per image
 
 
 @final
@@ -49,10 +48,16 @@ class MatchedFilter(Detector):
         return "fast"
 
     def examine(
-        self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
+        self,
+        fine_grain: Embeddings,
+        pixels: Pixels,
+        labels: Labels,
+        content: Content,
+        near_copies: NearCopies,
+        class_names: tuple[str, ...],
     ) -> Evidence:
         rows = np.flatnonzero(labels >= 0)
-        whitened = _whitened_residuals(pixels, rows)
+        whitened = fine_grain if len(rows) == len(labels) else fine_grain[rows]
         folds, single = near_copies.folds(self.folds, 0)[rows], near_copies.representatives[rows]
         scores = np.full(len(labels), np.nan, np.float32)
         groups = []
@@ -85,24 +90,6 @@ class MatchedFilter(Detector):
 
 
 _WORTH_A_LOOK = 0.05
-
-
-def _whitened_residuals(pixels: Pixels, rows: Rows, batch: int = 4096) -> np.ndarray:
-    """(m, d) high-pass residuals, covariance about one."""
-    height, width, channels = pixels.shape[1:]
-    scale = min(1.0, _LONGEST / max(height, width))
-    shape = max(1, round(height * scale)), max(1, round(width * scale))
-    residuals = np.empty((len(rows), shape[0] * shape[1] * channels), np.float32)
-    for start in range(0, len(rows), batch):
-        images = pictures.to_float(pixels[rows[start : start + batch]])
-        if shape != (height, width):
-            images = pictures.shrink(images, *shape)
-        residuals[start : start + batch] = (images - pictures.blur(images)).reshape(len(images), -1)
-    residuals -= residuals.mean(0)
-    root = mixture.whitener(residuals)
-    for start in range(0, len(rows), batch):
-        residuals[start : start + batch] = residuals[start : start + batch] @ root
-    return residuals
 
 
 def _held_out(whitened: np.ndarray, seeds: Mask, folds: np.ndarray) -> np.ndarray:

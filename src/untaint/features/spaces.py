@@ -77,7 +77,7 @@ def _whitened(pixels: Pixels, labels: Labels, read: Callable[[np.ndarray], np.nd
     points = np.concatenate(parts).astype(np.float32, copy=False)
     del parts
     points -= points.mean(0)
-    root = mixture.whitener_within(points, labels[rows])
+    root = mixture.whitener(points)
     whitened = np.zeros((len(labels), points.shape[1]), np.float32)
     for start in range(0, len(rows), _BATCH):
         whitened[rows[start : start + _BATCH]] = points[start : start + _BATCH] @ root
