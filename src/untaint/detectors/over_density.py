@@ -12,7 +12,7 @@ from untaint.evidence.sources import shares
 from untaint.features.canvas import Sources
 from untaint.features.content import Content, excess, judged_without, usual_contradiction
 from untaint.features.duplicates import NearCopies
-from untaint.types import Labels, Mask, Pixels, Rows
+from untaint.types import Labels, Pixels, Rows
 
 LEAST_EFFECT = 0.6
 """Share of a cluster whose content, judged without the cluster, speaks against the label, beyond what is usual; or that one

@@ -29,7 +29,9 @@ _APART = 1.3
 _SPILL = 1.25
 """A crowd stands alone: at 1.3 times its misfit it has gathered at most a quarter more. Natural look-alikes (the ones of
 MNIST) form a continuum instead: each level joins far more of them."""
-_WIDER = 5.0  # a wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large
+_WIDER = (
+    5.0  # a wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large
+)
 _LARGEST = 0.03
 """Share of the set: a whole class of simple shapes stands alone at some level, copies of one image are fewer."""
 
@@ -132,7 +134,9 @@ def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -
         np.maximum.at(within, here, crowd)
         alone = (size >= CROWD) & (spread <= _SPILL * size) & (size <= max(CROWD, _LARGEST * n))
         alone &= (within[here] == 0) | (size <= _WIDER * within[here])
-        cluster, level, crowd = (np.where(alone, new, old) for new, old in ((place * n + here, cluster), (limit, level), (size, crowd)))
+        cluster, level, crowd = (
+            np.where(alone, new, old) for new, old in ((place * n + here, cluster), (limit, level), (size, crowd))
+        )
     _, joined = np.unique(cluster, return_inverse=True)
     outside = (cluster < 0) | (np.bincount(joined)[joined] < CROWD)
     nearest = np.sort(misfits.min(1)[outside])

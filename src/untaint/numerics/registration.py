@@ -26,7 +26,7 @@ def misfit(images: np.ndarray, neighbours: np.ndarray, border: int) -> np.ndarra
         gram = tangents @ tangents.transpose(0, 2, 1)
         gram[:, range(gram.shape[1]), range(gram.shape[1])] += np.float32(_DAMPING)
         left.append(1 - (fitted * np.linalg.solve(gram, fitted)).sum(1))
-    return np.sqrt(np.clip(np.concatenate(left), 0, 1)).astype(np.float32)
+    return np.asarray(np.sqrt(np.clip(np.concatenate(left), 0, 1)), dtype=np.float32)
 
 
 def _parts(images: np.ndarray) -> list[np.ndarray]:
