@@ -7,13 +7,13 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
-from untaint.evidence.source_flips import Excess, aimed_flips, confusions, random_flips
+from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
 from untaint.features.canvas import Sources
 from untaint.features.content import Content
 from untaint.features.duplicates import NearCopies
 from untaint.types import Labels, Mask
 
-LEAST_RANDOM = 0.05
+LEAST_RANDOM = 0.04
 """Share of a source's labels that must look flipped at random beyond everybody else's. Public benchmarks hold 3.3 % wrong
 labels on average (Northcutt, Athalye, Mueller 2021): a source that sloppy is not accused."""
 LEAST_AIMED = 0.15
@@ -55,61 +55,75 @@ class LabelConsensus(Detector):
         rows = np.flatnonzero(listed)
         order = rows[np.argsort(given[rows], kind="stable")]
         suggested = {int(row): class_names[int(best[row].argmax())] for row in order}
-        groups = _by_source(listed, usable & near_copies.representatives, best.argmax(1), labels, sources, class_names)
+        looks, unlike = best.argmax(1), unlike_pairs(best[usable], labels[usable])
+        single = usable & near_copies.representatives & (sources.codes >= 0)  # one row per family
+        shape = len(sources.names), len(class_names)
+        counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], shape)
+        suspects = Suspects(listed, looks, labels, sources, class_names)
+        groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
-        looks = best.argmax(1)
-        precision = expected_precision(labels[rows], looks[rows], looks[usable], len(class_names))
+        precision = expected_precision(labels[rows], looks[rows], self._listable(best[usable]), unlike)
         return Evidence(scores, "empirical", groups, order, precision, suggested)
 
+    def _listable(self, probabilities: np.ndarray) -> np.ndarray:
+        """(k, k) rows that look like c and would be listed if their label were y."""
+        looks, sure = probabilities.argmax(1), probabilities.max(1) >= self.sure
+        doubted = (probabilities <= self.doubted) & sure[:, None]
+        return np.stack([doubted[looks == code].sum(0) for code in range(probabilities.shape[1])])
 
-def expected_precision(given: Labels, looks: Labels, all_looks: np.ndarray, classes: int) -> float:
+
+def expected_precision(given: Labels, looks: Labels, listable: np.ndarray, unlike: np.ndarray) -> float:
     """Share of the listed rows that are flipped at random, NaN when it cannot be told.
 
-    Honest confusion falls on few pairs of look-alike classes, random flips on all pairs alike: the median over pairs of
-    (rows that look like c and are labelled y) / (rows that look like c) is the flip rate per pair. Flips aimed at one pair
-    are not counted, so this is a floor. Needs at least four classes: with fewer there are no bystander pairs.
+    Honest confusion falls on look-alike classes, random flips on all pairs alike: over unlike pairs (rows listed that look
+    like c and are labelled y) / (rows that look like c and would be listed with label y) is the flip rate per pair. Flips
+    aimed at one pair are not counted, so this is a floor. listable: (k, k) the latter, for every (c, y).
+    unlike: (k, k) pairs (c, y) that honest rows are not confused over. Needs at least four classes.
     """
+    classes = len(unlike)
     if classes < 4 or len(given) == 0:
         return float("nan")
     listed = np.zeros((classes, classes))
     np.add.at(listed, (looks, given), 1)
-    size = np.bincount(all_looks, minlength=classes)[:, None].clip(1)
-    rate = float(np.median((listed / size)[~np.eye(classes, dtype=bool)]))
-    return min(1.0, rate * float(size.sum()) * (classes - 1) / len(given))
+    rate = float((listed * unlike).sum() / max((listable * unlike).sum(), 1))
+    return min(1.0, rate * float(listable[~np.eye(classes, dtype=bool)].sum()) / len(given))
 
 
-def _by_source(
-    listed: Mask, single: Mask, looks: np.ndarray, labels: Labels, sources: Sources, class_names: tuple[str, ...]
-) -> tuple[Group, ...]:
-    """A group for each source with significantly more contradictions than all others. single: one row per family."""
-    known = single & (sources.codes >= 0)
-    if len(np.unique(sources.codes[known])) < 2:
-        return ()
-    shape = len(sources.names), len(class_names)
-    counts = confusions(sources.codes[known], looks[known], labels[known], listed[known], shape)
-    groups = []
-    for found in [*random_flips(counts), *aimed_flips(counts)]:
-        if found.p_value > 0.05 or found.share <= 0:
-            continue
-        mine = (sources.codes == found.source) & (labels >= 0)
-        members = listed if found.pair is None else (looks == found.pair[0]) & (labels == found.pair[1])
-        groups.append(_group(found, np.flatnonzero(members & mine), labels, sources.names[found.source], class_names))
-    return tuple(groups)
+@final
+@dataclass(frozen=True)
+class Suspects:
+    """What groups are made of. listed (n,) bool, looks (n,) class codes that content shows."""
+
+    listed: Mask
+    looks: np.ndarray
+    labels: Labels
+    sources: Sources
+    class_names: tuple[str, ...]
 
 
-def _group(found: Excess, members: np.ndarray, labels: Labels, name: str, class_names: tuple[str, ...]) -> Group:
+def _by_source(counts: Confusions, unlike: np.ndarray, suspects: Suspects) -> tuple[Group, ...]:
+    """A group for each source with significantly more contradictions than all others."""
+    found = [excess for excess in [*random_flips(counts, unlike), *aimed_flips(counts)] if excess.p_value <= 0.05]
+    return tuple(_group(excess, suspects) for excess in found if excess.share > 0)
+
+
+def _group(found: Excess, suspects: Suspects) -> Group:
+    labels, looks, names = suspects.labels, suspects.looks, suspects.class_names
+    chosen = suspects.listed if found.pair is None else (looks == found.pair[0]) & (labels == found.pair[1])
+    members = np.flatnonzero(chosen & (suspects.sources.codes == found.source) & (labels >= 0))
+    name = suspects.sources.names[found.source]
     expected = f"{found.expected:,.0f} would be expected from everybody else's"
     if found.pair is None:
-        looks, label = None, class_names[int(np.bincount(labels[members]).argmax())]
+        shown, label = None, names[int(np.bincount(labels[members]).argmax())]
         explanation = (
             f"{found.observed:,} samples from '{name}' carry the label of an unlike class, where {expected}: about "
             f"{found.share:.0%} of its labels look flipped at random."
         )
     else:
-        looks, label = (class_names[code] for code in found.pair)
+        shown, label = (names[code] for code in found.pair)
         explanation = (
-            f"{found.observed:,} samples from '{name}' look like '{looks}' and are labelled '{label}', where {expected}: "
-            f"{found.share:.0%} of what it sent of '{looks}'."
+            f"{found.observed:,} samples from '{name}' look like '{shown}' and are labelled '{label}', where {expected}: "
+            f"{found.share:.0%} of what it sent of '{shown}'."
         )
     least = LEAST_RANDOM if found.pair is None else LEAST_AIMED
     return Group(
@@ -122,5 +136,5 @@ def _group(found: Excess, members: np.ndarray, labels: Labels, name: str, class_
         explanation,
         1.0,
         target_label=label,
-        source_label=looks,
+        source_label=shown,
     )

@@ -71,12 +71,13 @@ class OverDensity(Detector):
         largest = np.argsort(-sizes, kind="stable")[:_MOST]
         crowded = [clustered[component[clustered] == number] for number in largest[sizes[largest] >= _SIZE]]
         judged = _judged(crowded, labels, content, pixels)
-        suspects = Suspects(labels, pixels, content, sources, class_names)
-        chances = [min(1.0, int(usable.sum()) * float(near_copies.chance[c].max()) ** (len(c) - 1)) for c in crowded]
+        alone = usable.copy()
+        alone[np.concatenate([*crowded, np.empty(0, np.int64)])] = False
+        suspects = Suspects(labels, alone, pixels, content, sources, class_names)
         pushes = _pushes(crowded, judged, suspects)
         groups = [
-            _group(members, chance, own, shown, suspects, pushes)
-            for members, chance, (own, shown) in zip(crowded, chances, judged, strict=True)
+            _group(members, float(near_copies.chance[members[0]]), own, shown, suspects, pushes)
+            for members, (own, shown) in zip(crowded, judged, strict=True)
         ]
         return Evidence(scores, "empirical", tuple(groups))
 
@@ -84,9 +85,10 @@ class OverDensity(Detector):
 @final
 @dataclass(frozen=True)
 class Suspects:
-    """What a group is explained with."""
+    """What a group is explained with. alone: rows in no crowd."""
 
     labels: Labels
+    alone: np.ndarray
     pixels: Pixels
     content: Content
     sources: Sources
@@ -143,8 +145,8 @@ def _disputed(labels: Labels) -> bool:
 
 
 def _rank(own: np.ndarray, label: int, suspects: Suspects) -> float:
-    """Share of the label's rows whose content supports it no better than the crowd's does: uniform for an honest image."""
-    usual = suspects.content.own[suspects.labels == label]
+    """Share of the label's other rows whose content supports it no better than the crowd's does: uniform for an honest image."""
+    usual = suspects.content.own[suspects.alone & (suspects.labels == label)]
     return float((1 + (usual <= np.median(own)).sum()) / (1 + len(usual)))
 
 

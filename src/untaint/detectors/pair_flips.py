@@ -24,7 +24,7 @@ _BEYOND = 1.5
 _ALIKE = 0.01
 """Classes look alike when more of the flipped class than this looks like the label to begin with, by honest confusion."""
 _FEWEST = 4  # classes: with fewer there are no other pairs to compare with
-_SEEN = 5  # rows at the end of the way under which a pair's share says nothing
+_SEEN = 5  # rows up to which a share says nothing: at the end of a way, or erring the other way
 
 
 @final
@@ -105,8 +105,9 @@ def _group(
 ) -> Group:
     shown, label = pair
     moved = len(members) / max(int((labels == shown).sum()) + len(members), 1)
-    mutual = float((looks[labels == shown] == label).mean()) if (labels == shown).any() else 1.0
-    alike = mutual > _ALIKE
+    reverse = looks[labels == shown] == label
+    mutual = float(reverse.mean()) if len(reverse) else 1.0
+    alike = mutual > _ALIKE and int(reverse.sum()) > _SEEN
     said = (
         f"The classes look alike ({mutual:.1%} of the samples labelled '{class_names[shown]}' look like '{class_names[label]}'), so "
         "an honest misreading is possible: sources, annotators or labels given twice would decide it."

@@ -11,7 +11,13 @@ from typing import final
 import numpy as np
 from scipy.stats import nbinom
 
+from untaint.types import Labels
+
 _PRIOR = 0.5  # of a count: a confusion nobody else shows is rare, not impossible
+
+_STEADY = 5.0  # cases added to both sides of a ratio of small counts
+_MEDIAN = 0.455
+"""Of a squared standard normal."""
 
 
 @final
@@ -26,9 +32,10 @@ class Confusions:
 @final
 @dataclass(frozen=True)
 class Excess:
-    """What one source has too much of. p_value: corrected for all sources and pairs.  share: the excess as a share of ...
+    """What one source has too much of. p_value: corrected for all sources, pairs and both kinds.
 
-    random: of the source's rows.  pair: of its rows that look like the first class.  pair: (looks, label), None = any.
+    pair: (looks, label) of aimed flips, None = at random.  share: the excess as a share of the source's rows, for aimed flips
+    of its rows that look like the first class.
     """
 
     source: int
@@ -50,29 +57,44 @@ def confusions(
     return Confusions(*counted)
 
 
-def random_flips(counts: Confusions) -> list[Excess]:
+def unlike_pairs(probabilities: np.ndarray, labels: Labels) -> np.ndarray:
+    """(k, k) the half of all pairs (looks, label) whose classes the judge confuses least, judged by rows it is content with.
+
+    Rows whose label agrees with their content were not flipped, so flips do not choose the pairs they are counted on.
+    """
+    classes = probabilities.shape[1]
+    leaning = np.zeros((classes, classes))
+    agreed = probabilities.argmax(1) == labels
+    for label in range(classes):
+        rows = agreed & (labels == label)
+        leaning[:, label] = probabilities[rows].mean(0) if rows.any() else 1
+    both, off = leaning + leaning.T, ~np.eye(classes, dtype=bool)
+    return np.asarray(off & (both <= np.median(both[off])))
+
+
+def random_flips(counts: Confusions, unlike: np.ndarray) -> list[Excess]:
     """For each source: confident confusions of unlike classes beyond everybody else's.
 
-    Unlike: the half of all pairs that everybody else confuses least. With two or three classes, all pairs.
+    unlike: (k, k) pairs (looks, label), chosen without looking at who is confused (`unlike_pairs`).
     """
     number, classes = counts.listed.shape[:2]
     found = []
     for source in range(number):
         sent, others = counts.every.sum(1), np.arange(number) != source
-        rates = _rates(counts.listed[others].sum(0), sent[others].sum(0))
-        unlike = _unlike(rates)
-        expected = (sent[:, None, :] * rates * unlike).sum((1, 2))
+        rates = counts.listed[others].sum(0) / np.maximum(sent[others].sum(0), 1)
+        expected = (sent[:, None, :] * rates * unlike).sum((1, 2)) + _PRIOR * sent.sum(1) / sent[others].sum()
         observed = (counts.listed * unlike).sum((1, 2))
         mix = counts.every[source].sum(1)
         reach = float((mix * unlike.sum(1)).sum() / max(mix.sum(), 1) / (classes - 1))
         share = (observed[source] - expected[source]) / max(mix.sum() * reach, 1)
-        p_value = min(1.0, 2 * number * _chance(observed, expected, source))
+        seen = float((counts.listed[others].sum(0) * unlike).sum())
+        p_value = min(1.0, 2 * number * _chance(observed, expected, source, seen))
         found.append(Excess(source, p_value, float(share), int(observed[source]), float(expected[source])))
     return found
 
 
 def aimed_flips(counts: Confusions) -> list[Excess]:
-    """For each source and ordered pair: samples that look like a and are labelled b, beyond everybody else's and beyond b as a."""
+    """For each source and ordered pair: samples that look like a and are labelled b, beyond what its difficulty explains."""
     number, classes = counts.every.shape[:2]
     off = ~np.eye(classes, dtype=bool)
     found = []
@@ -80,8 +102,7 @@ def aimed_flips(counts: Confusions) -> list[Excess]:
         sent, others = counts.every.sum(1), np.arange(number) != source
         rates = _rates(counts.every[others].sum(0), sent[others].sum(0))
         expected = sent[:, None, :] * rates
-        mirrored = np.maximum(0, counts.every - expected).transpose(0, 2, 1)  # a difficult source errs both ways
-        expected = expected + mirrored * off
+        expected *= _difficulty(counts.every, expected, off)
         best = Excess(source, 1.0, 0.0, 0, 0.0)
         for a, b in np.argwhere(off & (counts.every[source] > expected[source])):
             one = counts.every[:, a, b], expected[:, a, b]
@@ -93,26 +114,30 @@ def aimed_flips(counts: Confusions) -> list[Excess]:
     return found
 
 
+def _difficulty(every: np.ndarray, expected: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """(sources, k, k) by what factor to raise expectations: a difficult source errs more everywhere, and both ways.
+
+    The larger of its confusions over all other pairs, and over the same pair the other way, as a ratio to expectations.
+    """
+    seen, due = (every * off).sum((1, 2), keepdims=True), (expected * off).sum((1, 2), keepdims=True)
+    elsewhere = (seen - every) / np.maximum(due - expected, 1)
+    reverse = (every + _STEADY) / (expected + _STEADY)
+    return np.asarray(np.maximum(1.0, np.maximum(elsewhere, reverse.transpose(0, 2, 1))))
+
+
 def _rates(counts: np.ndarray, sent: np.ndarray) -> np.ndarray:
     """(k, k) how often a row labelled b is counted as looking like a."""
     return np.asarray((counts + _PRIOR) / (sent + 2 * _PRIOR))
 
 
-def _unlike(rates: np.ndarray) -> np.ndarray:
-    off = ~np.eye(len(rates), dtype=bool)
-    if len(rates) < 4:
-        return off
-    both = rates + rates.T
-    return np.asarray(off & (both <= np.median(both[off])))
-
-
 def _chance(observed: np.ndarray, expected: np.ndarray, source: int, seen: float) -> float:
     """Chance of so many in one source, given that the rest showed `seen`: a rate known from few cases is known badly.
 
-    Poisson counts whose rate has a gamma posterior (negative binomial), widened by how much the others differ among each other.
+    Poisson counts whose rate has a gamma posterior (negative binomial), widened by how much the others usually differ among
+    each other: the median, since one honest sloppy source among them must not hide a flipping one.
     """
     others = np.arange(len(observed)) != source
     apart = (observed - expected)[others] ** 2 / np.maximum(expected[others], 1)
-    spread = max(1.0, float(apart.mean()))
+    spread = max(1.0, float(np.median(apart)) / _MEDIAN)
     size, mean = (seen + _PRIOR) / spread, float(expected[source]) / spread
     return float(nbinom.sf(np.ceil(observed[source] / spread) - 1, size, size / (size + mean)))

@@ -22,7 +22,7 @@ a tenth has pushed part of the object out."""
 _SMALL = 14  # cells; a smaller image has no border to spare
 _PAIR = 0.13
 """Misfit, as a share of the usual misfit to the twelfth neighbour, under which two images are near-copies on their own."""
-_LEVELS = tuple(np.arange(_PAIR, 0.56, 0.04).tolist())
+_LEVELS = tuple(np.arange(_PAIR, 0.50, 0.04).tolist())
 """Misfits at which a crowd is looked for: a tight, sharp image's copies fit better than those of a large and smooth one."""
 CROWD = 5
 _APART = 1.3
@@ -32,6 +32,7 @@ MNIST) form a continuum instead: each level joins far more of them."""
 _WIDER = (
     5.0  # a wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large
 )
+_SURPRISE = 0.01  # chance of a crowd above which it is none: a few of the sparse set's closest images
 _LARGEST = 0.03
 """Share of the set: a whole class of simple shapes stands alone at some level, copies of one image are fewer."""
 
@@ -41,8 +42,8 @@ _LARGEST = 0.03
 class NearCopies:
     """component: (n,) number of the cluster of near-copies a row belongs to, -1 = none or not usable.
 
-    chance: (n,) share of the rows outside crowds that fit a neighbour as well as the members of this row's cluster fit each
-    other: how often nature does it; 1 where there is no cluster.
+    chance: (n,) probability of so long a chain of neighbours so close, at the rates of the rest of the set, anywhere in it; the
+    same for all rows of a cluster, 1 where there is none.
     """
 
     component: np.ndarray
@@ -122,11 +123,11 @@ def _misfits(small: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
 
 
 def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster number of each row, -1 = none, and how often rows outside crowds fit a neighbour as well."""
+    """Cluster number of each row, -1 = none, and its chance."""
     n = len(neighbours)
     numbers = _with_exact_copies(points, _joined(neighbours, misfits <= _PAIR))
     size = np.bincount(numbers)[numbers]
-    cluster, level, crowd = np.where(size > 1, numbers, -1), np.full(n, _PAIR), np.zeros(n, dtype=np.int64)
+    cluster, crowd = np.where(size > 1, numbers, -1), np.zeros(n, dtype=np.int64)
     for place, limit in enumerate(_LEVELS, 1):
         here, wider = _joined(neighbours, misfits <= limit), _joined(neighbours, misfits <= _APART * limit)
         size, spread = np.bincount(here)[here], np.bincount(wider)[wider]
@@ -134,14 +135,26 @@ def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -
         np.maximum.at(within, here, crowd)
         alone = (size >= CROWD) & (spread <= _SPILL * size) & (size <= max(CROWD, _LARGEST * n))
         alone &= (within[here] == 0) | (size <= _WIDER * within[here])
-        cluster, level, crowd = (
-            np.where(alone, new, old) for new, old in ((place * n + here, cluster), (limit, level), (size, crowd))
-        )
+        cluster, crowd = np.where(alone, place * n + here, cluster), np.where(alone, size, crowd)
+    return _improbable(cluster, misfits.min(1))
+
+
+def _improbable(cluster: np.ndarray, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters renumbered and the chance of each by row, crowds left out that are no surprise.
+
+    The chance of a chain of neighbours this close starting at any row: as many steps as members but one, the least close left
+    out, each as probable as it is among the rows outside crowds to have a neighbour as close.
+    """
+    n = len(cluster)
     _, joined = np.unique(cluster, return_inverse=True)
-    outside = (cluster < 0) | (np.bincount(joined)[joined] < CROWD)
-    nearest = np.sort(misfits.min(1)[outside])
-    rates = (np.searchsorted(nearest, level, side="right") + 1) / (len(nearest) + 1)
-    return np.where(cluster >= 0, joined, -1), np.where(cluster >= 0, rates, 1.0)
+    size = np.bincount(joined)
+    usual = np.sort(nearest[(cluster < 0) | (size[joined] < CROWD)])
+    steps = np.log((np.searchsorted(usual, nearest, side="right") + 1) / (len(usual) + 1))
+    widest = np.full(len(size), -np.inf)
+    np.maximum.at(widest, joined, steps)
+    chance = np.minimum(1.0, n * np.exp(np.bincount(joined, steps) - widest))[joined]
+    kept = (cluster >= 0) & ((size[joined] < CROWD) | (chance <= _SURPRISE))
+    return np.where(kept, joined, -1), np.where(kept, chance, 1.0)
 
 
 def _joined(neighbours: np.ndarray, close: np.ndarray) -> np.ndarray:
@@ -157,4 +170,4 @@ def _with_exact_copies(points: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     _, same = np.unique(np.round(points, 5), axis=0, return_inverse=True)
     same = same.ravel() + numbers.max() + 1  # two kinds of nodes in one graph: clusters, and exact contents
     links = coo_matrix((np.ones(len(same)), (numbers, same)), shape=(int(same.max()) + 1,) * 2)
-    return connected_components(links, directed=False)[1][numbers]
+    return np.asarray(connected_components(links, directed=False)[1][numbers], dtype=np.int64)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from untaint.nets.convnet import ConvNetSpec
 from untaint.nets.fit import FitPlan, fit, logits, penultimate
 from untaint.nets.progress import Progress
-from untaint.types import Labels, Pixels, Rows
+from untaint.types import Labels, Pixels, Probabilities, Rows
 
 PROXY_WIDTHS = (16, 32)
 PROXY_HIDDEN = 128
@@ -48,3 +48,11 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     return Observed(
         embedded, probabilities, fitted.holdout_loss, f"house network, {len(fitted.holdout_loss)} epochs", fitted.dynamics
     )
+
+
+def judge(pixels: Pixels, labels: Labels, learned: Rows, judged: Rows, seed: int, progress: Progress) -> Probabilities:
+    """Class probabilities (m, k) of some rows from a proxy trained on others, with half the updates of a whole proxy."""
+    plan = FitPlan(seed=seed, steps=FitPlan.steps // 2)
+    net = proxy_spec(pixels, int(labels.max()) + 1)
+    fitted = fit(net, pixels, labels, learned, plan, partial(progress, "training on one half"))
+    return np.asarray(softmax(logits(fitted.net, pixels, judged), axis=1))
