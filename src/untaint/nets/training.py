@@ -10,7 +10,7 @@ from scipy.special import softmax
 from untaint.nets.convnet import ConvNetSpec
 from untaint.nets.fit import FitPlan, fit, logits, penultimate
 from untaint.nets.progress import Progress
-from untaint.types import Labels, Pixels, Probabilities, Rows
+from untaint.types import Labels, Pixels, Rows
 
 PROXY_WIDTHS = (16, 32)
 PROXY_HIDDEN = 128
@@ -50,7 +50,7 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     )
 
 
-def judge(pixels: Pixels, labels: Labels, learned: Rows, judged: Rows, seed: int, progress: Progress) -> Probabilities:
+def judge(pixels: Pixels, labels: Labels, learned: Rows, judged: Rows, seed: int, progress: Progress) -> np.ndarray:
     """Class probabilities (m, k) of some rows from a proxy trained on others, with half the updates of a whole proxy."""
     plan = FitPlan(seed=seed, steps=FitPlan.steps // 2)
     net = proxy_spec(pixels, int(labels.max()) + 1)
