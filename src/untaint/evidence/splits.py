@@ -130,9 +130,7 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
 
 
 def _contradictions(contradicted: np.ndarray, members: Rows, rest: Rows) -> float:
-    """P(so many of the members contradicted | as often as in the rest of the class): the split itself never saw content
-    of the samples it scored.
-    """
+    """P(so many members contradicted | as often as in the rest of the class). The split never saw content of what it scored."""
     usual = (contradicted[rest].sum() + 1) / (len(rest) + 2)
     return float(binom.sf(contradicted[members].sum() - 1, len(members), usual))
 

@@ -10,14 +10,31 @@ from scipy.spatial import cKDTree
 
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.numerics import alignment, pictures
+from untaint.numerics import alignment, pictures, registration
 from untaint.types import Labels, Pixels, Rows
 
-_DIMENSIONS = 24
-_NEIGHBOURS = 8
-_CLOSE = 0.25
-"""Share of the median nearest-neighbour distance. Jittered copies (shift of 2 pixels, noise of 8 grey levels) lie within it;
-among 60,000 clean Fashion-MNIST images no five do. MNIST's ones do, which is why closeness alone accuses nobody."""
+_DIMENSIONS = 16  # only to find candidates; 24 find no more crowds and take twice as long
+_NEIGHBOURS = 12
+_SIDE = 28  # cells per side for fitting; at 14 the texture that tells two pullovers apart is gone
+_BORDERS = (1 / 28, 1 / 7)
+"""Shares of a side left out at each edge: the narrow one for images that fill the frame evenly, the wide one where a shift of
+a tenth has pushed part of the object out."""
+_SMALL = 14  # cells; a smaller image has no border to spare
+_PAIR = 0.13
+"""Misfit, as a share of the usual misfit to the twelfth neighbour, under which two images are near-copies on their own."""
+_LEVELS = tuple(np.arange(_PAIR, 0.50, 0.04).tolist())
+"""Misfits at which a crowd is looked for: a tight, sharp image's copies fit better than those of a large and smooth one."""
+CROWD = 5
+_APART = 1.3
+_SPILL = 1.25
+"""A crowd stands alone: at 1.3 times its misfit it has gathered at most a quarter more. Natural look-alikes (the ones of
+MNIST) form a continuum instead: each level joins far more of them."""
+_WIDER = (
+    5.0  # a wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large
+)
+_SURPRISE = 0.01  # chance of a crowd above which it is none: a few of the sparse set's closest images
+_LARGEST = 0.03
+"""Share of the set: a whole class of simple shapes stands alone at some level, copies of one image are fewer."""
 
 
 @final
@@ -25,11 +42,12 @@ among 60,000 clean Fashion-MNIST images no five do. MNIST's ones do, which is wh
 class NearCopies:
     """component: (n,) number of the cluster of near-copies a row belongs to, -1 = none or not usable.
 
-    chance: share of rows that have a near-copy at all outside clusters of five and more: how often nature does it.
+    chance: (n,) probability of so long a chain of neighbours so close, at the rates of the rest of the set, anywhere in it; the
+    same for all rows of a cluster, 1 where there is none.
     """
 
     component: np.ndarray
-    chance: float
+    chance: np.ndarray
 
     @property
     def family(self) -> np.ndarray:
@@ -61,43 +79,90 @@ class NearCopies:
 
 @feature(stored=True)
 def near_copies(pixels: Pixels, labels: Labels, settings: Settings) -> NearCopies:
-    """Connected clusters of images within a quarter of the usual nearest-neighbour distance, shifts of a few pixels undone."""
+    """Pairs of images far closer than is usual, and crowds that stand alone; small shifts and turns undone."""
     rows = np.flatnonzero(labels >= 0)
-    component = np.full(len(labels), -1, dtype=np.int64)
+    component, chance = np.full(len(labels), -1, dtype=np.int64), np.ones(len(labels))
     if len(rows) <= _NEIGHBOURS:
-        return NearCopies(component, 0.0)
-    settings.report_progress("looking for near-copies", 0, 1)
-    points = _points(pixels, rows)
-    distances, neighbours = map(np.asarray, cKDTree(points).query(points, k=_NEIGHBOURS + 1, workers=-1))
-    typical = _typical(distances[:, 1])
-    close = distances[:, 1:] <= _CLOSE * typical
-    start = np.repeat(np.arange(len(rows)), _NEIGHBOURS)[close.ravel()]
-    edges = coo_matrix((np.ones(len(start)), (start, neighbours[:, 1:].ravel()[close.ravel()])), shape=(len(rows), len(rows)))
-    _, numbers = connected_components(edges, directed=False)
-    numbers = _with_exact_copies(points, numbers)
-    size = np.bincount(numbers)[numbers]
-    component[rows[size > 1]] = numbers[size > 1]
-    settings.report_progress("looking for near-copies", 1, 1)
-    return NearCopies(component, float(((size > 1) & (size < 5)).mean()))
+        return NearCopies(component, chance)
+    settings.report_progress("looking for near-copies", 0, 2)
+    points, small = _points(pixels, rows)
+    neighbours = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS + 1, workers=-1)[1])[:, 1:]
+    settings.report_progress("looking for near-copies", 1, 2)
+    component[rows], chance[rows] = _clusters(neighbours, _misfits(small, neighbours), points)
+    settings.report_progress("looking for near-copies", 2, 2)
+    return NearCopies(component, chance)
 
 
-def _points(pixels: Pixels, rows: Rows, batch: int = 4096) -> np.ndarray:
-    """(m, d) leading principal coordinates of centred, blurred, pooled images."""
-    parts = []
+def _points(pixels: Pixels, rows: Rows, batch: int = 4096) -> tuple[np.ndarray, np.ndarray]:
+    """(m, d) leading principal coordinates of centred, blurred, pooled images; and those images, grey and less pooled."""
+    parts, small = [], []
     for start in range(0, len(rows), batch):
-        images = pictures.to_float(alignment.centred(pixels[rows[start : start + batch]]))
-        side = min(14, *images.shape[1:3])
-        parts.append(pictures.shrink(pictures.blur(images), side, side).reshape(len(images), -1))
+        images = pictures.blur(pictures.to_float(alignment.centred(pixels[rows[start : start + batch]])))
+        side, fine = min(14, *images.shape[1:3]), min(_SIDE, *images.shape[1:3])
+        parts.append(pictures.shrink(images, side, side).reshape(len(images), -1))
+        grey = pictures.shrink(images.mean(-1, keepdims=True), fine, fine)[..., 0]
+        small.append(np.round(grey * 255).astype(np.uint8))  # a quarter of the memory, and its rounding is far under any noise
     flat = np.concatenate(parts)
     flat -= flat.mean(0)
     _, vectors = np.linalg.eigh(flat.T @ flat)
-    return np.asarray(flat @ vectors[:, -_DIMENSIONS:], dtype=np.float64)
+    return np.asarray(flat @ vectors[:, -_DIMENSIONS:], dtype=np.float64), np.concatenate(small)
 
 
-def _typical(nearest: np.ndarray) -> float:
-    """Median distance to the nearest other image, exact copies left out."""
-    apart = nearest[nearest > 1e-6]
-    return float(np.median(apart)) if len(apart) else 0.0
+def _misfits(small: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """(m, k) misfit as a share of the usual one to the last neighbour, the better of two borders.
+
+    The last, not the nearest: where every image has a few honest copies, the nearest is one of them.
+    """
+    side = small.shape[1]
+    borders = {round(side * share) for share in _BORDERS} if side >= _SMALL else {0}
+    measured = []
+    for border in sorted(borders):
+        found = registration.misfit(small, neighbours, border)
+        measured.append(found / max(float(np.median(found.max(1))), 1e-6))
+    return np.asarray(np.min(measured, axis=0))
+
+
+def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster number of each row, -1 = none, and its chance."""
+    n = len(neighbours)
+    numbers = _with_exact_copies(points, _joined(neighbours, misfits <= _PAIR))
+    size = np.bincount(numbers)[numbers]
+    cluster, crowd = np.where(size > 1, numbers, -1), np.zeros(n, dtype=np.int64)
+    for place, limit in enumerate(_LEVELS, 1):
+        here, wider = _joined(neighbours, misfits <= limit), _joined(neighbours, misfits <= _APART * limit)
+        size, spread = np.bincount(here)[here], np.bincount(wider)[wider]
+        within = np.zeros(n, dtype=np.int64)
+        np.maximum.at(within, here, crowd)
+        alone = (size >= CROWD) & (spread <= _SPILL * size) & (size <= max(CROWD, _LARGEST * n))
+        alone &= (within[here] == 0) | (size <= _WIDER * within[here])
+        cluster, crowd = np.where(alone, place * n + here, cluster), np.where(alone, size, crowd)
+    return _improbable(cluster, misfits.min(1))
+
+
+def _improbable(cluster: np.ndarray, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters renumbered and the chance of each by row, crowds left out that are no surprise.
+
+    The chance of a chain of neighbours this close starting at any row: as many steps as members but one, the least close left
+    out, each as probable as it is among the rows outside crowds to have a neighbour as close.
+    """
+    n = len(cluster)
+    _, joined = np.unique(cluster, return_inverse=True)
+    size = np.bincount(joined)
+    usual = np.sort(nearest[(cluster < 0) | (size[joined] < CROWD)])
+    steps = np.log((np.searchsorted(usual, nearest, side="right") + 1) / (len(usual) + 1))
+    widest = np.full(len(size), -np.inf)
+    np.maximum.at(widest, joined, steps)
+    chance = np.minimum(1.0, n * np.exp(np.bincount(joined, steps) - widest))[joined]
+    kept = (cluster >= 0) & ((size[joined] < CROWD) | (chance <= _SURPRISE))
+    return np.where(kept, joined, -1), np.where(kept, chance, 1.0)
+
+
+def _joined(neighbours: np.ndarray, close: np.ndarray) -> np.ndarray:
+    """Number of the connected part each row is in."""
+    n, k = neighbours.shape
+    start = np.repeat(np.arange(n), k)[close.ravel()]
+    edges = coo_matrix((np.ones(len(start)), (start, neighbours.ravel()[close.ravel()])), shape=(n, n))
+    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)
 
 
 def _with_exact_copies(points: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -105,4 +170,4 @@ def _with_exact_copies(points: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     _, same = np.unique(np.round(points, 5), axis=0, return_inverse=True)
     same = same.ravel() + numbers.max() + 1  # two kinds of nodes in one graph: clusters, and exact contents
     links = coo_matrix((np.ones(len(same)), (numbers, same)), shape=(int(same.max()) + 1,) * 2)
-    return connected_components(links, directed=False)[1][numbers]
+    return np.asarray(connected_components(links, directed=False)[1][numbers], dtype=np.int64)
