@@ -74,7 +74,7 @@ def _merged(pile: list[Candidate]) -> Merged:
     several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
     return Merged(
         groups[0].kind,
-        np.unique(np.concatenate([group.members for group in groups])),
+        _members(groups),
         min(candidate.p_value for candidate in pile),
         max(group.contradiction for group in groups),
         tuple(sorted({candidate.detector for candidate in pile})),
@@ -83,6 +83,14 @@ def _merged(pile: list[Candidate]) -> Merged:
         widest.source_label,
         next((candidate.group.trigger for candidate in told if candidate.group.trigger is not None), None),
     )
+
+
+def _members(groups: list[Group]) -> Rows:
+    """Everybody in any of the groups; of approximate ones only as long as sharp ones hold less than half of them."""
+    everybody = np.unique(np.concatenate([group.members for group in groups]))
+    sharp = [group.members for group in groups if not group.approximate]
+    certain = np.unique(np.concatenate(sharp)) if sharp else np.empty(0, np.int64)
+    return certain if len(certain) >= _SAME * len(everybody) else everybody
 
 
 def _telling(group: Group, most: int) -> tuple[bool, int]:

@@ -41,6 +41,8 @@ class Group:
     least_contradiction: what the detector needs of it; honest sub-classes of MNIST and Fashion-MNIST stay under 0.70 on the
     scale of `features.content.contradiction`. Without it an association may be a natural shortcut, and only source, time
     or an intervention can tell.
+    approximate: the members were grown, so some honest neighbours are among them; a sharp group of the same attack decides
+    who belongs to it.
     """
 
     kind: Kind
@@ -55,6 +57,7 @@ class Group:
     target_label: str | None = None
     source_label: str | None = None
     trigger: Trigger | None = None
+    approximate: bool = False
 
 
 @final
