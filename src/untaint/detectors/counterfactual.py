@@ -21,8 +21,11 @@ _BELIEVED = 0.5  # probability of the label by a network that saw samples like i
 _DISBELIEVED = 0.02  # … and by one that saw only supported labels: 1 to 4 % of an honest set
 _LEAST_CLASSES = 4  # with fewer there is no telling a diverse group from one neighbour
 _SEEDS = 20  # fewer cannot teach a network what they share
-_DOUBTED = 0.0  # log odds from which a sample belongs to the group when its neighbourhood does not support its label
-_SUPPORTED = 1.0  # and when it does: 1 in 4 by the network's own odds
+_DOUBTED = 0.0  # log odds from which a sample teaches the next round; it must not be supported by its neighbourhood
+_MEMBER = -2.0
+"""Log odds from which a sample belongs to the group in the end: part of the poison stands among the supported samples that the
+network learned as honest, so its odds are too low (warps on Fashion-MNIST: 0 finds 84-97 % of them, -2 finds 87-99 %, honest ones
+among them 0.1 and 0.2 % of the set)."""
 
 
 @final
@@ -121,7 +124,7 @@ class Counterfactual(Detector):
             if len(grown) < _SEEDS:
                 break
             seeds, same = grown, inside[kept[inside] & (odds < _DOUBTED)]
-        members = inside[odds > np.where(kept[inside], _SUPPORTED, _DOUBTED)]
+        members = inside[odds > _MEMBER]
         return members, odds
 
 
