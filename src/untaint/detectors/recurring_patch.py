@@ -222,7 +222,18 @@ def _carriers(suspects: Suspects, found: Candidate, patch: patches.Patch, bearer
     """Images that show the trigger's cells. At a fixed place every image is looked at: a code may straddle the trigger's edge."""
     looked = bearers if found.floating else suspects.rows
     places = corners if found.floating else np.tile(found.position, (len(looked), 1))
-    return looked[patch.shown(patches.windows(suspects.grey, looked, places))]
+    windows = patches.windows(suspects.grey, looked, places)
+    shown = patch.shown(windows)
+    carriers, natural = looked[shown], patch.blends_in(windows[shown])
+    against = suspects.content.contradicted[carriers]
+    if natural.any() and not natural.all() and against[natural].mean() < against[~natural].mean() - _LESS:
+        return carriers[~natural]
+    return carriers
+
+
+_LESS = 0.15
+"""Carriers in which the pattern is part of something larger are let go when they are contradicted this much less often than those
+in which it stands out: one and a half times what honest clothes are, a quarter of what honest photographs are, contradicted."""
 
 
 def _suspect(suspects: Suspects, carriers: Rows, purity: float) -> Mask:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from untaint.numerics import codes
 from untaint.types import Mask, Rows
@@ -34,6 +35,18 @@ class Patch:
         same = np.abs(windows - self.values)[:, self.mask] <= self.tolerance
         shown: Mask = same.mean(1) >= _AGREE
         return shown
+
+    def blends_in(self, windows: np.ndarray) -> Mask:
+        """Which windows (m, s, s) go on around the patch as it ends: half of the cells next to it look like its middle.
+
+        A patch that was put there has an edge; a white corner of a photograph has none.
+        """
+        ring = binary_dilation(self.mask, np.ones((3, 3), bool)) & ~self.mask
+        around = windows[:, ring]
+        inside = around >= 0
+        same = (np.abs(around - np.median(self.values[self.mask])) <= self.tolerance) & inside
+        blends: Mask = same.sum(1) >= 0.5 * np.maximum(inside.sum(1), 1)
+        return blends
 
 
 def windows(grey: np.ndarray, rows: Rows, corners: np.ndarray) -> np.ndarray:
