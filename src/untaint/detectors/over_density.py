@@ -17,8 +17,7 @@ from untaint.types import Labels, Pixels, Rows
 LEAST_EFFECT = 0.6
 """Share of a cluster whose content, judged without the cluster, speaks against the label, beyond what is usual; or that one
 source sent, beyond its share of the whole set. Honest duplicates show what their label says and come from everywhere."""
-_SIZE = 5
-_MOST = 200  # clusters examined, largest first
+_MOST = 200  # crowds examined, largest first
 _DISPUTED = 0.10
 """Share of honest crowds in which a near-copy has another label than most: at most one in 70 was seen on Fashion-MNIST,
 MNIST and CIFAR-10. A flood's original usually still lies in the set with its true label."""
@@ -62,14 +61,13 @@ class OverDensity(Detector):
         sources: Sources,
         class_names: tuple[str, ...],
     ) -> Evidence:
-        component = near_copies.component
-        usable = labels >= 0
-        scores = np.where(usable, 0.0, np.nan).astype(np.float32)
-        clustered = np.flatnonzero(component >= 0)
-        sizes = np.bincount(component[clustered]) if len(clustered) else np.zeros(1, int)
-        scores[clustered] = np.log2(sizes[component[clustered]])
-        largest = np.argsort(-sizes, kind="stable")[:_MOST]
-        crowded = [clustered[component[clustered] == number] for number in largest[sizes[largest] >= _SIZE]]
+        usable, crowd = labels >= 0, near_copies.crowd
+        inside = np.flatnonzero(crowd >= 0)
+        numbers, sizes = np.unique(crowd[inside], return_counts=True)
+        scores = np.where(usable, np.log2(1 / near_copies.weights), np.nan).astype(np.float32)
+        scores[inside] = np.log2(sizes[np.searchsorted(numbers, crowd[inside])])
+        largest = numbers[np.argsort(-sizes, kind="stable")][:_MOST]
+        crowded = [np.flatnonzero(crowd == number) for number in largest]
         judged = _judged(crowded, labels, content, pixels)
         alone = usable.copy()
         alone[np.concatenate([*crowded, np.empty(0, np.int64)])] = False
