@@ -22,6 +22,9 @@ _DISPUTED = 0.10
 """Share of honest crowds in which a near-copy has another label than most: at most one in 70 was seen on Fashion-MNIST,
 MNIST and CIFAR-10. A flood's original usually still lies in the set with its true label."""
 _DOUBTED = 0.5  # of its class, as to content: a crowd less doubtful than half of its class needs a dispute to count
+_FEWEST = 10
+"""Members of a crowd that is accused for its content alone: honest look-alikes (framed digits) come in fives and sixes, and what
+one image shows is one observation."""
 _HARD = 0.10
 """Content that is as doubtful in a tenth of the class does not speak against one image: copies are one observation."""
 
@@ -38,8 +41,8 @@ class OverDensity(Detector):
     for each other), one source beyond chance, or several clusters of one label in which a near-copy bears another label or
     whose content is doubtful beyond chance, all taken together, make it a flood.
 
-    Works when: five or more near-copies share a label their content contradicts, or a source; or several images were copied
-    and their originals are in the set.
+    Works when: ten or more near-copies share a label their content contradicts, five or more a source; or several images were
+    copied and their originals are in the set.
     Fails when: copies differ by more than small moves and noise; they carry a right label and come from many sources; or one
     image was copied whose class looks like the label.
     Cost: a k-d tree over 16 numbers per image and 24 small least-squares fits. About a quarter of the proxy's training.
@@ -156,7 +159,7 @@ def _group(
     accused = members[labels == label]
     rank = _rank(own[labels == label], label, suspects)
     usual = usual_contradiction(suspects.content, suspects.labels, members)
-    against = excess(float(contradicted[labels == label].mean()), usual) if rank <= _HARD else 0.0
+    against = excess(float(contradicted[labels == label].mean()), usual) if rank <= _HARD and len(members) >= _FEWEST else 0.0
     bound, sender = _bound(suspects.sources, members)
     push = pushes[label] if rank <= _DOUBTED or _disputed(labels) else Push(1.0, 0.0)
     effect = max(against, bound)
