@@ -171,10 +171,10 @@ def flips(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
 
 
 def aimed(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
-    """A seventh of the zeros labelled as ones."""
+    """An eighth of the zeros labelled as ones."""
     start, rng = clean(), np.random.default_rng(0)
     zeros = np.flatnonzero(start.truth == 0)
-    rows = rng.choice(zeros, len(zeros) // 7, replace=False)
+    rows = rng.choice(zeros, len(zeros) // 8, replace=False)
     labels, tampered = start.labels.copy(), start.tampered.copy()
     labels[rows], tampered[rows] = 1, True
     return examined(name, from_arrays(start.images, [str(label) for label in labels])), tampered
@@ -221,7 +221,7 @@ def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
     flagged = np.zeros(len(truth), bool)
     flagged[members_of(strong(found))] = True
     flagged[found.review] = True
-    assert flagged[truth].mean() >= 0.85  # label-consensus: 0.87 to 0.94 by seed; the others 0.93 and more
+    assert flagged[truth].mean() >= 0.9
     assert flagged[~truth].mean() <= 0.02
     ranked = np.nan_to_num(found.scores, nan=-np.inf)
     assert np.median(ranked[truth]) > np.quantile(ranked[~truth], 0.9)

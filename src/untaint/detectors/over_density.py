@@ -17,12 +17,14 @@ from untaint.types import Labels, Pixels, Rows
 LEAST_EFFECT = 0.6
 """Share of a cluster whose content, judged without the cluster, speaks against the label, beyond what is usual; or that one
 source sent, beyond its share of the whole set. Honest duplicates show what their label says and come from everywhere."""
-_SIZE = 5
-_MOST = 200  # clusters examined, largest first
+_MOST = 200  # crowds examined, largest first
 _DISPUTED = 0.10
 """Share of honest crowds in which a near-copy has another label than most: at most one in 70 was seen on Fashion-MNIST,
 MNIST and CIFAR-10. A flood's original usually still lies in the set with its true label."""
 _DOUBTED = 0.5  # of its class, as to content: a crowd less doubtful than half of its class needs a dispute to count
+_FEWEST = 10
+"""Members of a crowd that is accused for its content alone: honest look-alikes (framed digits) come in fives and sixes, and what
+one image shows is one observation."""
 _HARD = 0.10
 """Content that is as doubtful in a tenth of the class does not speak against one image: copies are one observation."""
 
@@ -39,8 +41,8 @@ class OverDensity(Detector):
     for each other), one source beyond chance, or several clusters of one label in which a near-copy bears another label or
     whose content is doubtful beyond chance, all taken together, make it a flood.
 
-    Works when: five or more near-copies share a label their content contradicts, or a source; or several images were copied
-    and their originals are in the set.
+    Works when: ten or more near-copies share a label their content contradicts, five or more a source; or several images were
+    copied and their originals are in the set.
     Fails when: copies differ by more than small moves and noise; they carry a right label and come from many sources; or one
     image was copied whose class looks like the label.
     Cost: a k-d tree over 16 numbers per image and 24 small least-squares fits. About a quarter of the proxy's training.
@@ -62,14 +64,13 @@ class OverDensity(Detector):
         sources: Sources,
         class_names: tuple[str, ...],
     ) -> Evidence:
-        component = near_copies.component
-        usable = labels >= 0
-        scores = np.where(usable, 0.0, np.nan).astype(np.float32)
-        clustered = np.flatnonzero(component >= 0)
-        sizes = np.bincount(component[clustered]) if len(clustered) else np.zeros(1, int)
-        scores[clustered] = np.log2(sizes[component[clustered]])
-        largest = np.argsort(-sizes, kind="stable")[:_MOST]
-        crowded = [clustered[component[clustered] == number] for number in largest[sizes[largest] >= _SIZE]]
+        usable, crowd = labels >= 0, near_copies.crowd
+        inside = np.flatnonzero(crowd >= 0)
+        numbers, sizes = np.unique(crowd[inside], return_counts=True)
+        scores = np.where(usable, np.log2(1 / near_copies.weights), np.nan).astype(np.float32)
+        scores[inside] = np.log2(sizes[np.searchsorted(numbers, crowd[inside])])
+        largest = numbers[np.argsort(-sizes, kind="stable")][:_MOST]
+        crowded = [np.flatnonzero(crowd == number) for number in largest]
         judged = _judged(crowded, labels, content, pixels)
         alone = usable.copy()
         alone[np.concatenate([*crowded, np.empty(0, np.int64)])] = False
@@ -158,7 +159,7 @@ def _group(
     accused = members[labels == label]
     rank = _rank(own[labels == label], label, suspects)
     usual = usual_contradiction(suspects.content, suspects.labels, members)
-    against = excess(float(contradicted[labels == label].mean()), usual) if rank <= _HARD else 0.0
+    against = excess(float(contradicted[labels == label].mean()), usual) if rank <= _HARD and len(members) >= _FEWEST else 0.0
     bound, sender = _bound(suspects.sources, members)
     push = pushes[label] if rank <= _DOUBTED or _disputed(labels) else Push(1.0, 0.0)
     effect = max(against, bound)

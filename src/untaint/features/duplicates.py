@@ -29,9 +29,8 @@ _APART = 1.3
 _SPILL = 1.25
 """A crowd stands alone: at 1.3 times its misfit it has gathered at most a quarter more. Natural look-alikes (the ones of
 MNIST) form a continuum instead: each level joins far more of them."""
-_WIDER = (
-    5.0  # a wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large
-)
+_WIDER = 5.0
+"""A wider crowd replaces those inside it only while it may be the same crowd in pieces: at most so many times as large."""
 _SURPRISE = 0.01  # chance of a crowd above which it is none: a few of the sparse set's closest images
 _LARGEST = 0.03
 """Share of the set: a whole class of simple shapes stands alone at some level, copies of one image are fewer."""
@@ -42,11 +41,15 @@ _LARGEST = 0.03
 class NearCopies:
     """component: (n,) number of the cluster of near-copies a row belongs to, -1 = none or not usable.
 
+    crowd: (n,) number of the crowd, -1 = none: five and more images that stand alone, though each be less close to the next.
     chance: (n,) probability of so long a chain of neighbours so close, at the rates of the rest of the set, anywhere in it; the
-    same for all rows of a cluster, 1 where there is none.
+    same for all rows of a crowd, 1 where there is none.
+
+    Only components are families: copies in the strict sense. A writer's ones may be a crowd and are still observations each.
     """
 
     component: np.ndarray
+    crowd: np.ndarray
     chance: np.ndarray
 
     @property
@@ -81,16 +84,19 @@ class NearCopies:
 def near_copies(pixels: Pixels, labels: Labels, settings: Settings) -> NearCopies:
     """Pairs of images far closer than is usual, and crowds that stand alone; small shifts and turns undone."""
     rows = np.flatnonzero(labels >= 0)
-    component, chance = np.full(len(labels), -1, dtype=np.int64), np.ones(len(labels))
+    component, crowd, chance = np.full(len(labels), -1), np.full(len(labels), -1), np.ones(len(labels))
     if len(rows) <= _NEIGHBOURS:
-        return NearCopies(component, chance)
+        return NearCopies(component, crowd, chance)
     settings.report_progress("looking for near-copies", 0, 2)
     points, small = _points(pixels, rows)
     neighbours = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS + 1, workers=-1)[1])[:, 1:]
     settings.report_progress("looking for near-copies", 1, 2)
-    component[rows], chance[rows] = _clusters(neighbours, _misfits(small, neighbours), points)
+    misfits = _misfits(small, neighbours)
+    strict = _with_exact_copies(points, _joined(neighbours, misfits <= _PAIR))
+    component[rows] = np.where(np.bincount(strict)[strict] > 1, strict, -1)
+    crowd[rows], chance[rows] = _improbable(_crowds(neighbours, misfits, strict), misfits.min(1))
     settings.report_progress("looking for near-copies", 2, 2)
-    return NearCopies(component, chance)
+    return NearCopies(component, crowd, chance)
 
 
 def _points(pixels: Pixels, rows: Rows, batch: int = 4096) -> tuple[np.ndarray, np.ndarray]:
@@ -122,12 +128,11 @@ def _misfits(small: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     return np.asarray(np.min(measured, axis=0))
 
 
-def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster number of each row, -1 = none, and its chance."""
+def _crowds(neighbours: np.ndarray, misfits: np.ndarray, strict: np.ndarray) -> np.ndarray:
+    """(m,) crowd number of each row, -1 = none. strict: clusters of copies in the strict sense."""
     n = len(neighbours)
-    numbers = _with_exact_copies(points, _joined(neighbours, misfits <= _PAIR))
-    size = np.bincount(numbers)[numbers]
-    cluster, crowd = np.where(size > 1, numbers, -1), np.zeros(n, dtype=np.int64)
+    size = np.bincount(strict)[strict]
+    cluster, crowd = np.where(size >= CROWD, strict, -1), np.zeros(n, dtype=np.int64)
     for place, limit in enumerate(_LEVELS, 1):
         here, wider = _joined(neighbours, misfits <= limit), _joined(neighbours, misfits <= _APART * limit)
         size, spread = np.bincount(here)[here], np.bincount(wider)[wider]
@@ -136,11 +141,11 @@ def _clusters(neighbours: np.ndarray, misfits: np.ndarray, points: np.ndarray) -
         alone = (size >= CROWD) & (spread <= _SPILL * size) & (size <= max(CROWD, _LARGEST * n))
         alone &= (within[here] == 0) | (size <= _WIDER * within[here])
         cluster, crowd = np.where(alone, place * n + here, cluster), np.where(alone, size, crowd)
-    return _improbable(cluster, misfits.min(1))
+    return cluster
 
 
 def _improbable(cluster: np.ndarray, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters renumbered and the chance of each by row, crowds left out that are no surprise.
+    """Crowds renumbered and the chance of each by row; those that are no surprise are none.
 
     The chance of a chain of neighbours this close starting at any row: as many steps as members but one, the least close left
     out, each as probable as it is among the rows outside crowds to have a neighbour as close.
@@ -148,12 +153,12 @@ def _improbable(cluster: np.ndarray, nearest: np.ndarray) -> tuple[np.ndarray, n
     n = len(cluster)
     _, joined = np.unique(cluster, return_inverse=True)
     size = np.bincount(joined)
-    usual = np.sort(nearest[(cluster < 0) | (size[joined] < CROWD)])
+    usual = np.sort(nearest[cluster < 0])
     steps = np.log((np.searchsorted(usual, nearest, side="right") + 1) / (len(usual) + 1))
     widest = np.full(len(size), -np.inf)
     np.maximum.at(widest, joined, steps)
     chance = np.minimum(1.0, n * np.exp(np.bincount(joined, steps) - widest))[joined]
-    kept = (cluster >= 0) & ((size[joined] < CROWD) | (chance <= _SURPRISE))
+    kept = (cluster >= 0) & ((chance <= _SURPRISE) | (len(usual) == 0))
     return np.where(kept, joined, -1), np.where(kept, chance, 1.0)
 
 

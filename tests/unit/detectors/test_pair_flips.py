@@ -28,7 +28,7 @@ def judged(labels: np.ndarray, looks: np.ndarray, doubt: np.ndarray) -> Evidence
     empty = np.zeros((1, 1, CLASSES), np.float32)
     own = probabilities[np.arange(n), labels]
     content = Content(own, probabilities, 0.12, np.zeros((1, 1, 1)), empty, np.ones(1), n, 0)
-    alone = NearCopies(np.full(n, -1), np.ones(n))
+    alone = NearCopies(np.full(n, -1), np.full(n, -1), np.ones(n))
     return PairFlips().examine(content, labels, alone, tuple("abcdef"))
 
 
