@@ -31,13 +31,11 @@ class TwoComponents:
         return _upper((values - self.means[0]), self.means - self.means[0], self.variances, self.shares)
 
 
-_NONE = np.zeros(2)
-
-
 def two_components(values: np.ndarray) -> TwoComponents:
     """Fit by EM from nine starting cuts, best kept. Constant input gives separation 0."""
     if len(values) < 4 or np.ptp(values) == 0:  # two per component; the std of equal values need not be 0
-        return TwoComponents(0.0, 0.0, _NONE, np.ones(2), np.array([1.0, 0.0]), np.zeros(len(values)))
+        means = np.full(2, values[0] if len(values) else 0.0, np.float64)
+        return TwoComponents(0.0, 0.0, means, np.ones(2), np.array([1.0, 0.0]), np.zeros(len(values)))
     middle, spread = float(values.mean()), float(values.std())
     standard = ((values - middle) / spread).astype(np.float64)
     fits = [_em(standard, float(np.quantile(standard, q))) for q in _START_QUANTILES]
@@ -82,20 +80,7 @@ _LARGE = 1024  # from here on single precision does: twice as fast, and 5 % shri
 
 def whitener(centred: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
     """Symmetric inverse root (d, d) of the covariance of centred rows, shrunk towards its mean variance."""
-    return _inverse_root((centred.T @ centred).astype(np.float64) / max(len(centred), 1), shrinkage)
-
-
-def whitener_within(points: np.ndarray, groups: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
-    """The same for the covariance around the mean of each row's group: differences between groups stay as large as they are."""
-    scatter = (points.T @ points).astype(np.float64)
-    for number in np.unique(groups):
-        inside = points[groups == number]
-        mean = inside.mean(0, dtype=np.float64)
-        scatter -= len(inside) * np.outer(mean, mean)
-    return _inverse_root(scatter / max(len(points), 1), shrinkage)
-
-
-def _inverse_root(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
+    covariance = (centred.T @ centred).astype(np.float64) / max(len(centred), 1)
     size = len(covariance)
     scale = max(float(np.trace(covariance)) / size, 1e-12)
     covariance = (1 - shrinkage) * covariance + shrinkage * scale * np.eye(size)
