@@ -12,6 +12,10 @@ import pytest
 from tests.digit_sets import clean, flipped, patched
 from tests.same import assert_same
 
+from untaint.attacks.base import Attack
+from untaint.attacks.blended import Blended
+from untaint.attacks.low_frequency import LowFrequency
+from untaint.attacks.wanet import WaNet
 from untaint.data.dataset import Dataset, from_arrays
 from untaint.data.load import load
 from untaint.detectors.base import Detector, detectors, examine, needs
@@ -166,6 +170,12 @@ def patch(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return evidence(name, "patched"), patched().tampered
 
 
+def pressed(attack: Attack, name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """An attack of ours on all digits."""
+    found = attack.poison(clean().dataset, np.random.default_rng(0))
+    return examined(name, found.dataset), found.mask
+
+
 def flips(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, flipped().dataset), flipped().tampered
 
@@ -199,13 +209,18 @@ def not_finite(name: str, folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, load(folder / "digits.npz")), bad
 
 
+FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
+    "counterfactual": partial(pressed, FAINT),
+    "energy-split": partial(pressed, WaNet(rate=0.08, strength=2.0, target="3")),
     "label-consensus": flips,
     "matched-filter": patch,
     "over-density": copies,
     "pair-flips": aimed,
     "recurring-patch": patch,
+    "residual-split": partial(pressed, FAINT),
     "spectral": patch,
+    "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
     "value-range": not_finite,
 }
 """What each detector of ours must find: its evidence, and where the poison is."""

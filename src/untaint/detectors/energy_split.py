@@ -16,7 +16,7 @@ from untaint.types import Embeddings, Labels, Pixels
 class EnergySplit(Detector):
     """Looks for the line along which the maps of local energy of a class part into two populations.
 
-    Log energy around each pixel in two frequency bands, whitened within classes. A fixed displacement field interpolates the
+    Log energy around each pixel in two frequency bands, whitened. A fixed displacement field interpolates the
     same places of every image and blurs them a little: a fixed map, though no pixel repeats. Dithering and requantising raise
     the energy of smooth places.
 

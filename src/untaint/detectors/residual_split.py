@@ -16,7 +16,7 @@ from untaint.types import Embeddings, Labels, Pixels
 class ResidualSplit(Detector):
     """Looks for the line along which the high-pass residuals of a class part into two populations.
 
-    Residuals (image minus its blur) are whitened by the within-class covariance of the whole set, which leaves honest classes
+    Residuals (image minus its blur) are whitened by the covariance of the whole set, which leaves honest classes
     one cloud each. From several starts (the class against all others, its contradicted samples against the rest, its leading
     directions) a held-out matched filter climbs to the line of largest two-component gain. No labels of single samples, no
     network and no clean set are needed; a trigger under right labels is seen as well as one under wrong ones, but only the

@@ -17,7 +17,7 @@ class ToneSplit(Detector):
     """Looks for the line along which 8x8 thumbnails of a class part into two populations.
 
     The coarse twin of the split in the fine grain: patterns as smooth as shading leave no residual, but thumbnails of natural
-    images, whitened within classes, are one cloud, and a fixed smooth pattern shifts a part of it.
+    images, whitened, are one cloud, and a fixed smooth pattern shifts a part of it.
 
     Works when: a smooth pattern is blended into 3 % of the set and more.
     Fails when: the pattern is fine, or weaker than a tenth; classes with few, very different looks hide it.

@@ -17,7 +17,7 @@ _BATCH = 2048
 
 @feature()
 def fine_grain(pixels: Pixels, labels: Labels) -> Embeddings:
-    """(n, d) high-pass residuals, image minus its blur, within-class covariance about one; rows of zeros where not usable."""
+    """(n, d) high-pass residuals, image minus its blur, covariance about one; rows of zeros where not usable."""
     return _whitened(pixels, labels, _grain)
 
 
@@ -68,7 +68,7 @@ def _binomial(images: np.ndarray) -> np.ndarray:
 
 
 def _whitened(pixels: Pixels, labels: Labels, read: Callable[[np.ndarray], np.ndarray]) -> Embeddings:
-    """Readings of usable rows, centred over the set and whitened by the pooled within-class covariance."""
+    """Readings of usable rows, centred over the set and whitened by their covariance."""
     rows = np.flatnonzero(labels >= 0)
     parts = [
         read(pictures.to_float(pixels[rows[start : start + _BATCH]])).reshape(len(rows[start : start + _BATCH]), -1)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.special import expit
 
 _START_QUANTILES = (0.02, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
 _ITERATIONS = 60
@@ -31,17 +32,16 @@ class TwoComponents:
         return _upper((values - self.means[0]), self.means - self.means[0], self.variances, self.shares)
 
 
-_NONE = np.zeros(2)
-
-
 def two_components(values: np.ndarray) -> TwoComponents:
     """Fit by EM from nine starting cuts, best kept. Constant input gives separation 0."""
     if len(values) < 4 or np.ptp(values) == 0:  # two per component; the std of equal values need not be 0
-        return TwoComponents(0.0, 0.0, _NONE, np.ones(2), np.array([1.0, 0.0]), np.zeros(len(values)))
+        means = np.full(2, values[0] if len(values) else 0.0, np.float64)
+        return TwoComponents(0.0, 0.0, means, np.ones(2), np.array([1.0, 0.0]), np.zeros(len(values)))
     middle, spread = float(values.mean()), float(values.std())
     standard = ((values - middle) / spread).astype(np.float64)
-    fits = [_em(standard, float(np.quantile(standard, q))) for q in _START_QUANTILES]
-    likelihood, means, variances, shares = max(fits, key=lambda fit: fit[0])
+    fits = list(zip(*_em(standard, np.quantile(standard, _START_QUANTILES)), strict=True))
+    likelihoods = [float(np.logaddexp(*_joint(standard, *fit)).mean()) for fit in fits]
+    likelihood, (means, variances, shares) = max(zip(likelihoods, fits, strict=True), key=lambda pair: pair[0])
     order = np.argsort(means)
     means, variances, shares = means[order], variances[order], shares[order]
     single = -0.5 * np.log(2 * np.pi) - 0.5
@@ -62,19 +62,26 @@ def _upper(values: np.ndarray, means: np.ndarray, variances: np.ndarray, shares:
     return np.asarray(np.exp(logs[1] - np.logaddexp(logs[0], logs[1])))
 
 
-def _em(values: np.ndarray, cut: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean log likelihood, means, variances and shares after a fixed number of rounds from one starting cut."""
-    upper = (values > cut).astype(np.float64)
+def _em(values: np.ndarray, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, variances and shares (starts, 2) after a fixed number of rounds, all starting cuts at once.
+
+    Sums of values and squares say all there is to know: values are standard, so no precision is lost.
+    """
+    powers = np.stack([np.ones_like(values), values, values**2])
+    whole = powers.sum(1)
+    upper = (values > cuts[:, None]).astype(np.float64)
     for _ in range(_ITERATIONS):
-        weights = np.stack([1 - upper, upper])
-        mass = weights.sum(1).clip(1e-6)
-        means = weights @ values / mass
-        variances = (weights * (values - means[:, None]) ** 2).sum(1) / mass + _FLOOR
+        above = upper @ powers.T
+        count, first, second = np.stack([whole - above, above], axis=-1).transpose(1, 0, 2)
+        mass = count.clip(1e-6)
+        means = first / mass
+        variances = ((second - 2 * means * first + means**2 * count) / mass).clip(0) + _FLOOR
         shares = (mass / len(values)).clip(1e-6)
-        logs = _joint(values, means, variances, shares)
-        joint = np.logaddexp(logs[0], logs[1])
-        upper = np.exp(logs[1] - joint)
-    return float(joint.mean()), means, variances, shares
+        terms = np.stack(
+            [np.log(shares) - np.log(variances) / 2 - means**2 / (2 * variances), means / variances, -0.5 / variances]
+        )
+        upper = expit((terms[..., 1] - terms[..., 0]).T @ powers)
+    return means, variances, shares
 
 
 _LARGE = 1024  # from here on single precision does: twice as fast, and 5 % shrinkage bounds the condition number
@@ -82,20 +89,7 @@ _LARGE = 1024  # from here on single precision does: twice as fast, and 5 % shri
 
 def whitener(centred: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
     """Symmetric inverse root (d, d) of the covariance of centred rows, shrunk towards its mean variance."""
-    return _inverse_root((centred.T @ centred).astype(np.float64) / max(len(centred), 1), shrinkage)
-
-
-def whitener_within(points: np.ndarray, groups: np.ndarray, shrinkage: float = 0.05) -> np.ndarray:
-    """The same for the covariance around the mean of each row's group: differences between groups stay as large as they are."""
-    scatter = (points.T @ points).astype(np.float64)
-    for number in np.unique(groups):
-        inside = points[groups == number]
-        mean = inside.mean(0, dtype=np.float64)
-        scatter -= len(inside) * np.outer(mean, mean)
-    return _inverse_root(scatter / max(len(points), 1), shrinkage)
-
-
-def _inverse_root(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
+    covariance = (centred.T @ centred).astype(np.float64) / max(len(centred), 1)
     size = len(covariance)
     scale = max(float(np.trace(covariance)) / size, 1e-12)
     covariance = (1 - shrinkage) * covariance + shrinkage * scale * np.eye(size)

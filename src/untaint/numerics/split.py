@@ -40,13 +40,18 @@ def best(points: np.ndarray, folds: np.ndarray, starts: list[np.ndarray], seed: 
 
 
 def filtered(points: np.ndarray, upper: np.ndarray, lower: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(m,) scores along (mean of upper - mean of lower) of the other folds, in robust standard units of the lower."""
+    """(m,) scores along (mean of upper - mean of lower) of the other folds, in robust standard units of the lower.
+
+    All zero when there is no lower: equal points have no order.
+    """
     scores = np.zeros(len(points), np.float32)
     for number in np.unique(folds):
         out = folds == number
         high, low = points[upper & ~out], points[lower & ~out]
         if len(high) and len(low):
             scores[out] = points[out] @ (high.mean(0) - low.mean(0))
+    if not lower.any():
+        return scores
     rest = scores[lower]
     centre = np.median(rest)
     standard: np.ndarray = (scores - centre) / max(1.4826 * float(np.median(np.abs(rest - centre))), 1e-9)

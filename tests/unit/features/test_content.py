@@ -8,9 +8,10 @@ from tests.digit_sets import Digits, clean, flipped, patched
 
 from untaint.data.dataset import from_arrays
 from untaint.features.cache import Cache
-from untaint.features.content import Content, _fourier, contradiction, contradiction_level, judged_without, looks
+from untaint.features.content import Content, _fourier, contradiction, contradiction_level, foreign_share, judged_without
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
+from untaint.features.views import looks
 
 
 @cache
@@ -37,7 +38,7 @@ def test_clean_digits_are_judged_right() -> None:
     found = content("clean")
     assert (found.probabilities.argmax(1) == clean().truth).mean() >= 0.95
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-4)
-    assert found.contradicted.mean() <= 0.04
+    assert found.contradicted.mean() <= 0.06
 
 
 @pytest.mark.parametrize("which", ["flipped", "patched"])
@@ -113,26 +114,28 @@ def test_the_level_follows_chance(classes: int, level: float) -> None:
     assert contradiction_level(classes) == pytest.approx(level)
 
 
-def test_looks_ignore_contrast_and_offset() -> None:
-    images = clean().images[:20, :, :, None]
-    dimmed = (images // 2 + 60).astype(np.uint8)
-    for view, other in zip(looks(images, np.arange(20)), looks(dimmed, np.arange(20)), strict=True):
-        np.testing.assert_allclose(np.linalg.norm(view, axis=1), 1, atol=1e-4)
-        np.testing.assert_allclose(view, other, atol=0.03)
+def share(which: str, group: np.ndarray) -> float:
+    return foreign_share(content(which), features(which).get("labels"), group)
 
 
-def test_a_corner_is_out_of_sight_of_at_least_two_views() -> None:
-    images = clean().images[:20, :, :, None].copy()
-    before = looks(images, np.arange(20))
-    images[:, -2:, -2:] = 255
-    untouched = [np.allclose(old, new) for old, new in zip(before, looks(images, np.arange(20)), strict=True)]
-    assert sum(untouched) == 2
+def test_the_foreign_share_of_a_group_follows_what_was_mixed_in() -> None:
+    poison = np.flatnonzero(patched().tampered)
+    honest = np.flatnonzero((patched().labels == 3) & ~patched().tampered)
+    whole, half = share("patched", poison), share("patched", np.concatenate([poison, honest[: len(poison)]]))
+    assert whole >= 0.75
+    assert 0.25 <= half <= 0.55  # a lower bound
+    assert share("patched", honest) == 0
+    assert share("clean", np.arange(0, 1797, 20)) <= 0.05
 
 
-def test_batches_of_looks_do_not_matter() -> None:
-    images = clean().images[:20, :, :, None]
-    for whole, parts in zip(looks(images, np.arange(20)), looks(images, np.arange(20), batch=7), strict=True):
-        np.testing.assert_allclose(whole, parts, atol=1e-6)
+def test_a_foreign_share_is_more_certain_of_more_samples() -> None:
+    poison = np.flatnonzero(patched().tampered)
+    assert share("patched", poison[:3]) <= share("patched", poison) + 0.25
+    assert 0 <= share("patched", poison[:1]) <= 1
+
+
+def test_a_class_that_is_all_in_the_group_has_no_outside_and_no_share_below_zero() -> None:
+    assert 0 <= share("flood", np.flatnonzero(flood().labels == 1)) <= 1
 
 
 def test_another_seed_draws_other_folds_and_says_nearly_the_same() -> None:

@@ -39,6 +39,16 @@ def test_one_population_gains_little(seed: int) -> None:
     assert -0.01 < found.gain < 0.02
 
 
+def test_any_value_has_a_membership() -> None:
+    values, _ = two(8.0)
+    found = mixture.two_components(3 * values + 20)
+    np.testing.assert_allclose(found.membership(3 * values + 20), found.upper, atol=1e-6)
+    np.testing.assert_allclose(found.membership(np.array([20.0, 44.0])), [0, 1], atol=1e-3)
+    np.testing.assert_allclose(found.means, [20, 44], atol=0.5)
+    np.testing.assert_allclose(found.variances, [9, 9], rtol=0.2)
+    np.testing.assert_allclose(found.shares, [0.7, 0.3], atol=0.02)
+
+
 @given(st.floats(0.1, 100), st.floats(-100, 100), st.booleans())
 def test_units_do_not_matter_and_the_upper_side_follows_the_sign(scale: float, offset: float, turned: bool) -> None:
     values, upper = two(8.0, 300)
@@ -53,6 +63,7 @@ def test_constants_are_one_population(value: float, n: int, kind: type) -> None:
     found = mixture.two_components(np.full(n, value, kind))
     assert (found.separation, found.gain) == (0.0, 0.0)
     np.testing.assert_array_equal(found.upper, np.zeros(n))
+    np.testing.assert_allclose(found.membership(np.full(2, value, kind)), [0, 0], atol=1e-3)
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=40))
