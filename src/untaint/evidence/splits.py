@@ -8,7 +8,7 @@ from scipy.stats import binom, gumbel_r
 
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.triggers import additive
-from untaint.features.content import Content, contradiction
+from untaint.features.content import Content, standing
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import split
 from untaint.types import Embeddings, Labels, Pixels, Rows
@@ -104,7 +104,7 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
     if min(single[side].sum() for side in sides) < _LEAST_MEMBERS:
         return None
     content, labels = suspects.content, suspects.labels
-    against = [contradiction(content, suspects.pixels, labels, side) for side in sides]
+    against = [standing(content, labels, side) for side in sides]
     balanced = min(map(len, sides)) >= _BALANCED * len(rows)
     chosen = int(np.argmax(against)) if balanced else int(len(sides[1]) < len(sides[0]))
     members, rest = np.sort(sides[chosen]), sides[1 - chosen]

@@ -38,7 +38,7 @@ class Content:
 
     own: (n,) second lowest probability, over views, of the sample's own label; NaN = not assessed.
     probabilities: (n, k) mean over views.  level: own below this, once a group is judged without itself = contradicted.
-    voted (n,), foreign (k,), vote_level: what the neighbourhood says of the label as it stands, see `features.votes`.
+    voted (n,), foreign (k,), vote_level (n,): what the neighbourhood says of the label as it stands, see `features.votes`.
     grams (v, D, D), crosses (v, D, k), temperatures (v,): what is needed to judge rows again with some taken out.
     """
 
@@ -47,7 +47,7 @@ class Content:
     level: float
     voted: np.ndarray
     foreign: np.ndarray
-    vote_level: float
+    vote_level: np.ndarray
     grams: np.ndarray
     crosses: np.ndarray
     temperatures: np.ndarray
@@ -132,17 +132,23 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows,
     """
     if len(group) == 0:
         return 0.0
-    usual = usual_contradiction(content, labels, group)
     sample = group[:: max(1, -(-len(group) // most))]
-    standing = excess(float(content.contradicted[group].mean()), usual)
-    if usual > _WEAK:
-        standing = max(standing, foreign_share(content, labels, group))
+    usual = usual_contradiction(content, labels, group)
     own, mean = judged_without(content, pixels, labels, group, sample)
     shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(sample)
     most_diverse = np.log(max(mean.shape[1] - 1, 1))
     diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
     credit = min(1.0, max(0.0, (diversity - 0.5) / 0.4))
-    return max(standing, excess(float((own < content.level).mean()), usual) * credit)
+    return max(standing(content, labels, group), excess(float((own < content.level).mean()), usual) * credit)
+
+
+def standing(content: Content, labels: Labels, group: Rows) -> float:
+    """How far a group's content speaks against its label as it stands, 0..1, beyond what is usual in the rest of its classes."""
+    if len(group) == 0:
+        return 0.0
+    usual = usual_contradiction(content, labels, group)
+    beyond = excess(float(content.contradicted[group].mean()), usual)
+    return max(beyond, foreign_share(content, labels, group)) if usual > _WEAK else beyond
 
 
 def foreign_share(content: Content, labels: Labels, group: Rows) -> float:

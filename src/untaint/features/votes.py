@@ -33,13 +33,13 @@ class Votes:
     """own: (n,) second lowest vote, over views, for the sample's own label; NaN = not assessed.
 
     probabilities: (n, k) mean vote over views.  foreign: (k,) what `own` is on average when an image of another class is
-    given this label.  level: own below this = contradicted.
+    given this label.  level: (n,) own below this = contradicted; lower for rare classes, which win few votes anywhere.
     """
 
     own: np.ndarray
     probabilities: np.ndarray
     foreign: np.ndarray
-    level: float
+    level: np.ndarray
 
     @property
     def contradicted(self) -> np.ndarray:
@@ -71,13 +71,14 @@ def votes(pixels: Pixels, labels: Labels, near_copies: NearCopies, settings: Set
         settings.report_progress("asking neighbours", number + 1, 5)
     ordered = np.sort(np.stack(cast), axis=0)[1]
     own = ordered[np.arange(len(rows)), labels[rows]]
+    shares = np.bincount(labels[rows], weights, minlength=classes) / weights.sum()
     inside = np.eye(classes, dtype=bool)[labels[rows]]
     foreign = np.where(inside, 0, ordered).sum(0) / np.maximum((~inside).sum(0), 1)
     return Votes(
         _scattered(own, rows, len(labels)),
         _scattered(np.mean(cast, axis=0), rows, len(labels)),
         foreign.astype(np.float32),
-        vote_level(classes),
+        (vote_level(classes) * np.minimum(1, classes * shares))[np.maximum(labels, 0)].astype(np.float32),
     )
 
 

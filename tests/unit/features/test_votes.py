@@ -21,8 +21,12 @@ def voted(which: str) -> Votes:
     return found
 
 
+def copies(component: np.ndarray) -> NearCopies:
+    return NearCopies(component, component, np.ones(len(component)))
+
+
 def judged(pixels: np.ndarray, labels: np.ndarray) -> Votes:
-    return votes(pixels, labels, NearCopies(np.full(len(labels), -1), np.ones(len(labels))), Settings())
+    return votes(pixels, labels, copies(np.full(len(labels), -1)), Settings())
 
 
 def test_clean_digits_are_supported() -> None:
@@ -54,16 +58,17 @@ def test_a_vote_is_the_share_among_the_others_of_its_clusters() -> None:
     nearest = np.array([[0], [0], [0], [1], [1]])
     labels, weights = np.array([0, 1, 1, 0, 0]), np.array([1, 0.5, 0.5, 1, 1])
     shares = _tallied(nearest, labels, weights, 2, 2)
-    np.testing.assert_allclose(shares, [[0, 1], [2 / 3, 1 / 3], [2 / 3, 1 / 3], [1, 0], [1, 0]], atol=1e-6)
+    expected = np.array([[0, 1], [2 / 3, 1 / 3], [2 / 3, 1 / 3], [1, 0], [1, 0]])
+    np.testing.assert_allclose(shares, expected, atol=1e-6)
 
 
 def test_a_crowd_of_copies_does_not_outvote_its_neighbours() -> None:
     start = clean()
-    copies = np.repeat(np.flatnonzero(start.truth == 7)[:1], 100)
-    images, labels = np.concatenate([start.images, start.images[copies]]), np.concatenate([start.labels, np.zeros(100, int)])
+    repeated = np.repeat(np.flatnonzero(start.truth == 7)[:1], 100)
+    images, labels = np.concatenate([start.images, start.images[repeated]]), np.concatenate([start.labels, np.zeros(100, int)])
     component = np.concatenate([np.full(1797, -1), np.zeros(100, int)])
-    together = votes(images[..., None], labels, NearCopies(component, np.ones(1897)), Settings())
-    apart = votes(images[..., None], labels, NearCopies(np.full(1897, -1), np.ones(1897)), Settings())
+    together = votes(images[..., None], labels, copies(component), Settings())
+    apart = votes(images[..., None], labels, copies(np.full(1897, -1)), Settings())
     assert together.contradicted[-100:].all()
     assert not apart.contradicted[-100:].any()
 
