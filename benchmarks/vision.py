@@ -17,6 +17,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # one cell per core: CPU seconds must not h
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
+import hashlib
 import json
 import math
 from collections import defaultdict
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+import untaint
 from untaint.attacks.base import Poisoned
 from untaint.audit.settings import AuditSettings
 from untaint.bench.detection import Audited, ablation, audited, naming, review_rates
@@ -39,7 +41,6 @@ from untaint.bench.victim import detection_rates, measure
 from untaint.data.dataset import Dataset
 from untaint.detectors.label_consensus import LabelConsensus
 from untaint.errors import UntaintError
-from untaint.features.graph import code_digest
 from untaint.features.settings import BUDGETS
 from untaint.nets.fit import FitPlan
 from untaint.registry import spec
@@ -71,6 +72,21 @@ class How(NamedTuple):
     named: tuple[str, ...]
     budget: Any
     victim: bool
+    code: str
+
+    @property
+    def facts(self) -> Record:
+        """What must be the same for an earlier run's cell to count as done."""
+        return {"budget": self.budget, "victim_asked": self.victim, "code": self.code}
+
+
+def digest() -> str:
+    """Of all of the product's code: detectors, attacks and verdict included."""
+    package = Path(untaint.__file__).parent
+    hasher = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:16]
 
 
 @cache
@@ -88,7 +104,7 @@ def split(train: Dataset, test: Dataset | None, cell: Cell) -> tuple[Dataset, Da
 
 def run(how: How, cell: Cell) -> Record:
     """A cell's line. What breaks is told there: it stops no other cell."""
-    facts: Record = {**cell._asdict(), "budget": how.budget, "victim_asked": how.victim, "code": code_digest()[:16]}
+    facts: Record = {**cell._asdict(), **how.facts}
     try:
         return known({**facts, **measured(how, cell)})
     except UntaintError as error:
@@ -251,7 +267,7 @@ def told(record: Record) -> str:
 
 def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
     """The cells asked for; sizes over what a set has become all of it. Raises BadInput for what cannot be run."""
-    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim)
+    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, digest())
     cells = []
     for name, (train, test) in sources(how.named).items():
         sizes = sorted({min(size, len(train)) for size in given.sizes})
@@ -263,14 +279,13 @@ def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
 
 def finished(log: Path, how: How, cells: Iterable[Cell]) -> dict[Cell, Record]:
     """Cells that an earlier run of the same code with the same options has done."""
-    same = {"budget": how.budget, "victim_asked": how.victim, "code": code_digest()[:16]}
     found: dict[Cell, Record] = {}
     for line in log.read_text().splitlines() if log.exists() else []:
         try:
             record = json.loads(line)
         except json.JSONDecodeError:  # cut off when a run was killed
             continue
-        if "failed" not in record and all(record[key] == value for key, value in same.items()):
+        if "failed" not in record and all(record[key] == value for key, value in how.facts.items()):
             found[Cell(*(record[key] for key in Cell._fields))] = record
     return {cell: found[cell] for cell in cells if cell in found}
 
