@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from untaint import api
-from untaint.bench.sources import digits, fashion_mnist
+from untaint.bench.sources import PUBLIC, collected
 from untaint.bench.victim import stacked
 from untaint.data.dataset import Dataset, from_arrays
 
@@ -121,8 +121,7 @@ NUISANCES: dict[str, Nuisance] = {
 @cache
 def loaded(named: tuple[str, ...]) -> dict[str, Dataset]:
     """The sets to draw from."""
-    sets = {"Fashion-MNIST": fashion_mnist()[0], "digits": digits()[0]}
-    return sets | {name: api.load(path) for name, path in (item.split("=", 1) for item in named)}
+    return {name: train for name, (train, _) in collected((*PUBLIC, *named)).items()}
 
 
 def one(named: tuple[str, ...], budget: Any, seed: int, number: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ import numpy as np
 
 from untaint import api
 from untaint.bench.sources import fashion_mnist
+from untaint.bench.tables import markdown
 from untaint.bench.victim import detection_rates, measure
 from untaint.data.dataset import Dataset
 from untaint.evidence.finding import AuditResult
@@ -135,16 +136,6 @@ def job(name: str, folder: Path) -> None:
     print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    head = list(rows[0])
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += [
-        "| " + " | ".join(f"{row[key]:.4g}" if isinstance(row[key], float) else str(row[key]) for key in head) + " |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run the parts asked for and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,7 +161,9 @@ def main() -> None:
         results["cost"] = [cost()]
     record.parent.mkdir(exist_ok=True)
     record.write_text(json.dumps(results, indent=1))
-    given.out.with_suffix(".md").write_text("\n\n".join(f"## {name}\n\n{_table(rows)}" for name, rows in results.items()) + "\n")
+    given.out.with_suffix(".md").write_text(
+        "\n\n".join(f"## {name}\n\n{markdown(rows)}" for name, rows in results.items()) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Data sets everybody can get: one ships with a dependency, one is a Debian package."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,24 @@ def fashion_mnist(folder: Path = FASHION_MNIST) -> tuple[Dataset, Dataset]:
     Raises BadInput when it is not installed.
     """
     return _named(folder / "train-images-idx3-ubyte.gz"), _named(folder / "t10k-images-idx3-ubyte.gz")
+
+
+PUBLIC: Mapping[str, Callable[[], tuple[Dataset, Dataset]]] = {"Fashion-MNIST": fashion_mnist, "digits": digits}
+"""Sets that need only be named."""
+
+
+def collected(items: Sequence[str]) -> dict[str, tuple[Dataset, Dataset | None]]:
+    """Training and test sets by name. An item is a name in PUBLIC, or NAME=PATH of a set that has no test set.
+
+    Raises BadInput for anything else.
+    """
+    found: dict[str, tuple[Dataset, Dataset | None]] = {}
+    for item in items:
+        name, given, path = item.partition("=")
+        if not given and name not in PUBLIC:
+            raise BadInput(f"{item!r} names no data set.", advice=f"Write NAME=PATH, or one of {', '.join(PUBLIC)}.")
+        found[name] = (load(path), None) if given else PUBLIC[name]()
+    return found
 
 
 def _named(images: Path) -> Dataset:
