@@ -27,7 +27,7 @@ def judged(labels: np.ndarray, looks: np.ndarray, doubt: np.ndarray) -> Evidence
     probabilities /= probabilities.sum(1, keepdims=True)
     empty = np.zeros((1, 1, CLASSES), np.float32)
     own = probabilities[np.arange(n), labels]
-    content = Content(own, probabilities, 0.12, np.zeros((1, 1, 1)), empty, np.ones(1), n, 0)
+    content = Content(own, probabilities, 0.12, own, np.zeros(CLASSES), 0.15, np.zeros((1, 1, 1)), empty, np.ones(1), n, 0)
     alone = NearCopies(np.full(n, -1), np.ones(n))
     return PairFlips().examine(content, labels, alone, tuple("abcdef"))
 
