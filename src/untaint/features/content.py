@@ -134,7 +134,7 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows,
         return 0.0
     usual = usual_contradiction(content, labels, group)
     sample = group[:: max(1, -(-len(group) // most))]
-    standing = excess(float(content.contradicted[group].mean()), usual)
+    voted, standing = excess(float(content.contradicted[group].mean()), usual), _stood(content, labels, group)
     if usual > _WEAK:
         standing = max(standing, foreign_share(content, labels, group))
     own, mean = judged_without(content, pixels, labels, group, sample)
@@ -142,7 +142,15 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows,
     most_diverse = np.log(max(mean.shape[1] - 1, 1))
     diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
     credit = min(1.0, max(0.0, (diversity - 0.5) / 0.4))
-    return max(standing, excess(float((own < content.level).mean()), usual) * credit)
+    return max(standing, max(voted, excess(float((own < content.level).mean()), usual)) * credit)
+
+
+def _stood(content: Content, labels: Labels, group: Rows) -> float:
+    """Share contradicted by a judge that learned from the group, beyond what is usual: rare honest looks it knows."""
+    doubted = np.nan_to_num(content.own, nan=1.0) < content.level
+    outside = np.isin(labels, np.unique(labels[group])) & (labels >= 0)
+    outside[group] = False
+    return excess(float(doubted[group].mean()), float(doubted[outside].mean()) if outside.any() else 0.0)
 
 
 def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
