@@ -8,7 +8,6 @@ from untaint.attacks.base import Attack
 from untaint.attacks.low_frequency import LowFrequency
 from untaint.attacks.sinusoid import Sinusoid
 from untaint.attacks.wanet import WaNet
-from untaint.data.dataset import from_arrays
 from untaint.features.spaces import broad_tones, fine_grain, local_energy
 
 READINGS = (fine_grain, local_energy, broad_tones)
