@@ -9,6 +9,7 @@ from untaint.evidence import splits
 from untaint.evidence.evidence import Evidence
 from untaint.features.content import Content
 from untaint.features.duplicates import NearCopies
+from untaint.numerics.split import Split
 
 CLASSES, EACH, WIDE = 5, 300, 20
 
@@ -131,5 +132,5 @@ def test_the_law_of_natural_partings_widens_with_what_the_set_shows() -> None:
 
 
 def _p(others: list[float]) -> float:
-    parted = splits.split.Split(np.zeros(1), 6.0, 1.0, np.zeros(1))
+    parted = Split(np.zeros(1), 6.0, 1.0, np.zeros(1))
     return splits._parting(parted, others)

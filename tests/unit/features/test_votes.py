@@ -54,7 +54,7 @@ def test_a_vote_is_the_share_among_the_others_of_its_clusters() -> None:
     nearest = np.array([[0], [0], [0], [1], [1]])
     labels, weights = np.array([0, 1, 1, 0, 0]), np.array([1, 0.5, 0.5, 1, 1])
     shares = _tallied(nearest, labels, weights, 2, 2)
-    np.testing.assert_allclose(shares, [[0, 1], [2 / 3, 1 / 3], [2 / 3, 1 / 3], [1, 0], [1, 0]], atol=1e-6)
+    np.testing.assert_allclose(shares, np.array([[0, 3], [2, 1], [2, 1], [3, 0], [3, 0]]) / 3, atol=1e-6)
 
 
 def test_a_crowd_of_copies_does_not_outvote_its_neighbours() -> None:
