@@ -74,9 +74,12 @@ def examined(name: str, dataset: Dataset) -> Evidence:
 
 
 def strong(found: Evidence) -> list[Group]:
-    """Groups that no honest set should show: significant, large, and against their labels where that was tested."""
+    """Groups that no honest set should show: significant, large, and against their labels where that was tested.
+
+    On the scale of content honest sub-classes stay under 0.7; the product asks for more, 0.75.
+    """
     groups = found.groups
-    return [g for g in groups if g.p_value <= 0.001 and g.effect >= g.minimum_effect and not g.contradiction < 0.6]
+    return [g for g in groups if g.p_value <= 0.001 and g.effect >= g.minimum_effect and not g.contradiction < 0.7]
 
 
 def members_of(groups: list[Group]) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.features.content import Content, excess, usual_contradiction
+from untaint.features.content import WEAK, Content, excess, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, counts, patches, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
@@ -158,7 +158,8 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     patch = _patch(suspects, bearers, corners)
     carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
     purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
-    effect = excess(purity, usual_contradiction(suspects.content, suspects.labels, carriers)) if len(carriers) else 0.0
+    usual = usual_contradiction(suspects.content, suspects.labels, carriers) if len(carriers) else 0.0
+    effect = excess(purity, usual)
     members = carriers[_suspect(suspects, carriers, purity)]
     target, share = _target(suspects.labels[members], names)
     where = "anywhere in the image" if found.floating else "at one place"
@@ -169,8 +170,10 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     )
     source = _source(suspects.content, members, names) if target is not None else None
     trigger = _trigger(suspects.pixels, members, bearers, corners, found, patch)
+    aimless = target is None and usual > WEAK  # a watermark changes what a weak judge sees, whatever the label
+    against = 0.0 if aimless else effect
     return Group(
-        "backdoor", members, found.root, p_value, effect, LEAST_EFFECT, explanation, effect, LEAST_EFFECT, target, source, trigger
+        "backdoor", members, found.root, p_value, effect, LEAST_EFFECT, explanation, against, LEAST_EFFECT, target, source, trigger
     )
 
 

@@ -104,10 +104,12 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
     if min(single[side].sum() for side in sides) < _LEAST_MEMBERS:
         return None
     content, labels = suspects.content, suspects.labels
-    against = [standing(content, labels, side) for side in sides]
+    against = [standing(content, suspects.pixels, labels, side) for side in sides]
     balanced = min(map(len, sides)) >= _BALANCED * len(rows)
     chosen = int(np.argmax(against)) if balanced else int(len(sides[1]) < len(sides[0]))
     members, rest = np.sort(sides[chosen]), sides[1 - chosen]
+    if not _exclusive(suspects, rows, members, rest):
+        return None
     classes = len(suspects.class_names)
     foreign = against[chosen] >= Group.least_contradiction
     p_value = _parting(parted, others)
@@ -131,6 +133,19 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         target_label=name,
         trigger=additive(suspects.pixels, content, members, np.flatnonzero(labels >= 0)),
     )
+
+
+def _exclusive(suspects: Suspects, rows: Rows, members: Rows, rest: Rows) -> bool:
+    """Is what sets the members apart four times as frequent in their class as in others? Borders and watermarks are not."""
+    points = suspects.points
+    line = points[members].mean(0) - points[rest].mean(0)
+    cut = float((points[members] @ line).mean() + (points[rest] @ line).mean()) / 2
+    others = np.setdiff1d(np.flatnonzero(suspects.labels >= 0), rows)
+    beyond = float((points[others] @ line > cut).mean()) if len(others) else 0.0
+    return beyond * _TIMES <= float((points[rows] @ line > cut).mean())
+
+
+_TIMES = 4.0  # an attacker who covers the trigger with as many honest samples as poison still has nine times, of ten classes
 
 
 def _contradictions(contradicted: np.ndarray, members: Rows, rest: Rows) -> float:

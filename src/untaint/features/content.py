@@ -23,7 +23,7 @@ from untaint.types import Labels, Pixels, Rows
 CONTRADICTED = 0.12
 """A group judged without itself is contradicted where its probability is below this in the second lowest view: just above
 chance for ten classes (measured: 4-11 % of honest MNIST and Fashion-MNIST). See `contradiction_level`."""
-_WEAK = 0.2
+WEAK = 0.2
 """Judges that contradict more honest labels than this are weak (photographs: 0.5); for them a mean says more than a share."""
 _FEATURES = 1024  # cosines per view; 2048 gains 1 point of accuracy at 4 times the cost (Fashion-MNIST, 60,000)
 _GAMMA = 2.0  # of unit vectors; 1 to 4 differ by under 1 point
@@ -121,34 +121,55 @@ def judged_without(
     return _gathered(np.stack(assessed), labels[judged])
 
 
-def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> float:
-    """How far a group's content speaks against its label, 0..1.
+def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> float:
+    """How far a group's content speaks against its label, 0..1; all readings beyond what is usual in the rest of its classes.
 
-    The larger of two readings: the share contradicted as it stands (low-rate poison), and the share contradicted once the
-    group no longer vouches for itself, counted only as far as what the members show is diverse; both beyond what is usual in
-    the rest of their classes. A natural sub-class taken out of its
-    class looks like one neighbouring class (entropy of content at most 0.76 of its maximum on MNIST and Fashion-MNIST);
-    a trigger lies on images of all classes (0.93 and more).
+    The larger of `standing` and the share contradicted once the group no longer vouches for itself, counted as far as what the
+    members show is diverse. A natural sub-class taken out of its class looks like one neighbouring class (entropy of content at
+    most 0.76 of its maximum on MNIST and Fashion-MNIST); a trigger lies on images of all classes (0.93 and more).
     """
     if len(group) == 0:
         return 0.0
-    sample = group[:: max(1, -(-len(group) // most))]
+    alone, credit = _without(content, pixels, labels, group)
+    return max(_standing(content, labels, group, credit), alone * credit)
+
+
+def standing(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> float:
+    """How far a group's content speaks against its label while the group is part of what judges it, 0..1.
+
+    The share that the fine judge contradicts, which knows rare honest looks; and the share that the neighbourhood contradicts,
+    which does not, and counts as far as what the members show is diverse.
+    """
+    return _standing(content, labels, group, _without(content, pixels, labels, group)[1]) if len(group) else 0.0
+
+
+def _standing(content: Content, labels: Labels, group: Rows, credit: float) -> float:
+    outside = _classmates(labels, group)
+    doubted = np.nan_to_num(content.own, nan=1.0) < content.level
+    fine = excess(float(doubted[group].mean()), float(doubted[outside].mean()) if len(outside) else 0.0)
     usual = usual_contradiction(content, labels, group)
+    voted = excess(float(content.contradicted[group].mean()), usual)
+    if usual > WEAK:
+        voted = max(voted, foreign_share(content, labels, group))
+    return max(fine, voted * credit)
+
+
+def _without(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> tuple[float, float]:
+    """Share contradicted by everything but the group, and the credit 0..1 for the diversity of what the members show."""
+    sample = group[:: max(1, -(-len(group) // most))]
     own, mean = judged_without(content, pixels, labels, group, sample)
     shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(sample)
     most_diverse = np.log(max(mean.shape[1] - 1, 1))
     diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
-    credit = min(1.0, max(0.0, (diversity - 0.5) / 0.4))
-    return max(standing(content, labels, group), excess(float((own < content.level).mean()), usual) * credit)
+    share = excess(float((own < content.level).mean()), usual_contradiction(content, labels, group))
+    return share, min(1.0, max(0.0, (diversity - 0.5) / 0.4))
 
 
-def standing(content: Content, labels: Labels, group: Rows) -> float:
-    """How far a group's content speaks against its label as it stands, 0..1, beyond what is usual in the rest of its classes."""
-    if len(group) == 0:
-        return 0.0
-    usual = usual_contradiction(content, labels, group)
-    beyond = excess(float(content.contradicted[group].mean()), usual)
-    return max(beyond, foreign_share(content, labels, group)) if usual > _WEAK else beyond
+def _classmates(labels: Labels, group: Rows) -> Rows:
+    """Rows of the group's classes outside the group."""
+    outside = np.isin(labels, np.unique(labels[group])) & (labels >= 0)
+    outside[group] = False
+    return np.flatnonzero(outside)
 
 
 def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
@@ -158,7 +179,7 @@ def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
     the same label (1): as valid for a weak judge as for a strong one, only less sharp.
     """
     classes, sizes = np.unique(labels[group], return_counts=True)
-    outside = np.setdiff1d(np.flatnonzero(np.isin(labels, classes) & np.isfinite(content.voted)), group)
+    outside = _classmates(labels, group)
     sums = np.bincount(labels[outside], content.voted[outside], minlength=len(content.foreign))
     usual = sums / np.maximum(np.bincount(labels[outside], minlength=len(content.foreign)), 1)
     near, far = np.average(usual[classes], weights=sizes), np.average(content.foreign[classes], weights=sizes)
@@ -169,9 +190,8 @@ def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
 
 def usual_contradiction(content: Content, labels: Labels, group: Rows) -> float:
     """How often content contradicts the labels of a group's classes outside the group: 0.1 on clothes, 0.7 on photographs."""
-    outside = np.isin(labels, np.unique(labels[group])) & (labels >= 0)
-    outside[group] = False
-    return float(content.contradicted[outside].mean()) if outside.any() else 0.0
+    outside = _classmates(labels, group)
+    return float(content.contradicted[outside].mean()) if len(outside) else 0.0
 
 
 def excess(share: float, usual: float) -> float:

@@ -12,6 +12,7 @@ _TOP = 0.15  # a population of 5 to 50 % is the larger part of the top 15 % once
 _RANKED = 3  # rounds that reseed by rank, before the two populations are told apart well enough to reseed by membership
 _FITTED = 3  # rounds that reseed by membership; separation stands still after two
 _PARTED = 2.5  # Ashman's D from which memberships are trusted as seeds; 2 is just bimodal
+_BIMODAL = 2.0  # Ashman's D; a narrow and a wide population around one centre gain more than two apart, and are no split
 _SURE = 0.9
 _LEAST = 8  # seeds on each side
 _MOST = 1500  # values a mixture is fitted on: its separation then has a standard error of about 3 %
@@ -29,14 +30,15 @@ class Split:
 
 
 def best(points: np.ndarray, folds: np.ndarray, starts: list[np.ndarray], seed: int = 0) -> Split:
-    """The split with the largest gain over all starts. points (m, d) whitened; folds (m,): scores come from other folds.
+    """The split with the largest gain over all starts, of those with two peaks if there are any.
 
+    points (m, d) whitened; folds (m,): scores come from other folds.
     starts: (m,) scores that may point at one of the populations; the leading directions of the cloud are tried as well.
     """
     centred = points - points.mean(0)
     lines = _leading(centred, np.random.default_rng(seed))
     tried = [*starts, *(sign * line for line in lines.T for sign in (1, -1))]
-    return max((_climbed(centred, folds, start) for start in tried), key=lambda split: split.gain)
+    return max((_climbed(centred, folds, start) for start in tried), key=lambda split: (split.separation >= _BIMODAL, split.gain))
 
 
 def filtered(points: np.ndarray, upper: np.ndarray, lower: np.ndarray, folds: np.ndarray) -> np.ndarray:
