@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
-from untaint.features.content import Content
+from untaint.features.content import WEAK, Content
 from untaint.features.duplicates import NearCopies
 from untaint.types import Labels, Mask
 
@@ -57,6 +57,8 @@ class PairFlips(Detector):
         scores = np.where(usable, away.max(1), np.nan).astype(np.float32)
         if classes < _FEWEST:
             return Evidence(scores, "empirical", note="needs at least four classes to compare pairs")
+        if content.contradicted[usable].mean() > WEAK:
+            return Evidence(scores, "empirical", note="content is judged too poorly to tell pairs of classes apart")
         ways = _ways(away, logs.argmax(1), labels, usable & near_copies.representatives, classes)
         total = ways.sum(2).clip(1)
         ends = np.where(ways[:, :, 2] >= _SEEN, ways[:, :, 2] / total, 0.0)

@@ -173,7 +173,18 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     aimless = target is None and usual > WEAK  # a watermark changes what a weak judge sees, whatever the label
     against = 0.0 if aimless else effect
     return Group(
-        "backdoor", members, found.root, p_value, effect, LEAST_EFFECT, explanation, against, LEAST_EFFECT, target, source, trigger
+        "backdoor",
+        members,
+        found.root,
+        p_value,
+        effect,
+        LEAST_EFFECT,
+        explanation,
+        against,
+        LEAST_EFFECT,
+        target,
+        source,
+        trigger,
     )
 
 
