@@ -105,8 +105,10 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         return None
     content, labels = suspects.content, suspects.labels
     against = [standing(content, suspects.pixels, labels, side) for side in sides]
-    balanced = min(map(len, sides)) >= _BALANCED * len(rows)
-    chosen = int(np.argmax(against)) if balanced else int(len(sides[1]) < len(sides[0]))
+    chosen = int(len(sides[1]) < len(sides[0]))
+    if min(map(len, sides)) >= _BALANCED * len(rows):
+        foreign_side = max(against) >= Group.least_contradiction
+        chosen = int(np.argmax(against)) if foreign_side else _stranger(suspects, rows, sides)
     members, rest = np.sort(sides[chosen]), sides[1 - chosen]
     if usual_contradiction(content, labels, members) > WEAK and not _exclusive(suspects, rows, members, rest):
         return None
@@ -133,6 +135,15 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         target_label=name,
         trigger=additive(suspects.pixels, content, members, np.flatnonzero(labels >= 0)),
     )
+
+
+def _stranger(suspects: Suspects, rows: Rows, sides: tuple[Rows, Rows]) -> int:
+    """Which of two sides lies farther from all other classes on the line between them: a trigger is found in none of those."""
+    points = suspects.points
+    line = points[sides[0]].mean(0) - points[sides[1]].mean(0)
+    others = np.setdiff1d(np.flatnonzero(suspects.labels >= 0), rows)
+    middle = float(np.median(points[others] @ line)) if len(others) else 0.0
+    return int(np.argmax([abs(float((points[side] @ line).mean()) - middle) for side in sides]))
 
 
 def _exclusive(suspects: Suspects, rows: Rows, members: Rows, rest: Rows) -> bool:

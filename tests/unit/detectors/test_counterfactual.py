@@ -25,9 +25,9 @@ def examined(seeds: np.ndarray, shown: np.ndarray, labels: np.ndarray, supported
     purified[seeds, shown[seeds]] = 0.95
     seen[labels < 0] = purified[labels < 0] = np.nan
     own, mean, sums = np.ones(n), np.eye(classes)[np.maximum(labels, 0)], np.zeros((1, 1, classes))
-    content = Content(own, mean, 0.12, own, np.zeros(classes), 0.15, np.zeros((1, 1, 1)), sums, np.ones(1), n, 0)
+    content = Content(own, mean, 0.12, own, np.zeros(classes), np.full(n, 0.15), np.zeros((1, 1, 1)), sums, np.ones(1), n, 0)
     pixels = more.pop("pixels", patched().images[..., None])
-    alone = NearCopies(np.full(n, -1), np.ones(n))
+    alone = NearCopies(np.full(n, -1), np.full(n, -1), np.ones(n))
     names = tuple(str(number) for number in range(classes))
     return Counterfactual(**more).examine(Beliefs(seen, purified, supported), pixels, labels, content, alone, names)
 

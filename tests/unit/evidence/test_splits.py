@@ -22,7 +22,7 @@ def content(contradicted: np.ndarray, labels: np.ndarray, classes: int) -> Conte
     empty = np.zeros((5, 1024, classes), np.float32)
     n, foreign = int((labels >= 0).sum()), np.full(classes, 0.05, np.float32)
     grams = np.stack([1e6 * np.eye(1024, dtype=np.float32)] * 5)
-    return Content(voted, probabilities, 0.12, voted, foreign, 0.15, grams, empty, np.ones(5), n, 0)
+    return Content(voted, probabilities, 0.12, voted, foreign, np.full(len(labels), 0.15), grams, empty, np.ones(5), n, 0)
 
 
 def planted(share: float, distance: float, *, against: bool, classes: int = CLASSES, seed: int = 0) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def planted(share: float, distance: float, *, against: bool, classes: int = CLAS
 def examined(plan: dict[str, Any], component: np.ndarray | None = None) -> Evidence:
     labels = plan["labels"]
     classes = int(labels.max()) + 1
-    copies = NearCopies(np.full(len(labels), -1) if component is None else component, np.ones(len(labels)))
+    families = np.full(len(labels), -1) if component is None else component
+    copies = NearCopies(families, families, np.ones(len(labels)))
     judged = content(plan["contradicted"], labels, classes)
     names = tuple("abcdefgh"[:classes])
     return splits.examine(splits.Suspects(plan["points"], plan["pixels"], labels, judged, copies, names, "A test"))

@@ -103,12 +103,6 @@ def test_contradiction_is_high_for_poison_and_low_for_an_honest_sub_class() -> N
     assert measured("clean", np.arange(0)) == 0
 
 
-def test_contradiction_of_a_large_group_is_read_off_a_part() -> None:
-    group = np.flatnonzero(patched().tampered)
-    given = content("patched"), features("patched").get("pixels"), features("patched").get("labels"), group
-    assert contradiction(*given, most=45) >= 0.6
-
-
 @pytest.mark.parametrize(("classes", "level"), [(2, 0.25), (4, 0.25), (10, 0.12), (100, 0.012)])
 def test_the_level_follows_chance(classes: int, level: float) -> None:
     assert contradiction_level(classes) == pytest.approx(level)
