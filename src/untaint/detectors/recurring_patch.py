@@ -25,6 +25,10 @@ _HOPELESS = 0.05
 """Above this corrected p-value no later stage calls anything a finding; the search may stop."""
 
 
+_ANYWHERE, _APART = (-1, -1), (-2, -2)
+"""Instead of a position. A white square that moves is in every second image of white clothes, but seldom with an edge around it."""
+
+
 @final
 @dataclass(frozen=True)
 class Suspects:
@@ -45,7 +49,7 @@ class Suspects:
 @final
 @dataclass(frozen=True)
 class Candidate:
-    """A code at a position (-1, -1 = anywhere), its bearers, and how surprising their contradictions are."""
+    """A code at a position, anywhere, or anywhere that it stands out; its bearers, and how surprising their contradictions are."""
 
     root: float
     position: tuple[int, int]
@@ -120,9 +124,10 @@ class RecurringPatch(Detector):
         for position in codes.positions(levels):
             counted = codes.counted(codes.codes_at(levels, *position), weights, hits, expected, self.least_bearers, most)
             best = _better(best, counted, position, roots)
-        total = codes.anywhere(levels, np.stack([weights, hits, expected], axis=1))
-        usual = np.flatnonzero((total[:, 0] >= self.least_bearers) & (total[:, 0] <= most))
-        best = _better(best, codes.Counts(usual, *total[usual].T), (-1, -1), roots)
+        for position in (_ANYWHERE, _APART):
+            total = codes.anywhere(levels, np.stack([weights, hits, expected], axis=1), apart=position == _APART)
+            usual = np.flatnonzero((total[:, 0] >= self.least_bearers) & (total[:, 0] <= most))
+            best = _better(best, codes.Counts(usual, *total[usual].T), position, roots)
         tested = np.concatenate([*roots, np.empty(0)])
         return best, counts.overdispersion(tested), len(tested)
 
@@ -194,7 +199,10 @@ def _bearers(suspects: Suspects, found: Candidate) -> tuple[Rows, np.ndarray]:
     corners = []
     for start in range(0, len(suspects.rows), 4096):
         part = suspects.rows[start : start + 4096]
-        hit = codes.code_map(pictures.cut(suspects.grey[part], codes.LEVELS)) == found.code
+        levels = pictures.cut(suspects.grey[part], codes.LEVELS)
+        hit = codes.code_map(levels) == found.code
+        if found.position == _APART:
+            hit &= codes.standing_out(levels)
         if not found.floating:
             elsewhere = np.ones(hit.shape[1:], bool)
             elsewhere[found.position] = False

@@ -53,14 +53,41 @@ def counted(codes: np.ndarray, weights: np.ndarray, hits: np.ndarray, expected: 
     return Counts(kept, bearers[kept], found, np.bincount(codes, expected, minlength=CODES)[kept])
 
 
-def anywhere(levels: np.ndarray, values: np.ndarray, batch: int = 2048) -> np.ndarray:
-    """Sums over images, per code that occurs anywhere in the image (counted once): (CODES, k) for values (n, k)."""
-    total = np.zeros((CODES, values.shape[1]))
+def standing_out(levels: np.ndarray) -> np.ndarray:
+    """Which 3x3 patches of (n, h, w) grey levels end where they end: under one in eight of the cells next to them go on alike.
+
+    (n, h-2, w-2) bool. A pasted patch has an edge wherever it lies; most white corners and black grounds of nature have none.
+    """
+    height, width = levels.shape[1] - SIDE + 1, levels.shape[2] - SIDE + 1
+    padded = np.pad(levels.astype(np.uint8), ((0, 0), (1, 1), (1, 1)), constant_values=LEVELS)
+    alike = np.zeros((len(levels), height, width), np.uint8)
+    inside = np.zeros((height, width), np.uint8)
+    for i in range(SIDE + 2):
+        for j in range(SIDE + 2):
+            if 0 < i <= SIDE and 0 < j <= SIDE:
+                continue
+            ring = padded[:, i : i + height, j : j + width]
+            near = min(max(i, 1), SIDE), min(max(j, 1), SIDE)
+            alike += ring == padded[:, near[0] : near[0] + height, near[1] : near[1] + width]
+            inside += ring[0] < LEVELS
+    return np.asarray(8 * alike < inside)
+
+
+def anywhere(levels: np.ndarray, values: np.ndarray, batch: int = 2048, *, apart: bool = False) -> np.ndarray:
+    """Sums over images, per code that occurs anywhere in the image (counted once): (CODES, k) for values (n, k).
+
+    apart: only where it stands out from what is around it.
+    """
+    total = np.zeros((CODES + 1, values.shape[1]))
     for start in range(0, len(levels), batch):
-        codes = np.sort(code_map(levels[start : start + batch]).reshape(min(batch, len(levels) - start), -1), axis=1)
+        part = levels[start : start + batch]
+        found = code_map(part)
+        if apart:
+            found = np.where(standing_out(part), found, CODES)
+        codes = np.sort(found.reshape(len(part), -1), axis=1)
         first = np.ones(codes.shape, bool)
         first[:, 1:] = codes[:, 1:] != codes[:, :-1]
         image = np.nonzero(first)[0] + start
         for column in range(values.shape[1]):
-            total[:, column] += np.bincount(codes[first], values[image, column], minlength=CODES)
-    return total
+            total[:, column] += np.bincount(codes[first], values[image, column], minlength=CODES + 1)
+    return total[:CODES]

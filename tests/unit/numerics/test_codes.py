@@ -79,3 +79,22 @@ def test_counts_equal_their_naive_twin(rows: list[tuple[int, int, int, float]], 
     np.testing.assert_allclose(found.bearers, [bearers[code] for code in kept])
     np.testing.assert_allclose(found.hits, [hits[code] for code in kept])
     np.testing.assert_allclose(found.expected, [expected[code] for code in kept])
+
+
+def test_a_square_stands_out_on_another_ground_and_not_as_the_corner_of_a_larger_one() -> None:
+    levels = np.zeros((2, 9, 9), np.int32)
+    levels[0, 3:6, 3:6] = 3
+    levels[1, 3:, 3:] = 3
+    found = codes.standing_out(levels)
+    assert found.shape == (2, 7, 7)
+    assert found[0, 3, 3]
+    assert not found[1, 3, 3]
+
+
+def test_sums_of_standing_patches_leave_out_the_others() -> None:
+    levels = np.zeros((2, 9, 9), np.int32)
+    levels[0, 3:6, 3:6] = levels[1, 3:, 3:] = 3
+    total = codes.anywhere(levels, np.ones((2, 1)), apart=True)
+    white = codes.CODES - 1
+    assert total[white, 0] == 1
+    assert codes.anywhere(levels, np.ones((2, 1)))[white, 0] == 2
