@@ -21,8 +21,8 @@ from untaint.numerics import ridge
 from untaint.types import Labels, Pixels, Rows
 
 CONTRADICTED = 0.12
-"""A group judged without itself is contradicted where its probability is below this in the second lowest view: just above
-chance for ten classes (measured: 4-11 % of honest MNIST and Fashion-MNIST). See `contradiction_level`."""
+"""Content contradicts a label whose probability is below this in the second lowest view: just above chance for ten classes
+(measured: 4-11 % of honest MNIST and Fashion-MNIST, 83-99 % of dirty-label poison). See `contradiction_level`."""
 WEAK = 0.2
 """Judges that contradict more honest labels than this are weak (photographs: 0.5); for them a mean says more than a share."""
 _FEATURES = 1024  # cosines per view; 2048 gains 1 point of accuracy at 4 times the cost (Fashion-MNIST, 60,000)
@@ -37,7 +37,7 @@ class Content:
     """Cross-fitted judgement of every usable row.
 
     own: (n,) second lowest probability, over views, of the sample's own label; NaN = not assessed.
-    probabilities: (n, k) mean over views.  level: own below this, once a group is judged without itself = contradicted.
+    probabilities: (n, k) mean over views.  level: own below this = contradicted.
     voted (n,), foreign (k,), vote_level (n,): what the neighbourhood says of the label as it stands, see `features.votes`.
     grams (v, D, D), crosses (v, D, k), temperatures (v,): what is needed to judge rows again with some taken out.
     """
@@ -56,7 +56,12 @@ class Content:
 
     @property
     def contradicted(self) -> np.ndarray:
-        """(n,) bool: the neighbourhood speaks against the label; False where not assessed."""
+        """(n,) bool: the fine judge speaks against the label; False where not assessed."""
+        return np.nan_to_num(self.own, nan=1.0) < self.level
+
+    @property
+    def outvoted(self) -> np.ndarray:
+        """(n,) bool: the neighbourhood speaks against the label; False where not assessed. Errors come in families of rare looks."""
         return np.nan_to_num(self.voted, nan=1.0) < self.vote_level
 
 
@@ -144,11 +149,10 @@ def standing(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> f
 
 
 def _standing(content: Content, labels: Labels, group: Rows, credit: float) -> float:
+    fine = excess(float(content.contradicted[group].mean()), usual_contradiction(content, labels, group))
     outside = _classmates(labels, group)
-    doubted = np.nan_to_num(content.own, nan=1.0) < content.level
-    fine = excess(float(doubted[group].mean()), float(doubted[outside].mean()) if len(outside) else 0.0)
-    usual = usual_contradiction(content, labels, group)
-    voted = excess(float(content.contradicted[group].mean()), usual)
+    usual = float(content.outvoted[outside].mean()) if len(outside) else 0.0
+    voted = excess(float(content.outvoted[group].mean()), usual)
     if usual > WEAK:
         voted = max(voted, foreign_share(content, labels, group))
     return max(fine, voted * credit)
