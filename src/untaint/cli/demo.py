@@ -16,7 +16,7 @@ def demo(
     ),
     seed: Seed = 0,
 ) -> None:
-    """The main job end to end, in under a minute: poison real images, find the poison, set it aside, retrain, compare.
+    """The main job end to end, in some minutes: poison real images, find the poison, set it aside, retrain, compare.
 
     Uses Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
     """
