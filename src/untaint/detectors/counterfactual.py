@@ -104,7 +104,7 @@ class Counterfactual(Detector):
                     against,
                     target_label=name,
                     trigger=trigger,
-                    approximate=True,
+                    core=started,
                 )
             )
         return Evidence(scores, "empirical", tuple(groups))

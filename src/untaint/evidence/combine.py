@@ -12,8 +12,8 @@ _SAME = 0.5
 """Two groups are one when half of the smaller lies in the larger: detectors draw different borders around one attack."""
 _MOST_OF = 0.8
 """A trigger seen in fewer of the accused is a fragment of the one that all of them carry."""
-_SHARP = 2 / 3
-"""With so many of them certain, what approximate groups add is rather the border than the attack."""
+_HELD = 0.8
+"""A core is nine tenths attack and one tenth hard honest samples, so a sharp group of the whole attack holds more than this."""
 _TELLING = ("patch", "additive", "duplicate")
 """Which trigger to show when several were recovered: the most concrete first."""
 
@@ -88,11 +88,11 @@ def _merged(pile: list[Candidate]) -> Merged:
 
 
 def _members(groups: list[Group]) -> Rows:
-    """Everybody in any of the groups; approximate ones count as long as sharp ones hold less than two thirds of everybody."""
-    everybody = np.unique(np.concatenate([group.members for group in groups]))
-    sharp = [group.members for group in groups if not group.approximate]
-    certain = np.unique(np.concatenate(sharp)) if sharp else np.empty(0, np.int64)
-    return certain if len(certain) >= _SHARP * len(everybody) else everybody
+    """Everybody in a sharp group, and in a grown one unless sharp groups already hold its core: then it adds only its border."""
+    sharp = [group.members for group in groups if group.core is None]
+    certain = np.unique(np.concatenate([*sharp, np.empty(0, np.int64)]))
+    grown = [group.members for group in groups if group.core is not None and np.isin(group.core, certain).mean() < _HELD]
+    return np.unique(np.concatenate([certain, *grown]))
 
 
 def _telling(group: Group, most: int) -> tuple[bool, int]:

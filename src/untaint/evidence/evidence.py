@@ -41,8 +41,8 @@ class Group:
     least_contradiction: what the detector needs of it; honest sub-classes of MNIST and Fashion-MNIST stay under 0.70 on the
     scale of `features.content.contradiction`. Without it an association may be a natural shortcut, and only source, time
     or an intervention can tell.
-    approximate: the members were grown, so some honest neighbours are among them; a sharp group of the same attack decides
-    who belongs to it.
+    core: for a group that was grown, what it grew from; honest neighbours are among its members, so where sharp groups already
+    hold its core they decide who belongs to the attack. None = sharp.
     """
 
     kind: Kind
@@ -57,7 +57,7 @@ class Group:
     target_label: str | None = None
     source_label: str | None = None
     trigger: Trigger | None = None
-    approximate: bool = False
+    core: Rows | None = None
 
 
 @final

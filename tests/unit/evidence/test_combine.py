@@ -83,15 +83,15 @@ def test_the_most_concrete_trigger_is_shown() -> None:
     assert found.trigger is patch
 
 
-def test_approximate_groups_add_members_until_sharp_ones_hold_two_thirds() -> None:
-    grown = candidate("b", group(range(5, 30), approximate=True))
+def test_a_grown_group_adds_members_unless_sharp_ones_hold_its_core() -> None:
+    grown = candidate("b", group(range(5, 30), core=np.arange(10, 20)))
     border = merge([candidate("a", group(range(20))), grown])
     assert members(border) == [list(range(20))]
     assert border[0].detectors == ("a", "b")
-    assert members(merge([candidate("a", group(range(10))), grown])) == [list(range(30))]
+    assert members(merge([candidate("a", group(range(17))), grown])) == [list(range(30))]  # seven of ten
     assert members(merge([grown])) == [list(range(5, 30))]
 
 
-def test_several_sharp_groups_are_certain_together() -> None:
+def test_several_sharp_groups_hold_a_core_together() -> None:
     sharp = [candidate("a", group(range(12))), candidate("b", group(range(8, 20)))]
-    assert members(merge([*sharp, candidate("c", group(range(28), approximate=True))])) == [list(range(20))]
+    assert members(merge([*sharp, candidate("c", group(range(28), core=np.arange(20)))])) == [list(range(20))]
