@@ -48,6 +48,9 @@ ADVICE = {
 }
 
 
+_EXPLAINED = 0.5  # a shortcut of which an accusation holds more than half is that accusation, with a wider border
+
+
 def decide(
     evidence: Mapping[str, Evidence],
     checks: Sequence[Check],
@@ -59,7 +62,9 @@ def decide(
     """Findings and the answer. evidence: by detector id, of those that ran."""
     passed = [candidate for candidate in _candidates(evidence) if _significant(candidate, alpha)]
     accused = merge([candidate for candidate in passed if _contradicts(candidate.group)])
-    natural = merge([candidate for candidate in passed if not _contradicts(candidate.group)])
+    rows = np.concatenate([np.empty(0, np.int64), *(found.members for found in accused)])
+    unexplained = [candidate for candidate in passed if not np.isin(candidate.group.members, rows).mean() > _EXPLAINED]
+    natural = merge([candidate for candidate in unexplained if not _contradicts(candidate.group)])
     findings = [_finding(found, alpha, source_codes, source_names) for found in accused]
     findings += [_shortcut(found, source_codes, source_names) for found in natural]
     findings += [_review(name, result, source_codes, source_names) for name, result in evidence.items() if len(result.review)]

@@ -53,6 +53,13 @@ def test_without_contradiction_it_may_be_natural(contradiction: float) -> None:
     assert any("F1" in reason for reason in verdict.reasons)
 
 
+def test_a_shortcut_that_an_accusation_explains_is_not_told_twice() -> None:
+    wider, other = group(range(50), contradiction=0.0), group(range(20, 70), contradiction=0.0)
+    assert [finding.kind for finding in decided({"a": evidence(group(range(30))), "b": evidence(wider)}).findings] == ["backdoor"]
+    told = decided({"a": evidence(group(range(30))), "b": evidence(other)}).findings
+    assert [finding.kind for finding in told] == ["backdoor", "shortcut"]
+
+
 def test_near_copies_with_right_labels_are_information() -> None:
     verdict = decided({"a": evidence(group(range(30), "flood", contradiction=0.1))})
     (finding,) = verdict.findings
