@@ -44,7 +44,7 @@ demo: $(STAMP) ## the main job end to end on data that ships with a dependency
 	$(BIN)/untaint demo
 
 test: $(STAMP) ## the tests, without those that take minutes
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest tests -m "not slow" --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(STAMP) ## lint, types, import layers, documentation
 	$(BIN)/ruff check .

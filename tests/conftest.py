@@ -3,6 +3,9 @@
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads that spin take the cores from those that work
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import tests.typecheck
 from hypothesis import settings

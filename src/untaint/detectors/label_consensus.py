@@ -57,8 +57,7 @@ class LabelConsensus(Detector):
         suggested = {int(row): class_names[int(best[row].argmax())] for row in order}
         looks, unlike = best.argmax(1), unlike_pairs(best[usable], labels[usable])
         single = usable & near_copies.representatives & (sources.codes >= 0)  # one row per family
-        shape = len(sources.names), len(class_names)
-        counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], shape)
+        counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], len(class_names))
         suspects = Suspects(listed, looks, labels, sources, class_names)
         groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)

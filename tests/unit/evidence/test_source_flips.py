@@ -23,7 +23,7 @@ def drawn(seed: int, *, harder: float = 1.0, flips: float = 0.0, aimed: float = 
     labels[some] = (labels[some] + rng.integers(1, CLASSES, some.sum())) % CLASSES
     labels[last & (truth == 2) & (rng.random(len(truth)) < aimed)] = 3
     listed = (looks != labels) & (rng.random(len(truth)) < 0.8)
-    return confusions(sources, looks, labels, listed, (SOURCES, CLASSES))
+    return confusions(sources, looks, labels, listed, CLASSES)
 
 
 PAIR = np.arange(CLASSES) // 2
@@ -63,7 +63,7 @@ def test_a_rate_known_from_few_cases_is_known_badly() -> None:
     every = np.zeros((2, 4, 4))
     every[:, range(4), range(4)] = 100
     every[0, 0, 1] = 6
-    assert aimed_flips(Confusions(every, every))[0].p_value > 0.01
+    assert aimed_flips(Confusions(every, every, np.arange(2)))[0].p_value > 0.01
 
 
 def test_two_classes_are_enough() -> None:
@@ -71,4 +71,22 @@ def test_two_classes_are_enough() -> None:
     every[:, [0, 1], [0, 1]] = 500
     every[:, 0, 1] = every[:, 1, 0] = (60, 5, 5)
     listed = every * (1 - np.eye(2))
-    assert small(random_flips(Confusions(every, listed), ~np.eye(2, dtype=bool))) == [0]
+    assert small(random_flips(Confusions(every, listed, np.arange(3)), ~np.eye(2, dtype=bool))) == [0]
+
+
+def test_one_flipping_source_among_very_many() -> None:
+    """20,000 sources with one to five rows, 300 with 60 each, and one of those flips."""
+    rng = np.random.default_rng(0)
+    few = np.repeat(np.arange(20_000), rng.integers(1, 6, 20_000))
+    sources = np.concatenate([few, np.repeat(np.arange(20_000, 20_300), 60)])
+    looks = rng.integers(0, CLASSES, len(sources))
+    slip = rng.random(len(sources)) < 0.03
+    labels = np.where(slip, looks ^ 1, looks)
+    flipped = (sources == 20_100) & (rng.random(len(sources)) < 0.4)
+    labels[flipped] = (looks[flipped] + rng.integers(1, CLASSES, flipped.sum())) % CLASSES
+    counts = confusions(sources, looks, labels, looks != labels, CLASSES)
+    assert counts.codes.tolist() == [*range(20_000, 20_300), -1]
+    assert counts.every.sum() == len(sources)
+    assert small(random_flips(counts, UNLIKE)) == [20_100]
+    labels[flipped] = looks[flipped]
+    assert small(random_flips(confusions(sources, looks, labels, looks != labels, CLASSES), UNLIKE)) == []
