@@ -27,6 +27,7 @@ _NATURAL = 0.62
 """Scale of the Gumbel law of the best D of honest classes: 0.78 times the standard deviation measured over 700 classes of clean
 MNIST, Fashion-MNIST and CIFAR-10 in the three readings (0.8); with the weight of `_PRIOR` classes beside those of the set."""
 _PRIOR = 5
+_NO_GROUNDS = 0.05  # corrected chance, with the content and without, from which a split is not worth judging
 _BALANCED = 0.35
 """Share of a class from which the smaller population may be the honest one: poison can outnumber it."""
 
@@ -103,38 +104,46 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
     single = suspects.near_copies.representatives
     if min(single[side].sum() for side in sides) < _LEAST_MEMBERS:
         return None
-    content, labels = suspects.content, suspects.labels
-    against = [standing(content, suspects.pixels, labels, side) for side in sides]
-    chosen = int(len(sides[1]) < len(sides[0]))
-    if min(map(len, sides)) >= _BALANCED * len(rows):
-        foreign_side = max(against) >= Group.least_contradiction
-        chosen = int(np.argmax(against)) if foreign_side else _stranger(suspects, rows, sides)
+    chosen, against = _side(suspects, rows, sides)
     members, rest = np.sort(sides[chosen]), sides[1 - chosen]
+    content, classes = suspects.content, len(suspects.class_names)
     if _usual(content, rest) > WEAK and not _exclusive(suspects, rows, members, rest):
         return None
-    classes = len(suspects.class_names)
-    foreign = against[chosen] >= Group.least_contradiction
-    p_value = _parting(parted, others)
-    if foreign:
-        p_value = _STARTS * _contradictions(content.outvoted, members[single[members]], rest)
+    chance = classes * _parting(parted, others)
+    contradicting = classes * _STARTS * _contradictions(content.outvoted, members[single[members]], rest)
+    if min(chance, contradicting) > _NO_GROUNDS:
+        return None
+    contradiction = standing(content, suspects.pixels, suspects.labels, members) if against is None else against
+    foreign = contradiction >= Group.least_contradiction
     name = suspects.class_names[number]
     explanation = (
         f"{suspects.what} parts '{name}' into two populations, {parted.separation:.1f} standard deviations apart: {len(members):,} "
-        f"and {len(rest):,} images. The content of the first speaks against the label ({against[chosen]:.0%} on a scale where "
+        f"and {len(rest):,} images. The content of the first speaks against the label ({contradiction:.0%} on a scale where "
         f"honest sub-classes stay under 70%)."
     )
     return Group(
         "backdoor",
         members,
         parted.gain,
-        min(1.0, p_value * classes),
+        min(1.0, contradicting if foreign else chance),
         parted.separation,
         LEAST_CONTRADICTED if foreign else LEAST_AGREEING,
         explanation,
-        against[chosen],
+        contradiction,
         target_label=name,
-        trigger=additive(suspects.pixels, content, members, np.flatnonzero(labels >= 0)),
+        trigger=additive(suspects.pixels, content, members, np.flatnonzero(suspects.labels >= 0)),
     )
+
+
+def _side(suspects: Suspects, rows: Rows, sides: tuple[Rows, Rows]) -> tuple[int, float | None]:
+    """Which side intrudes, and its standing where that was needed to tell."""
+    smaller = int(len(sides[1]) < len(sides[0]))
+    if len(sides[smaller]) < _BALANCED * len(rows):
+        return smaller, None
+    against = [standing(suspects.content, suspects.pixels, suspects.labels, side) for side in sides]
+    foreign = max(against) >= Group.least_contradiction
+    chosen = int(np.argmax(against)) if foreign else _stranger(suspects, rows, sides)
+    return chosen, against[chosen]
 
 
 def _usual(content: Content, rest: Rows) -> float:
