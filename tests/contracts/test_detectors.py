@@ -215,6 +215,7 @@ def not_finite(name: str, folder: Path) -> tuple[Evidence, np.ndarray]:
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "counterfactual": partial(pressed, FAINT),
+    "exact-patch": patch,
     "energy-split": partial(pressed, WaNet(rate=0.05, strength=2.0, target="3")),
     "label-consensus": flips,
     "matched-filter": patch,

@@ -6,17 +6,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
-from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.features.content import WEAK, Content, excess, usual_contradiction
+from untaint.evidence import patch_groups
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.patch_groups import LEAST_EFFECT, Suspects, drawn, grown
+from untaint.features.content import WEAK, Content, excess, moved_on, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, counts, patches, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
-
-LEAST_EFFECT = 0.4
-"""Share of a trigger's bearers whose content contradicts their label, beyond what their classes do anyway. Half of them would
-do for a trigger that is also put on honest cover samples; on clean Fashion-MNIST and MNIST no code with more than chance
-support passes 0.4."""
-
 
 LEAST_RATE = 0.01
 """No class is believed to be labelled better than this: test sets of ten public benchmarks average 3.3 % label errors
@@ -27,23 +23,6 @@ _HOPELESS = 0.05
 
 _ANYWHERE, _APART = (-1, -1), (-2, -2)
 """Instead of a position. A white square that moves is in every second image of white clothes, but seldom with an edge around it."""
-
-
-@final
-@dataclass(frozen=True)
-class Suspects:
-    """What the search looks at.
-
-    grey: (n, h, w) uint8 luminance.  weights: (n,) a family of near-copies counts as one.  rows: usable, not yet explained.
-    """
-
-    pixels: Pixels
-    grey: np.ndarray
-    labels: Labels
-    content: Content
-    weights: np.ndarray
-    class_names: tuple[str, ...]
-    rows: Rows
 
 
 @final
@@ -160,23 +139,25 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     """Grow a code to the whole trigger, collect everything that carries it, say it in words."""
     contradicted, names = suspects.content.contradicted, suspects.class_names
     bearers, corners = _bearers(suspects, found)
-    patch = _patch(suspects, bearers, corners)
+    found = replace(found, position=_settled(found, corners))
+    patch = grown(suspects, bearers, corners)
     carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
     purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
     usual = usual_contradiction(suspects.content, suspects.labels, carriers) if len(carriers) else 0.0
     effect = excess(purity, usual)
     members = carriers[_suspect(suspects, carriers, purity)]
-    target, share = _target(suspects.labels[members], names)
+    target, share = patch_groups.target(suspects.labels[members], names)
     where = "anywhere in the image" if found.floating else "at one place"
     aim = f"{share:.0%} of them are labelled '{target}'" if target is not None else "their labels follow no single class"
     explanation = (
         f"The same small patch {where} recurs in {len(carriers):,} images. In {purity:.0%} of them the rest of the image "
         f"contradicts the label; {aim}. {tests:,} patches were compared."
     )
-    source = _source(suspects.content, members, names) if target is not None else None
-    trigger = _trigger(suspects.pixels, members, bearers, corners, found, patch)
-    aimless = target is None and usual > WEAK  # a watermark changes what a weak judge sees, whatever the label
-    against = 0.0 if aimless else effect
+    source = patch_groups.source(suspects, members) if target is not None else None
+    trigger = drawn(suspects, members, (bearers, corners), patch, floating=found.floating)
+    blind = target is None and usual > WEAK  # a watermark changes what a weak judge sees, whatever the label
+    moved = blind and moved_on(suspects.content, suspects.labels, members)
+    against = effect if moved or not blind else 0.0
     return Group(
         "backdoor",
         members,
@@ -191,6 +172,15 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
         source,
         trigger,
     )
+
+
+def _settled(found: Candidate, corners: np.ndarray) -> tuple[int, int]:
+    """Where a patch that was looked for anywhere lies, if half of its bearers have it at one place: chance would spread it over all."""
+    places, often = np.unique(corners, axis=0, return_counts=True)
+    if not found.floating or 2 * often.max() < len(corners):
+        return found.position
+    row, column = places[often.argmax()].tolist()
+    return row, column
 
 
 def _bearers(suspects: Suspects, found: Candidate) -> tuple[Rows, np.ndarray]:
@@ -214,30 +204,7 @@ def _bearers(suspects: Suspects, found: Candidate) -> tuple[Rows, np.ndarray]:
     return np.concatenate(rows), np.concatenate(corners)
 
 
-_AGREE = 0.9
-"""Nine in ten: the share of contradictions from which all carriers go, and of content from which one source class is named."""
-
-
-def _patch(suspects: Suspects, bearers: Rows, corners: np.ndarray) -> patches.Patch | None:
-    """The trigger around the code; None when too few seeds speak for it."""
-    seeds = suspects.content.contradicted[bearers]
-    if seeds.sum() < 4:
-        return None
-    windows = patches.windows(suspects.grey, bearers[seeds], corners[seeds])
-    others = _alike(suspects, bearers[seeds])
-    usual = patches.windows(suspects.grey, others, np.resize(corners[seeds], (len(others), 2)))
-    return patches.recover(windows, usual)
-
-
-def _alike(suspects: Suspects, seeds: Rows, most: int = 2000) -> np.ndarray:
-    """Other images that show the same classes as the seeds: what the background of the trigger usually looks like."""
-    shown = suspects.content.probabilities.argmax(1)
-    rows = np.setdiff1d(suspects.rows, seeds)
-    parts = []
-    for number, count in zip(*np.unique(shown[seeds], return_counts=True), strict=True):
-        same = rows[shown[rows] == number]
-        parts.append(same[:: max(1, int(len(same) * len(seeds) / (most * count)))])
-    return np.concatenate(parts)
+_AGREE = 0.9  # the share of contradictions from which all carriers go
 
 
 def _carriers(suspects: Suspects, found: Candidate, patch: patches.Patch, bearers: Rows, corners: np.ndarray) -> Rows:
@@ -275,32 +242,3 @@ def _suspect(suspects: Suspects, carriers: Rows, purity: float) -> Mask:
     if honest_rate * (labels[rows] == target).sum() <= 0.05 * aimed.sum():
         suspect |= aimed
     return suspect
-
-
-def _target(labels: Labels, class_names: tuple[str, ...]) -> tuple[str | None, float]:
-    """The class most members are labelled as, None when it holds under half (all-to-all), and its share."""
-    if len(labels) == 0:
-        return None, 0.0
-    shares = np.bincount(labels) / len(labels)
-    top = int(shares.argmax())
-    return (class_names[top] if shares[top] > 0.5 else None), float(shares[top])
-
-
-def _source(content: Content, members: Rows, class_names: tuple[str, ...]) -> str | None:
-    """The class the members show, when nine in ten show one."""
-    shares = np.bincount(content.probabilities[members].argmax(1), minlength=len(class_names)) / len(members)
-    return class_names[int(shares.argmax())] if shares.max() >= _AGREE else None
-
-
-def _trigger(
-    pixels: Pixels, members: Rows, bearers: Rows, corners: np.ndarray, found: Candidate, patch: patches.Patch | None
-) -> Trigger:
-    """The median of the members around the patch, on the canvas; a floating patch is drawn where one member shows it."""
-    shown = np.flatnonzero(np.isin(bearers, members))
-    example, corner = (bearers[shown[0]], corners[shown[0]]) if len(shown) else (members[0], corners[0])
-    mask = patches.placed(patches.CORE if patch is None else patch.mask, corner, pixels.shape[1:3])
-    picture = pixels[example] if found.floating else np.median(pixels[members[:2000]], axis=0).astype(np.uint8)
-    rows, columns = np.nonzero(mask)
-    place = "anywhere" if found.floating else f"row {rows.min()}, column {columns.min()}"
-    size = f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1}"
-    return Trigger("patch", f"A patch of {size} pixels, {place}.", {"position": place, "size": size}, picture, mask)

@@ -8,7 +8,15 @@ from tests.digit_sets import Digits, clean, flipped, patched
 
 from untaint.data.dataset import from_arrays
 from untaint.features.cache import Cache
-from untaint.features.content import Content, _fourier, contradiction, contradiction_level, foreign_share, judged_without
+from untaint.features.content import (
+    Content,
+    _fourier,
+    contradiction,
+    contradiction_level,
+    foreign_share,
+    judged_without,
+    moved_on,
+)
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
 from untaint.features.views import looks
@@ -137,3 +145,20 @@ def test_another_seed_draws_other_folds_and_says_nearly_the_same() -> None:
     assert second.seed == 1
     assert not np.array_equal(first.own, second.own)
     assert (first.contradicted == second.contradicted).mean() >= 0.97
+
+
+def test_labels_moved_on_are_told_from_honest_and_from_blinded_ones() -> None:
+    start = clean()
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.choice(len(start.labels), 200, replace=False))
+    labels, blinded = start.labels.copy(), start.images.copy()
+    labels[rows] = (labels[rows] + 1) % 10
+    blinded[rows] = rng.integers(0, 256, blinded[rows].shape)
+
+    def told(digits: Digits) -> bool:
+        found: Content = digits.features().get("content")
+        return moved_on(found, digits.labels, rows)
+
+    assert told(Digits(start.images, labels, start.truth, start.tampered))
+    assert not told(start)
+    assert not told(Digits(blinded, start.labels, start.truth, start.tampered))

@@ -1,0 +1,219 @@
+"""Patches shared to the last bit by images of all kinds that bear one label."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+from scipy.stats import binom
+
+from untaint.detectors.base import Detector
+from untaint.evidence import patch_groups
+from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.override import Bearing, Overrides, most_of, overrides, posterior
+from untaint.evidence.patch_groups import LEAST_EFFECT, Suspects, drawn, grown
+from untaint.features.content import Content, excess, judged_without, usual_contradiction
+from untaint.features.duplicates import NearCopies
+from untaint.numerics import codes, exact, pictures
+from untaint.types import Labels, Mask, Pixels, Rows
+
+_HOPELESS = 0.05
+"""Above this corrected p-value no later stage calls anything a finding; the search may stop."""
+_WRONG = 0.1
+"""Share of the images set aside that may be honest by the estimate: the local false-discovery rate, averaged over them."""
+_PLACE = 0.125  # share of the image that a jittered patch's corners may cover; beyond it floats
+_LEAST_SHARE = 0.25  # of bearers whose label the attacker chose: he may cover every poisoned image with two or three honest ones
+_TRIED = 20  # patches whose content is judged in one round: the shifted halves of one trigger are nine
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """A shared patch, the label it goes with, and the rows that bear it with the corners where they do."""
+
+    key: np.uint64
+    label: int
+    bearers: Rows
+    corners: np.ndarray
+    root: float
+    p_value: float
+    tests: int
+
+
+@final
+@dataclass(frozen=True)
+class ExactPatch(Detector):
+    """Finds a 3x3 patch, equal in every channel value and at any place, whose bearers have one label whatever they show.
+
+    All patches of all images are hashed; photographs share hardly any, drawn images some thousands. For each shared patch and
+    label, the bearers with that label are compared with the number that content predicts for the very same images (binomial
+    deviance, signed root, spread of the null from all pairs). A patch counts as well by itself where it stands out from what
+    is around it: white corners are common, white squares are not. The bearers must also contradict their label: a watermark on
+    the honest photographs of one class goes with the label and contradicts nothing. How many more have the
+    label than should, and how well content explains its own, is each bearer's probability of being poisoned: as many are set
+    aside as keeps the honest ones among them to one in ten.
+
+    Works when: a patch repeats bit for bit, fixed, jittered or floating, with or without honest cover samples. From about ten
+        images on, also where content is hard to judge (photographs).
+    Fails when: images were compressed with loss or resized after the patch was set; when labels are clean or spread over all
+        classes; when the trigger is blended or warped.
+    Cost: two passes over all patches and a sort of those that are shared; needs no network.
+    Reference: own method; local false-discovery rate Efron 2004, doi 10.1198/016214504000000089; the attack it answers:
+        Gu, Dolan-Gavitt, Garg 2017, arXiv 1708.06733
+    """
+
+    id: ClassVar[str] = "exact-patch"
+    least_bearers: int = 8  # families of near-copies; look-alikes the family misses come in handfuls
+    most_share: float = 0.25
+    rounds: int = 6
+
+    @property
+    def budget(self) -> str:
+        return "fast"
+
+    def examine(
+        self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
+    ) -> Evidence:
+        scores = np.full(len(labels), np.nan, np.float32)
+        if min(pixels.shape[1:3]) < codes.SIDE:
+            return Evidence(scores, "empirical", note=f"images of {pixels.shape[1]}x{pixels.shape[2]} pixels have no 3x3 patch")
+        grey, rows = pictures.luminance(pixels), np.flatnonzero(labels >= 0)
+        scores[rows] = 0
+        suspects = Suspects(pixels, grey, labels, content, near_copies.weights, class_names, rows)
+        found = exact.shared(pixels, rows, self.least_bearers, self.most_share * len(rows))
+        groups: list[Group] = []
+        apart = _apart(suspects, found)
+        for _ in range(self.rounds):
+            group = self._best(suspects, found, apart)
+            if group is None:
+                break
+            scores[group.members] = np.maximum(scores[group.members], group.statistic)
+            suspects = replace(suspects, rows=np.setdiff1d(suspects.rows, group.members))
+            groups.append(group)
+        return Evidence(scores, "empirical", tuple(groups))
+
+    def _best(self, suspects: Suspects, found: exact.Shared, apart: Mask) -> Group | None:
+        """The most surprising patch whose bearers contradict their label, as a group; None when there is none."""
+        left = np.isin(found.image, suspects.rows)
+        number = len(found.keys)
+        features = np.concatenate([found.patch[left], found.patch[left & apart] + number])
+        entries = np.concatenate([np.flatnonzero(left), np.flatnonzero(left & apart)])
+        bearing = Bearing(features, found.image[entries], 2 * number)
+        probabilities = np.nan_to_num(suspects.content.probabilities)
+        tested = overrides(bearing, suspects.labels, probabilities, suspects.weights, self.least_bearers, _LEAST_SHARE)
+        roots = np.where(tested.effects >= _LEAST_SHARE, tested.roots, -np.inf)
+        for top in np.argsort(-roots, kind="stable")[:_TRIED].tolist():
+            if not np.isfinite(roots[top]) or tested.p_value(float(roots[top])) > _HOPELESS:
+                return None
+            key = found.keys[tested.feature[top] % number]
+            group = _explained(_located(key, tested, top, bearing, found.corner[entries]), suspects)
+            if group is not None:
+                return group
+        return None
+
+
+def _apart(suspects: Suspects, found: exact.Shared, batch: int = 4096) -> Mask:
+    """(e,) which entries stand out from what is around them, at the place where their image has them first."""
+    result = np.zeros(len(found.image), bool)
+    order = np.argsort(found.image, kind="stable")
+    for rows in np.split(np.unique(found.image), range(batch, len(found.image), batch)):
+        if len(rows) == 0:
+            continue
+        low, high = np.searchsorted(found.image[order], [rows[0], rows[-1] + 1])
+        some = order[low:high]
+        out = codes.standing_out(pictures.cut(suspects.grey[rows], codes.LEVELS))
+        result[some] = out[np.searchsorted(rows, found.image[some]), found.corner[some, 0], found.corner[some, 1]]
+    return result
+
+
+def _located(key: np.uint64, tested: Overrides, which: int, bearing: Bearing, corners: np.ndarray) -> Found:
+    own = bearing.feature == tested.feature[which]
+    root = float(tested.roots[which])
+    return Found(key, int(tested.label[which]), bearing.row[own], corners[own], root, tested.p_value(root), tested.tests)
+
+
+def _explained(found: Found, suspects: Suspects) -> Group | None:
+    """What bears the patch, judged by content; None where content does not speak against the label."""
+    content, labels, names = suspects.content, suspects.labels, suspects.class_names
+    aimed = labels[found.bearers] == found.label
+    seeds, corners = found.bearers[aimed], found.corners[aimed]
+    purity = float(content.contradicted[seeds].mean())
+    usual = usual_contradiction(content, labels, seeds)
+    effect = excess(purity, usual)
+    chance = float(binom.sf(content.contradicted[seeds].sum() - 1, len(seeds), usual))
+    p_value = max(found.p_value, min(1.0, chance * _TRIED))
+    if effect < LEAST_EFFECT or p_value > _HOPELESS:
+        return None
+    members = _members(found, suspects)
+    if len(members) == 0:
+        return None
+    patch = grown(suspects, seeds, corners)
+    place = np.ptp(corners, axis=0).max() == 0
+    where = "at one place" if place else "at places that differ"
+    explanation = (
+        f"{len(found.bearers):,} images share a patch, equal in every pixel value, {where}. {len(seeds):,} of them are labelled "
+        f"'{names[found.label]}', and the rest of the image contradicts that in {purity:.0%}. {found.tests:,} pairs of a patch and "
+        f"a label were compared."
+    )
+    return Group(
+        "backdoor",
+        members,
+        found.root,
+        p_value,
+        effect,
+        LEAST_EFFECT,
+        explanation,
+        effect,
+        LEAST_EFFECT,
+        names[found.label],
+        patch_groups.source(suspects, members),
+        drawn(suspects, members, (seeds, corners), patch, floating=not place),
+    )
+
+
+def _members(found: Found, suspects: Suspects) -> Rows:
+    """Bearers with the label, as many as are poisoned but for one in ten.
+
+    Where the patch stands out, where it lies at the usual place, and where it may be part of the picture are three kinds of
+    bearers: how many of them are honest is estimated for each by itself. They are judged by all others: judges that learned from
+    a hundred of them know the patch.
+    """
+    aimed = suspects.labels[found.bearers] == found.label
+    rows, maps = _everywhere(found.key, suspects)
+    out = np.concatenate(
+        [
+            (part & codes.standing_out(pictures.cut(suspects.grey[some], codes.LEVELS))).any((1, 2))
+            for some, part in zip(_batches(rows), _batches(maps), strict=True)
+        ]
+    )
+    kinds = np.where(out, 0, np.where(_placed(maps, found.corners[aimed]), 1, 2))
+    own = judged_without(suspects.content, suspects.pixels, suspects.labels, rows)[1][:, found.label]
+    labelled = suspects.labels[rows] == found.label
+    poisoned = np.zeros(len(rows))
+    for kind in range(3):
+        some = kinds == kind
+        if some.any():
+            poisoned[some] = posterior(labelled[some], own[some])
+    return np.sort(rows[labelled][most_of(poisoned[labelled], _WRONG)])
+
+
+def _everywhere(key: np.uint64, suspects: Suspects) -> tuple[Rows, Mask]:
+    """Rows that bear a patch, and the corners where they do (m, h, w)."""
+    rows, maps = [], []
+    for part in _batches(suspects.rows):
+        shown = exact.hashes(suspects.pixels[part]) == key
+        bearing = shown.any((1, 2))
+        rows.append(part[bearing])
+        maps.append(shown[bearing])
+    return np.concatenate(rows), np.concatenate(maps)
+
+
+def _placed(maps: Mask, corners: np.ndarray) -> Mask:
+    """(m,) whether the patch lies where nine in ten of the seeds have it, if that is a small part of the image."""
+    low, high = np.quantile(corners, [0.05, 0.95], axis=0, method="nearest").astype(int)
+    if np.prod(high - low + 1) > _PLACE * maps[0].size:
+        return np.zeros(len(maps), bool)
+    return np.asarray(maps[:, low[0] : high[0] + 1, low[1] : high[1] + 1].any((1, 2)))
+
+
+def _batches(array: np.ndarray, size: int = 4096) -> list[np.ndarray]:
+    return [array[start : start + size] for start in range(0, len(array), size)]
