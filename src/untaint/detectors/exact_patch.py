@@ -35,6 +35,7 @@ class Found:
     bearers: Rows
     corners: np.ndarray
     root: float
+    share: float
     p_value: float
     tests: int
 
@@ -48,7 +49,7 @@ class ExactPatch(Detector):
     label, the bearers with that label are compared with the number that content predicts for the very same images (binomial
     deviance, signed root, spread of the null from all pairs). A patch counts as well by itself where it stands out from what
     is around it: white corners are common, white squares are not. The bearers must also contradict their label: a watermark on
-    the honest photographs of one class goes with the label and contradicts nothing. How many more have the
+    the honest photographs of one class goes with the label and contradicts nothing; it is told as a shortcut. How many more have the
     label than should, and how well content explains its own, is each bearer's probability of being poisoned: as many are set
     aside as keeps the honest ones among them to one in ten.
 
@@ -101,14 +102,16 @@ class ExactPatch(Detector):
         probabilities = np.nan_to_num(suspects.content.probabilities)
         tested = overrides(bearing, suspects.labels, probabilities, suspects.weights, self.least_bearers, _LEAST_SHARE)
         roots = np.where(tested.effects >= _LEAST_SHARE, tested.roots, -np.inf)
-        for top in np.argsort(-roots, kind="stable")[:_TRIED].tolist():
+        weaker: Group | None = None
+        for turn, top in enumerate(np.argsort(-roots, kind="stable")[:_TRIED].tolist()):
             if not np.isfinite(roots[top]) or tested.p_value(float(roots[top])) > _HOPELESS:
-                return None
+                break
             key = found.keys[tested.feature[top] % number]
-            group = _explained(_located(key, tested, top, bearing, found.corner[entries]), suspects)
-            if group is not None:
+            group = _explained(_located(key, tested, top, bearing, found.corner[entries]), suspects, turn)
+            if group is not None and group.contradiction >= LEAST_EFFECT:
                 return group
-        return None
+            weaker = weaker or group
+        return weaker
 
 
 def _apart(suspects: Suspects, found: exact.Shared, batch: int = 4096) -> Mask:
@@ -127,57 +130,74 @@ def _apart(suspects: Suspects, found: exact.Shared, batch: int = 4096) -> Mask:
 
 def _located(key: np.uint64, tested: Overrides, which: int, bearing: Bearing, corners: np.ndarray) -> Found:
     own = bearing.feature == tested.feature[which]
-    root = float(tested.roots[which])
-    return Found(key, int(tested.label[which]), bearing.row[own], corners[own], root, tested.p_value(root), tested.tests)
+    root, share = float(tested.roots[which]), float(tested.effects[which])
+    return Found(key, int(tested.label[which]), bearing.row[own], corners[own], root, share, tested.p_value(root), tested.tests)
 
 
-def _explained(found: Found, suspects: Suspects) -> Group | None:
-    """What bears the patch, judged by content; None where content does not speak against the label."""
+def _explained(found: Found, suspects: Suspects, turn: int) -> Group | None:
+    """What bears the patch, judged by content; None where nothing can be set aside.
+
+    Without content that speaks against the label it may be a watermark of one class, and is told as such. turn: how many
+    patches were judged before this one.
+    """
     content, labels, names = suspects.content, suspects.labels, suspects.class_names
     aimed = labels[found.bearers] == found.label
     seeds, corners = found.bearers[aimed], found.corners[aimed]
-    purity = float(content.contradicted[seeds].mean())
-    usual = usual_contradiction(content, labels, seeds)
-    effect = excess(purity, usual)
-    chance = float(binom.sf(content.contradicted[seeds].sum() - 1, len(seeds), usual))
-    p_value = max(found.p_value, min(1.0, chance * _TRIED))
-    if effect < LEAST_EFFECT or p_value > _HOPELESS:
-        return None
-    members = _members(found, suspects)
+    carried = _carried(found, corners, suspects)
+    members = carried.rows[carried.chosen]
     if len(members) == 0:
         return None
+    judged = carried.rows[carried.placed]
+    contradicted = content.contradicted[judged]
+    usual = usual_contradiction(content, labels, judged)
+    effect = excess(float(contradicted.mean()), usual)
+    chance = float(binom.sf(contradicted.sum() - 1, len(judged), usual)) * (turn + 1) * (turn + 2)  # their inverses add up to one
+    p_value = found.p_value
+    if max(found.p_value, chance) <= _HOPELESS:
+        p_value = max(found.p_value, chance)
+    else:
+        effect = 0.0
     patch = grown(suspects, seeds, corners)
-    place = np.ptp(corners, axis=0).max() == 0
-    where = "at one place" if place else "at places that differ"
+    settled = np.ptp(corners, axis=0).max() == 0
+    where = "at one place" if settled else "at places that differ"
     explanation = (
-        f"{len(found.bearers):,} images share a patch, equal in every pixel value, {where}. {len(seeds):,} of them are labelled "
-        f"'{names[found.label]}', and the rest of the image contradicts that in {purity:.0%}. {found.tests:,} pairs of a patch and "
-        f"a label were compared."
+        f"{len(found.bearers):,} images share a patch, equal in every pixel value, {where}. "
+        f"{len(seeds):,} of them are labelled '{names[found.label]}', {contradicted.mean():.0%} against what the rest of the image "
+        f"shows. {found.tests:,} pairs of a patch and a label were compared."
     )
     return Group(
         "backdoor",
         members,
         found.root,
         p_value,
-        effect,
-        LEAST_EFFECT,
+        found.share,
+        _LEAST_SHARE,
         explanation,
         effect,
         LEAST_EFFECT,
         names[found.label],
         patch_groups.source(suspects, members),
-        drawn(suspects, members, (seeds, corners), patch, floating=not place),
+        drawn(suspects, members, (seeds, corners), patch, floating=not settled),
     )
 
 
-def _members(found: Found, suspects: Suspects) -> Rows:
-    """Bearers with the label, as many as are poisoned but for one in ten.
+@final
+@dataclass(frozen=True)
+class Carried:
+    """Rows (m,) that bear the patch and have the label; placed: where it stands out or lies as usual; chosen: to set aside."""
+
+    rows: Rows
+    placed: Mask
+    chosen: Mask
+
+
+def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
+    """Bearers with the label; chosen are as many as are poisoned but for one in ten.
 
     Where the patch stands out, where it lies at the usual place, and where it may be part of the picture are three kinds of
     bearers: how many of them are honest is estimated for each by itself. They are judged by all others: judges that learned from
-    a hundred of them know the patch.
+    a hundred of them know the patch. corners: of the seeds.
     """
-    aimed = suspects.labels[found.bearers] == found.label
     rows, maps = _everywhere(found.key, suspects)
     out = np.concatenate(
         [
@@ -185,7 +205,7 @@ def _members(found: Found, suspects: Suspects) -> Rows:
             for some, part in zip(_batches(rows), _batches(maps), strict=True)
         ]
     )
-    kinds = np.where(out, 0, np.where(_placed(maps, found.corners[aimed]), 1, 2))
+    kinds = np.where(out, 0, np.where(_placed(maps, corners), 1, 2))
     own = judged_without(suspects.content, suspects.pixels, suspects.labels, rows)[1][:, found.label]
     labelled = suspects.labels[rows] == found.label
     poisoned = np.zeros(len(rows))
@@ -193,7 +213,8 @@ def _members(found: Found, suspects: Suspects) -> Rows:
         some = kinds == kind
         if some.any():
             poisoned[some] = posterior(labelled[some], own[some])
-    return np.sort(rows[labelled][most_of(poisoned[labelled], _WRONG)])
+    placed = kinds[labelled] < 2
+    return Carried(rows[labelled], placed if placed.any() else ~placed, most_of(poisoned[labelled], _WRONG))
 
 
 def _everywhere(key: np.uint64, suspects: Suspects) -> tuple[Rows, Mask]:

@@ -8,7 +8,7 @@ from scipy.stats import binom, gumbel_r
 
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.triggers import additive
-from untaint.features.content import WEAK, Content, standing
+from untaint.features.content import WEAK, Content, standing, usual_among
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import split
 from untaint.types import Embeddings, Labels, Pixels, Rows
@@ -107,10 +107,11 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
     chosen, against = _side(suspects, rows, sides)
     members, rest = np.sort(sides[chosen]), sides[1 - chosen]
     content, classes = suspects.content, len(suspects.class_names)
-    if _usual(content, rest) > WEAK and not _exclusive(suspects, rows, members, rest):
+    usual = usual_among(content.outvoted, suspects.labels, members)
+    if usual > WEAK and not _exclusive(suspects, rows, members, rest):
         return None
     chance = classes * _parting(parted, others)
-    contradicting = classes * _STARTS * _contradictions(content.outvoted, members[single[members]], rest)
+    contradicting = classes * _STARTS * _contradictions(content.outvoted[members[single[members]]], usual, len(rest))
     if min(chance, contradicting) > _NO_GROUNDS:
         return None
     contradiction = standing(content, suspects.pixels, suspects.labels, members) if against is None else against
@@ -146,11 +147,6 @@ def _side(suspects: Suspects, rows: Rows, sides: tuple[Rows, Rows]) -> tuple[int
     return chosen, against[chosen]
 
 
-def _usual(content: Content, rest: Rows) -> float:
-    """How often the neighbourhood contradicts the other side: 0.1 on clothes, 0.6 on photographs."""
-    return float(content.outvoted[rest].mean())
-
-
 def _stranger(suspects: Suspects, rows: Rows, sides: tuple[Rows, Rows]) -> int:
     """Which of two sides lies farther from all other classes on the line between them: a trigger is found in none of those."""
     points = suspects.points
@@ -176,10 +172,10 @@ def _exclusive(suspects: Suspects, rows: Rows, members: Rows, rest: Rows) -> boo
 _TIMES = 4.0  # an attacker who covers the trigger with as many honest samples as poison still has nine times, of ten classes
 
 
-def _contradictions(contradicted: np.ndarray, members: Rows, rest: Rows) -> float:
-    """P(so many members contradicted | as often as in the rest of the class). The split never saw content of what it scored."""
-    usual = (contradicted[rest].sum() + 1) / (len(rest) + 2)
-    return float(binom.sf(contradicted[members].sum() - 1, len(members), usual))
+def _contradictions(contradicted: np.ndarray, usual: float, known_from: int) -> float:
+    """P(so many members contradicted | as often as usual). The split never saw content of what it scored."""
+    rate = (usual * known_from + 1) / (known_from + 2)
+    return float(binom.sf(contradicted.sum() - 1, len(contradicted), rate))
 
 
 def _parting(parted: split.Split, others: list[float]) -> float:

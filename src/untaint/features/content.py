@@ -151,8 +151,7 @@ def standing(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> f
 
 def _standing(content: Content, labels: Labels, group: Rows, credit: float) -> float:
     fine = excess(float(content.contradicted[group].mean()), usual_contradiction(content, labels, group))
-    outside = _classmates(labels, group)
-    usual = float(content.outvoted[outside].mean()) if len(outside) else 0.0
+    usual = usual_among(content.outvoted, labels, group)
     voted = excess(float(content.outvoted[group].mean()), usual)
     if usual > WEAK:
         voted = max(voted, foreign_share(content, labels, group))
@@ -187,16 +186,34 @@ def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
     outside = _classmates(labels, group)
     sums = np.bincount(labels[outside], content.voted[outside], minlength=len(content.foreign))
     usual = sums / np.maximum(np.bincount(labels[outside], minlength=len(content.foreign)), 1)
-    near, far = np.average(usual[classes], weights=sizes), np.average(content.foreign[classes], weights=sizes)
+    known = labels >= 0
+    everywhere = np.bincount(labels[known], content.voted[known], minlength=len(content.foreign))
+    present = np.bincount(labels[known], minlength=len(content.foreign))
+    common = float(np.median(everywhere[present > 0] / present[present > 0]))  # see `usual_among`
+    near = min(float(np.average(usual[classes], weights=sizes)), common)
+    far = np.average(content.foreign[classes], weights=sizes)
     given = content.voted[group]
     seen = float(given.mean()) + 2 * float(given.std()) / np.sqrt(len(group))
     return float(np.clip((near - seen) / (near - far), 0, 1)) if near > far else 0.0
 
 
 def usual_contradiction(content: Content, labels: Labels, group: Rows) -> float:
-    """How often content contradicts the labels of a group's classes outside the group: 0.1 on clothes, 0.7 on photographs."""
+    """How often content contradicts honest labels like a group's: 0.1 on clothes, 0.6 on photographs. See `usual_among`."""
+    return usual_among(content.contradicted, labels, group)
+
+
+def usual_among(contradicted: np.ndarray, labels: Labels, group: Rows) -> float:
+    """Share contradicted (n,) in the rest of a group's classes, or in half of all classes if that is more.
+
+    The rest of a class may be the poison: images that share a trigger and a label vouch for each other, and the honest ones
+    beside them look foreign.
+    """
     outside = _classmates(labels, group)
-    return float(content.contradicted[outside].mean()) if len(outside) else 0.0
+    rest = float(contradicted[outside].mean()) if len(outside) else 0.0
+    known = labels >= 0
+    sizes = np.bincount(labels[known])
+    rates = np.bincount(labels[known], contradicted[known])[sizes > 0] / sizes[sizes > 0]
+    return max(rest, float(np.median(rates)))
 
 
 def excess(share: float, usual: float) -> float:
