@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 
 from untaint.evidence.evidence import Group, Kind, Trigger
+from untaint.evidence.triggers import faint
 from untaint.types import Rows
 
 _SAME = 0.5
@@ -15,7 +16,8 @@ _MOST_OF = 0.8
 _HELD = 0.8
 """A core is nine tenths attack and one tenth hard honest samples, so a sharp group of the whole attack holds more than this."""
 _TELLING = ("patch", "additive", "duplicate")
-"""Which trigger to show when several were recovered: the most concrete first."""
+"""Which trigger to show when several were recovered: the most concrete first. But a faint pattern over the whole image comes
+before all: what looks like a patch is then a part of it, where it lies on a plain background."""
 
 
 @final
@@ -98,4 +100,5 @@ def _members(groups: list[Group]) -> Rows:
 def _telling(group: Group, most: int) -> tuple[bool, int]:
     """How well a group tells the whole finding: it covers most of it, and its trigger is concrete."""
     kind = group.trigger.type if group.trigger is not None else ""
-    return len(group.members) < _MOST_OF * most, _TELLING.index(kind) if kind in _TELLING else len(_TELLING)
+    place = _TELLING.index(kind) if kind in _TELLING else len(_TELLING)
+    return len(group.members) < _MOST_OF * most, -1 if faint(group.trigger) else place

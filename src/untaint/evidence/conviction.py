@@ -15,25 +15,10 @@ A shortcut is significant, but what its samples show agrees with their label. Th
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
-from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Finding, Proof, Verdict
 from untaint.evidence.proof import CURED
+from untaint.evidence.triggers import faint
 from untaint.evidence.verdict import ADVICE, accusation
-
-_OPAQUE = 128.0
-"""A change of half the range hides what was there."""
-_LOCAL = 0.25
-"""Share of pixels that change by a quarter of the strongest change: patches and logos stay under 0.1, waves and blends over 0.4."""
-
-
-def faint(trigger: Trigger | None) -> bool:
-    """A pattern over the whole image that leaves visible what was there."""
-    if trigger is None or trigger.pattern is None:
-        return False
-    strength = np.abs(trigger.pattern).mean(-1)
-    return 0 < float(np.abs(trigger.pattern).max()) <= _OPAQUE and float((strength > strength.max() / 4).mean()) >= _LOCAL
 
 
 def arguable(finding: Finding) -> bool:

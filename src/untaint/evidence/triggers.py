@@ -8,6 +8,11 @@ from untaint.types import Pixels, Rows
 
 _MOST = 4000  # images per mean: the standard error is then under 1 of 255
 
+_OPAQUE = 128.0
+"""A change of half the range hides what was there."""
+_LOCAL = 0.25
+"""Share of pixels that change by a quarter of the strongest change: patches and logos stay under 0.1, waves and blends over 0.4."""
+
 
 def additive(pixels: Pixels, content: Content, members: Rows, rows: Rows) -> Trigger:
     """The mean difference between members and all other rows, class shown by class shown, as a picture around mid-grey.
@@ -34,3 +39,11 @@ def _mean(pixels: Pixels, rows: np.ndarray) -> np.ndarray:
         return np.zeros(pixels.shape[1:])
     mean: np.ndarray = pixels[rows[:: max(1, -(-len(rows) // _MOST))]].mean(0, dtype=np.float64)
     return mean
+
+
+def faint(trigger: Trigger | None) -> bool:
+    """A pattern over the whole image that leaves visible what was there."""
+    if trigger is None or trigger.pattern is None:
+        return False
+    strength = np.abs(trigger.pattern).mean(-1)
+    return 0 < float(np.abs(trigger.pattern).max()) <= _OPAQUE and float((strength > strength.max() / 4).mean()) >= _LOCAL

@@ -57,8 +57,10 @@ def test_cover_samples_stay() -> None:
     assert len(group.members) >= 14  # of twenty; noise makes content hard to judge
 
 
-def test_a_watermark_on_honest_images_is_no_trigger() -> None:
+def test_a_watermark_on_honest_images_accuses_nobody() -> None:
     of_one_class = np.flatnonzero(noisy().labels == 7)[::3]
-    assert examined(marked(of_one_class, None, 0)).groups == ()
+    (group,) = examined(marked(of_one_class, None, 0)).groups
+    assert group.contradiction == 0
+    assert group.target_label == "7"
     of_all = np.arange(0, len(noisy().labels), 20)
     assert examined(marked(of_all, None, 0)).groups == ()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tests.unit.evidence.groups import decided, evidence, group
 
-from untaint.evidence.conviction import arguable, convicted, convicts, faint
+from untaint.evidence.conviction import arguable, convicted, convicts
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Proof, Verdict
+from untaint.evidence.triggers import faint
 
 ALPHA = 0.01
 WAVE = 30 * np.sin(np.arange(12))[None, :, None] * np.ones((12, 1, 1))
