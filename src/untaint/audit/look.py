@@ -1,5 +1,6 @@
 """One look at a data set: resolve features, run detectors, decide."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset
-from untaint.detectors.base import Detector, detectors, examine, needs
+from untaint.detectors.base import Detector, detectors, examine, needs, welcomes
 from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.evidence.evidence import Evidence
 from untaint.evidence.finding import Check, Verdict
@@ -73,7 +74,8 @@ def _examined(detector: Detector, features: Features, settings: AuditSettings, p
         return checked("skipped", f"{_OVER_BUDGET} '{settings.budget}', needs '{detector.budget}'")
     features.settings.report_progress(f"examining: {detector.id}", place, len(detectors()))
     try:
-        evidence = examine(detector, {name: features.get(name) for name in needs(detector)})
+        given = {name: features.get(name) for name in needs(detector)}
+        evidence = examine(detector, given | _welcome(detector, features, settings))
     except FeatureUnavailable as missing:
         return checked("skipped", missing.message)
     except UntaintError:
@@ -81,6 +83,15 @@ def _examined(detector: Detector, features: Features, settings: AuditSettings, p
     except Exception as error:  # noqa: BLE001 - a broken detector must not hide what the others found
         return checked("failed", f"{type(error).__name__}: {error}")
     return checked("ran", evidence.note, evidence)
+
+
+def _welcome(detector: Detector, features: Features, settings: AuditSettings) -> dict[str, object]:
+    """Features a detector can do without, where the budget allows networks."""
+    found: dict[str, object] = {}
+    for name in () if settings.budget == "fast" else welcomes(detector):
+        with contextlib.suppress(FeatureUnavailable):
+            found[name] = features.get(name)
+    return found
 
 
 def _sources(features: Features) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -17,6 +17,8 @@ PACKAGE = "untaint.detectors"
 class Detector(ABC):
     """A frozen dataclass whose fields are its parameters and whose `examine` parameters name the features it needs.
 
+    Those with a default are welcome and not needed: given where a network may be trained and the feature can be had.
+
     The docstring is the manual page: one sentence, then *Works when*, *Fails when*, *Cost*, *Reference*.
     """
 
@@ -31,13 +33,20 @@ class Detector(ABC):
 
 
 def needs(detector: Detector) -> tuple[str, ...]:
-    """Names of the features a detector asks for."""
-    return tuple(inspect.signature(detector.examine).parameters)
+    """Names of the features a detector cannot do without."""
+    parameters = inspect.signature(detector.examine).parameters
+    return tuple(name for name, parameter in parameters.items() if parameter.default is parameter.empty)
+
+
+def welcomes(detector: Detector) -> tuple[str, ...]:
+    """Names of the features that make a detector better."""
+    return tuple(name for name in inspect.signature(detector.examine).parameters if name not in needs(detector))
 
 
 def examine(detector: Detector, features: Mapping[str, object]) -> Evidence:
     """Run a detector on features that hold at least those it needs."""
-    evidence: Evidence = detector.examine(**{name: features[name] for name in needs(detector)})
+    given = {name: features[name] for name in (*needs(detector), *welcomes(detector)) if name in features}
+    evidence: Evidence = detector.examine(**given)
     return evidence
 
 

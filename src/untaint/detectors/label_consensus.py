@@ -11,7 +11,7 @@ from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confu
 from untaint.features.canvas import Sources
 from untaint.features.content import Content
 from untaint.features.duplicates import NearCopies
-from untaint.types import Labels, Mask
+from untaint.types import Labels, Mask, Probabilities
 
 LEAST_RANDOM = 0.04
 """Share of a source's labels that must look flipped at random beyond everybody else's. Public benchmarks hold 3.3 % wrong
@@ -26,14 +26,15 @@ other way. An honest source whose images are noisier exceeded it by less."""
 class LabelConsensus(Detector):
     """Ranks samples by how little cross-fitted models of the content believe their label, and tests each source for too many.
 
-    No model that judges a sample has seen it. Honest data have confident contradictions too (3 % of Fashion-MNIST), so the
+    No model that judges a sample has seen it; where networks may be trained, two that saw half of the set each have as much of
+    a say as the content models. Honest data have confident contradictions too (3 % of Fashion-MNIST), so the
     list is for review and accuses nobody. A source is a finding when its labels contradict content far more often than
     everybody else's do for the same labels: between unlike classes (flips at random), or from one class to one other (aimed
     flips), widened by how much the other sources differ among each other.
 
     Works when: flips are random or fall between unlike classes; or one source or annotator did them.
     Fails when: classes look alike and no source is known: a flipped shirt is a plausible T-shirt. The verdict then says so.
-    Cost: none beyond the content feature.
+    Cost: none beyond the content feature, and the held-out networks of `counterfactual` where the budget has them.
     Reference: cross-fitted self-confidence, Northcutt, Jiang, Chuang 2021, arXiv 1911.00068 (sec. 4.2)
     """
 
@@ -46,11 +47,19 @@ class LabelConsensus(Detector):
         return "fast"
 
     def examine(
-        self, content: Content, labels: Labels, sources: Sources, near_copies: NearCopies, class_names: tuple[str, ...]
+        self,
+        content: Content,
+        labels: Labels,
+        sources: Sources,
+        near_copies: NearCopies,
+        class_names: tuple[str, ...],
+        held_out_probabilities: Probabilities | None = None,
     ) -> Evidence:
-        usable = labels >= 0
-        given = np.where(usable, content.probabilities[np.arange(len(labels)), np.maximum(labels, 0)], np.nan)
-        best = np.nan_to_num(content.probabilities, nan=0.0)
+        usable, believed = labels >= 0, content.probabilities
+        if held_out_probabilities is not None:
+            believed = (believed + held_out_probabilities) / 2
+        given = np.where(usable, believed[np.arange(len(labels)), np.maximum(labels, 0)], np.nan)
+        best = np.nan_to_num(believed, nan=0.0)
         listed = usable & (np.nan_to_num(given, nan=1.0) <= self.doubted) & (best.max(1) >= self.sure)
         rows = np.flatnonzero(listed)
         order = rows[np.argsort(given[rows], kind="stable")]
