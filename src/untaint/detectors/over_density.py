@@ -25,6 +25,10 @@ _DOUBTED = 0.5  # of its class, as to content: a crowd less doubtful than half o
 _FEWEST = 10
 """Members of a crowd that is accused for its content alone: honest look-alikes (framed digits) come in fives and sixes, and what
 one image shows is one observation."""
+_COPIED = 0.25
+"""Share of a crowd that must be one family of strict copies for its content to accuse it: floods reach 0.45, a crowd of honest
+look-alikes (framed ones of MNIST) has none."""
+_AUGMENTED = 2  # times as large as nine in ten families of the set: where every image was augmented, families are usual
 _HARD = 0.10
 """Content that is as doubtful in a tenth of the class does not speak against one image: copies are one observation."""
 
@@ -74,7 +78,7 @@ class OverDensity(Detector):
         judged = _judged(crowded, labels, content, pixels)
         alone = usable.copy()
         alone[np.concatenate([*crowded, np.empty(0, np.int64)])] = False
-        suspects = Suspects(labels, alone, pixels, content, sources, class_names)
+        suspects = Suspects(labels, alone, near_copies, pixels, content, sources, class_names)
         pushes = _pushes(crowded, judged, suspects)
         groups = [
             _group(members, float(near_copies.chance[members[0]]), own, shown, suspects, pushes)
@@ -90,6 +94,7 @@ class Suspects:
 
     labels: Labels
     alone: np.ndarray
+    near_copies: NearCopies
     pixels: Pixels
     content: Content
     sources: Sources
@@ -159,7 +164,8 @@ def _group(
     accused = members[labels == label]
     rank = _rank(own[labels == label], label, suspects)
     usual = usual_contradiction(suspects.content, suspects.labels, members)
-    against = excess(float(contradicted[labels == label].mean()), usual) if rank <= _HARD and len(members) >= _FEWEST else 0.0
+    alone = rank <= _HARD and _copied(suspects.near_copies, members)
+    against = excess(float(contradicted[labels == label].mean()), usual) if alone else 0.0
     bound, sender = _bound(suspects.sources, members)
     push = pushes[label] if rank <= _DOUBTED or _disputed(labels) else Push(1.0, 0.0)
     effect = max(against, bound)
@@ -188,6 +194,15 @@ def _group(
         source_label,
         trigger,
     )
+
+
+def _copied(near_copies: NearCopies, members: Rows) -> bool:
+    """Are so many of the members strict copies of one image, and more than is usual in this set?"""
+    everywhere = near_copies.component[near_copies.component >= 0]
+    usual = float(np.quantile(np.bincount(everywhere)[everywhere], 0.9)) if len(everywhere) > _AUGMENTED * len(members) else 1.0
+    inside = near_copies.component[members]
+    largest = int(np.bincount(inside[inside >= 0], minlength=1).max())
+    return len(members) >= _FEWEST and largest > max(_COPIED * len(members), _AUGMENTED * usual)
 
 
 def _bound(sources: Sources, members: Rows) -> tuple[float, str]:

@@ -9,7 +9,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence import patch_groups
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.patch_groups import LEAST_EFFECT, Suspects, drawn, grown
-from untaint.features.content import WEAK, Content, excess, moved_on, usual_contradiction
+from untaint.features.content import Content, excess, moved_on, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, counts, patches, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
@@ -155,9 +155,8 @@ def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects)
     )
     source = patch_groups.source(suspects, members) if target is not None else None
     trigger = drawn(suspects, members, (bearers, corners), patch, floating=found.floating)
-    blind = target is None and usual > WEAK  # a watermark changes what a weak judge sees, whatever the label
-    moved = blind and moved_on(suspects.content, suspects.labels, members)
-    against = effect if moved or not blind else 0.0
+    aimed = target is not None or moved_on(suspects.content, suspects.pixels, suspects.labels, carriers)
+    against = effect if aimed else 0.0  # a mark on many classes may blind the judge, and rare classes are judged badly
     return Group(
         "backdoor",
         members,

@@ -225,17 +225,19 @@ def excess(share: float, usual: float) -> float:
     return max(0.0, (share - usual) / max(1 - usual, 1e-9))
 
 
-def moved_on(content: Content, labels: Labels, group: Rows) -> bool:
+def moved_on(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> bool:
     """Do members with one label show one other class, label by label, as where all labels were moved on to the next class?
 
     How much more of some other class members with a label show than all members do, less the same for the label itself, beats
-    every deal of the same labels among the same members. A mark that blinds the judge blinds it to all classes alike, and on
-    honest images it can still read, the label itself leads.
+    every deal of the same labels among the same members; judged without each other, for judges that saw them learned their
+    labels. A mark that blinds the judge blinds it to all classes alike. One that misleads it (framed images look alike to a
+    judge that never saw a frame) does so no more once the judge has seen them: their own labels lead there.
     """
-    values, given = content.probabilities[group], labels[group]
+    if len(group) == 0 or _lead(content.probabilities[group], labels[group]) <= 0:
+        return False
+    values, given = judged_without(content, pixels, labels, group)[1], labels[group]
     rng = np.random.default_rng(content.seed)
-    dealt = max(_lead(values, rng.permutation(given)) for _ in range(_DEALS))
-    return _lead(values, given) > max(dealt, 0.0)
+    return _lead(values, given) > max(0.0, *(_lead(values, rng.permutation(given)) for _ in range(_DEALS)))
 
 
 def _lead(values: np.ndarray, given: Labels) -> float:

@@ -157,7 +157,7 @@ def test_labels_moved_on_are_told_from_honest_and_from_blinded_ones() -> None:
 
     def told(digits: Digits) -> bool:
         found: Content = digits.features().get("content")
-        return moved_on(found, digits.labels, rows)
+        return moved_on(found, digits.features().get("pixels"), digits.labels, rows)
 
     assert told(Digits(start.images, labels, start.truth, start.tampered))
     assert not told(start)
