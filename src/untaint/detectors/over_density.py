@@ -28,7 +28,8 @@ one image shows is one observation."""
 _COPIED = 0.25
 """Share of a crowd that must be one family of strict copies for its content to accuse it: floods reach 0.45, a crowd of honest
 look-alikes (framed ones of MNIST) has none."""
-_AUGMENTED = 2  # times as large as nine in ten families of the set: where every image was augmented, families are usual
+_AUGMENTED = 2  # times as large as the families of nine in ten copies of the set, where it was augmented
+_MANY = 0.1  # of the set are copies: it was augmented, and no flood
 _HARD = 0.10
 """Content that is as doubtful in a tenth of the class does not speak against one image: copies are one observation."""
 
@@ -109,7 +110,7 @@ def _judged(clusters: list[Rows], labels: Labels, content: Content, pixels: Pixe
     if not clusters:
         return []
     together = np.concatenate(clusters)
-    if len(together) > 0.1 * content.n:
+    if len(together) > _MANY * content.n:
         return [judged_without(content, pixels, labels, cluster) for cluster in clusters]
     own, shown = judged_without(content, pixels, labels, together)
     ends = np.cumsum([len(cluster) for cluster in clusters])[:-1]
@@ -197,9 +198,10 @@ def _group(
 
 
 def _copied(near_copies: NearCopies, members: Rows) -> bool:
-    """Are so many of the members strict copies of one image, and more than is usual in this set?"""
+    """Are so many of the members strict copies of one image, and more than is usual where every image was augmented?"""
     everywhere = near_copies.component[near_copies.component >= 0]
-    usual = float(np.quantile(np.bincount(everywhere)[everywhere], 0.9)) if len(everywhere) > _AUGMENTED * len(members) else 1.0
+    augmented = len(everywhere) > _MANY * len(near_copies.component)
+    usual = float(np.quantile(np.bincount(everywhere)[everywhere], 0.9)) if augmented else 1.0
     inside = near_copies.component[members]
     largest = int(np.bincount(inside[inside >= 0], minlength=1).max())
     return len(members) >= _FEWEST and largest > max(_COPIED * len(members), _AUGMENTED * usual)
