@@ -5,9 +5,10 @@ from tests.digit_sets import clean
 
 from untaint.data.dataset import from_arrays
 from untaint.detectors.base import examine, needs
-from untaint.detectors.over_density import LEAST_EFFECT, OverDensity
+from untaint.detectors.over_density import LEAST_EFFECT, OverDensity, _copied
 from untaint.evidence.evidence import Evidence
 from untaint.features.cache import Cache
+from untaint.features.duplicates import NearCopies
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
 
@@ -49,3 +50,23 @@ def test_copies_with_their_own_labels_are_not() -> None:
     assert not accused(found, len(images)).any()
     assert {len(group.members) for group in found.groups} >= {9}  # seen all the same: original and copies
     assert added.sum() == 40
+
+
+def family(sizes: list[int], alone: int) -> NearCopies:
+    component = np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(alone, -1)])
+    return NearCopies(component, np.full(len(component), -1), np.ones(len(component)))
+
+
+def test_a_crowd_is_a_flood_only_if_it_holds_strict_copies() -> None:
+    mostly_copies = family([12, 2, 2], 2000)
+    assert _copied(mostly_copies, np.arange(12))
+    assert _copied(mostly_copies, np.array([*range(12), *range(100, 120)]))  # a third of the crowd
+    assert not _copied(mostly_copies, np.arange(100, 130))  # look-alikes, no two of them copies
+    assert not _copied(mostly_copies, np.arange(8))  # too few
+
+
+def test_families_of_an_augmented_set_are_usual() -> None:
+    each_three_times = family([3] * 400, 0)
+    assert not _copied(each_three_times, np.arange(12))
+    with_a_flood = family([40, *[3] * 400], 0)
+    assert _copied(with_a_flood, np.arange(40))

@@ -16,6 +16,7 @@ from untaint.features.content import (
     foreign_share,
     judged_without,
     moved_on,
+    usual_among,
 )
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
@@ -162,3 +163,14 @@ def test_labels_moved_on_are_told_from_honest_and_from_blinded_ones() -> None:
     assert told(Digits(start.images, labels, start.truth, start.tampered))
     assert not told(start)
     assert not told(Digits(blinded, start.labels, start.truth, start.tampered))
+
+
+def test_what_is_usual_is_not_read_off_the_poison() -> None:
+    """Half of class 0 is poison that vouches for itself: its honest half must not look foreign beside it."""
+    labels = np.repeat(np.arange(4), 100)
+    contradicted = np.random.default_rng(0).random(400) < 0.5
+    contradicted[:50] = False
+    honest_half, poison = np.arange(50, 100), np.arange(50)
+    assert usual_among(contradicted, labels, honest_half) > 0.4
+    assert usual_among(contradicted, labels, poison) > 0.4
+    assert usual_among(np.zeros(400, bool), labels, poison) == 0
