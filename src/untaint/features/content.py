@@ -30,6 +30,7 @@ _GAMMA = 2.0  # of unit vectors; 1 to 4 differ by under 1 point
 _PENALTY = 1e-3  # 1e-5 to 1e-3 differ by under half a point
 _FOLDS = 5
 _MOST_OF_CLASS = 0.35  # poison can outnumber the honest part of its class, which is then the group that looks foreign
+_LEAST_PER_LABEL = 8  # rows on average: four photographs with their shifted copies are no pattern of labels
 _DEALS = 999  # permutations: one in a thousand by chance
 
 
@@ -233,7 +234,8 @@ def moved_on(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> b
     labels. A mark that blinds the judge blinds it to all classes alike. One that misleads it (framed images look alike to a
     judge that never saw a frame) does so no more once the judge has seen them: their own labels lead there.
     """
-    if len(group) == 0 or _lead(content.probabilities[group], labels[group]) <= 0:
+    few = len(group) < _LEAST_PER_LABEL * max(1, len(np.unique(labels[group])))
+    if few or _lead(content.probabilities[group], labels[group]) <= 0:
         return False
     values, given = judged_without(content, pixels, labels, group)[1], labels[group]
     rng = np.random.default_rng(content.seed)
