@@ -53,7 +53,7 @@ class ExactPatch(Detector):
     label than should, and how well content explains its own, is each bearer's probability of being poisoned: as many are set
     aside as keeps the honest ones among them to one in ten.
 
-    Works when: a patch repeats bit for bit, fixed, jittered or floating, with or without honest cover samples. From about ten
+    Works when: a patch repeats bit for bit, fixed, jittered or floating, with or without honest cover samples. From about twenty
         images on, also where content is hard to judge (photographs).
     Fails when: images were compressed with loss or resized after the patch was set; when labels are clean or spread over all
         classes; when the trigger is blended or warped.
@@ -63,7 +63,9 @@ class ExactPatch(Detector):
     """
 
     id: ClassVar[str] = "exact-patch"
-    least_bearers: int = 8  # families of near-copies; look-alikes the family misses come in handfuls
+    least_bearers: int = (
+        16  # families of near-copies; three or four look-alikes with shifted copies that no family joins make twelve
+    )
     most_share: float = 0.25
     rounds: int = 6
 
