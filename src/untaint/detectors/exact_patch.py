@@ -1,6 +1,7 @@
 """Patches shared to the last bit by images of all kinds that bear one label."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, final
 
 import numpy as np
@@ -10,14 +11,12 @@ from untaint.detectors.base import Detector
 from untaint.evidence import patch_groups
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.override import Bearing, Overrides, most_of, overrides, posterior
-from untaint.evidence.patch_groups import LEAST_EFFECT, Suspects, drawn, grown
+from untaint.evidence.patch_groups import HOPELESS, LEAST_EFFECT, Suspects, drawn, grown
 from untaint.features.content import Content, excess, judged_without, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, exact, pictures
 from untaint.types import Labels, Mask, Pixels, Rows
 
-_HOPELESS = 0.05
-"""Above this corrected p-value no later stage calls anything a finding; the search may stop."""
 _WRONG = 0.1
 """Share of the images set aside that may be honest by the estimate: the local false-discovery rate, averaged over them."""
 _PLACE = 0.125  # share of the image that a jittered patch's corners may cover; beyond it floats
@@ -63,9 +62,7 @@ class ExactPatch(Detector):
     """
 
     id: ClassVar[str] = "exact-patch"
-    least_bearers: int = (
-        16  # families of near-copies; three or four look-alikes with shifted copies that no family joins make twelve
-    )
+    least_bearers: int = 16  # families; four look-alikes and their shifted copies, if no family joins those, are twelve
     most_share: float = 0.25
     rounds: int = 6
 
@@ -76,23 +73,10 @@ class ExactPatch(Detector):
     def examine(
         self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
     ) -> Evidence:
-        scores = np.full(len(labels), np.nan, np.float32)
-        if min(pixels.shape[1:3]) < codes.SIDE:
-            return Evidence(scores, "empirical", note=f"images of {pixels.shape[1]}x{pixels.shape[2]} pixels have no 3x3 patch")
-        grey, rows = pictures.luminance(pixels), np.flatnonzero(labels >= 0)
-        scores[rows] = 0
-        suspects = Suspects(pixels, grey, labels, content, near_copies.weights, class_names, rows)
-        found = exact.shared(pixels, rows, self.least_bearers, self.most_share * len(rows))
-        groups: list[Group] = []
-        apart = _apart(suspects, found)
-        for _ in range(self.rounds):
-            group = self._best(suspects, found, apart)
-            if group is None:
-                break
-            scores[group.members] = np.maximum(scores[group.members], group.statistic)
-            suspects = replace(suspects, rows=np.setdiff1d(suspects.rows, group.members))
-            groups.append(group)
-        return Evidence(scores, "empirical", tuple(groups))
+        suspects = patch_groups.suspects(pixels, labels, content, near_copies, class_names)
+        found = exact.shared(pixels, suspects.rows, self.least_bearers, self.most_share * len(suspects.rows))
+        best = partial(self._best, found=found, apart=_apart(suspects, found))
+        return patch_groups.one_by_one(suspects, best, self.rounds)
 
     def _best(self, suspects: Suspects, found: exact.Shared, apart: Mask) -> Group | None:
         """The most surprising patch whose bearers contradict their label, as a group; None when there is none."""
@@ -106,7 +90,7 @@ class ExactPatch(Detector):
         roots = np.where(tested.effects >= _LEAST_SHARE, tested.roots, -np.inf)
         weaker: Group | None = None
         for turn, top in enumerate(np.argsort(-roots, kind="stable")[:_TRIED].tolist()):
-            if not np.isfinite(roots[top]) or tested.p_value(float(roots[top])) > _HOPELESS:
+            if not np.isfinite(roots[top]) or tested.p_value(float(roots[top])) > HOPELESS:
                 break
             key = found.keys[tested.feature[top] % number]
             group = _explained(_located(key, tested, top, bearing, found.corner[entries]), suspects, turn)
@@ -116,18 +100,21 @@ class ExactPatch(Detector):
         return weaker
 
 
-def _apart(suspects: Suspects, found: exact.Shared, batch: int = 4096) -> Mask:
+def _apart(suspects: Suspects, found: exact.Shared) -> Mask:
     """(e,) which entries stand out from what is around them, at the place where their image has them first."""
     result = np.zeros(len(found.image), bool)
     order = np.argsort(found.image, kind="stable")
-    for rows in np.split(np.unique(found.image), range(batch, len(found.image), batch)):
-        if len(rows) == 0:
-            continue
-        low, high = np.searchsorted(found.image[order], [rows[0], rows[-1] + 1])
+    image = found.image[order]
+    for rows in _batches(np.unique(image)):
+        low, high = np.searchsorted(image, [rows[0], rows[-1] + 1])
         some = order[low:high]
-        out = codes.standing_out(pictures.cut(suspects.grey[rows], codes.LEVELS))
-        result[some] = out[np.searchsorted(rows, found.image[some]), found.corner[some, 0], found.corner[some, 1]]
+        place = np.searchsorted(rows, image[low:high])
+        result[some] = _standing_out(suspects, rows)[place, found.corner[some, 0], found.corner[some, 1]]
     return result
+
+
+def _standing_out(suspects: Suspects, rows: Rows) -> Mask:
+    return codes.standing_out(pictures.cut(suspects.grey[rows], codes.LEVELS))
 
 
 def _located(key: np.uint64, tested: Overrides, which: int, bearing: Bearing, corners: np.ndarray) -> Found:
@@ -154,18 +141,15 @@ def _explained(found: Found, suspects: Suspects, turn: int) -> Group | None:
     usual = usual_contradiction(content, labels, judged)
     effect = excess(float(contradicted.mean()), usual)
     chance = float(binom.sf(contradicted.sum() - 1, len(judged), usual)) * (turn + 1) * (turn + 2)  # their inverses add up to one
-    p_value = found.p_value
-    if max(found.p_value, chance) <= _HOPELESS:
-        p_value = max(found.p_value, chance)
-    else:
-        effect = 0.0
+    against = chance <= HOPELESS  # found.p_value is: the search stops at the first that is not
+    p_value = max(found.p_value, chance) if against else found.p_value
     patch = grown(suspects, seeds, corners)
     settled = np.ptp(corners, axis=0).max() == 0
     where = "at one place" if settled else "at places that differ"
     explanation = (
-        f"{len(found.bearers):,} images share a patch, equal in every pixel value, {where}. "
-        f"{len(seeds):,} of them are labelled '{names[found.label]}', {contradicted.mean():.0%} against what the rest of the image "
-        f"shows. {found.tests:,} pairs of a patch and a label were compared."
+        f"{len(found.bearers):,} images share a patch that is equal in every pixel value, {where}; {len(seeds):,} of them are "
+        f"labelled '{names[found.label]}'. Of {len(judged):,} that bear it plainly, {contradicted.mean():.0%} contradict that by the rest "
+        f"of the image. {found.tests:,} pairs of a patch and a label were compared."
     )
     return Group(
         "backdoor",
@@ -175,7 +159,7 @@ def _explained(found: Found, suspects: Suspects, turn: int) -> Group | None:
         found.share,
         _LEAST_SHARE,
         explanation,
-        effect,
+        effect if against else 0.0,
         LEAST_EFFECT,
         names[found.label],
         patch_groups.source(suspects, members),
@@ -200,13 +184,7 @@ def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
     bearers: how many of them are honest is estimated for each by itself. They are judged by all others: judges that learned from
     a hundred of them know the patch. corners: of the seeds.
     """
-    rows, maps = _everywhere(found.key, suspects)
-    out = np.concatenate(
-        [
-            (part & codes.standing_out(pictures.cut(suspects.grey[some], codes.LEVELS))).any((1, 2))
-            for some, part in zip(_batches(rows), _batches(maps), strict=True)
-        ]
-    )
+    rows, maps, out = _everywhere(found.key, suspects)
     kinds = np.where(out, 0, np.where(_placed(maps, corners), 1, 2))
     own = judged_without(suspects.content, suspects.pixels, suspects.labels, rows)[1][:, found.label]
     labelled = suspects.labels[rows] == found.label
@@ -219,15 +197,16 @@ def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
     return Carried(rows[labelled], placed if placed.any() else ~placed, most_of(poisoned[labelled], _WRONG))
 
 
-def _everywhere(key: np.uint64, suspects: Suspects) -> tuple[Rows, Mask]:
-    """Rows that bear a patch, and the corners where they do (m, h, w)."""
-    rows, maps = [], []
+def _everywhere(key: np.uint64, suspects: Suspects) -> tuple[Rows, Mask, Mask]:
+    """Rows (m,) that bear a patch, the corners where they do (m, h, w), and whether it stands out at one of them (m,)."""
+    found = []
     for part in _batches(suspects.rows):
         shown = exact.hashes(suspects.pixels[part]) == key
         bearing = shown.any((1, 2))
-        rows.append(part[bearing])
-        maps.append(shown[bearing])
-    return np.concatenate(rows), np.concatenate(maps)
+        rows, maps = part[bearing], shown[bearing]
+        found.append((rows, maps, (maps & _standing_out(suspects, rows)).any((1, 2))))
+    rows, maps, out = map(np.concatenate, zip(*found, strict=True))
+    return rows, maps, out
 
 
 def _placed(maps: Mask, corners: np.ndarray) -> Mask:

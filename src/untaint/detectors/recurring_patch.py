@@ -8,7 +8,7 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence import patch_groups
 from untaint.evidence.evidence import Evidence, Group
-from untaint.evidence.patch_groups import LEAST_EFFECT, Suspects, drawn, grown
+from untaint.evidence.patch_groups import HOPELESS, LEAST_EFFECT, Suspects, drawn, grown
 from untaint.features.content import Content, excess, moved_on, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import codes, counts, patches, pictures
@@ -17,10 +17,6 @@ from untaint.types import Labels, Mask, Pixels, Rows
 LEAST_RATE = 0.01
 """No class is believed to be labelled better than this: test sets of ten public benchmarks average 3.3 % label errors
 (Northcutt, Athalye, Mueller 2021, arXiv 2103.14749, table 1)."""
-_HOPELESS = 0.05
-"""Above this corrected p-value no later stage calls anything a finding; the search may stop."""
-
-
 _ANYWHERE, _APART = (-1, -1), (-2, -2)
 """Instead of a position. A white square that moves is in every second image of white clothes, but seldom with an edge around it."""
 
@@ -72,25 +68,16 @@ class RecurringPatch(Detector):
     def examine(
         self, pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]
     ) -> Evidence:
-        scores = np.full(len(labels), np.nan, np.float32)
-        if min(pixels.shape[1:3]) < codes.SIDE:
-            return Evidence(scores, "empirical", note=f"images of {pixels.shape[1]}x{pixels.shape[2]} pixels have no 3x3 patch")
-        suspects = Suspects(
-            pixels, pictures.luminance(pixels), labels, content, near_copies.weights, class_names, np.flatnonzero(labels >= 0)
-        )
-        scores[suspects.rows] = 0
-        groups: list[Group] = []
-        for _ in range(self.rounds):
-            found, spread, tests = self._search(suspects)
-            if found is None or (p_value := counts.bonferroni(found.root, spread, tests)) > _HOPELESS:
-                break
-            group = _explained(found, p_value, tests, suspects)
-            if len(group.members) == 0:
-                break
-            scores[group.members] = np.maximum(scores[group.members], found.root)
-            suspects = replace(suspects, rows=np.setdiff1d(suspects.rows, group.members))
-            groups.append(group)
-        return Evidence(scores, "empirical", tuple(groups))
+        suspects = patch_groups.suspects(pixels, labels, content, near_copies, class_names)
+        return patch_groups.one_by_one(suspects, self._best, self.rounds)
+
+    def _best(self, suspects: Suspects) -> Group | None:
+        """The most surprising code, explained; None when there is none, or nobody to set aside."""
+        found, spread, tests = self._search(suspects)
+        if found is None or (p_value := counts.bonferroni(found.root, spread, tests)) > HOPELESS:
+            return None
+        group = _explained(found, p_value, tests, suspects)
+        return group if len(group.members) else None
 
     def _search(self, suspects: Suspects) -> tuple[Candidate | None, float, int]:
         """The most surprising code, the spread of the null, and how many codes were tested."""

@@ -1,19 +1,23 @@
 """What a recurring patch is: grown from its code to the whole trigger, drawn, and aimed at a class."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from untaint.evidence.evidence import Trigger
+from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.features.content import Content, judged_without
-from untaint.numerics import patches
+from untaint.features.duplicates import NearCopies
+from untaint.numerics import codes, patches, pictures
 from untaint.types import Labels, Pixels, Rows
 
 LEAST_EFFECT = 0.4
 """Share of a trigger's bearers whose content contradicts their label, beyond what their classes do anyway. Half of them would
 do for a trigger that is also put on honest cover samples; on clean Fashion-MNIST and MNIST no code with more than chance
 support passes 0.4."""
+HOPELESS = 0.05
+"""Above this corrected p-value no later stage calls anything a finding; the search may stop."""
 _AGREE = 0.9
 """Share of what members show from which one source class is named."""
 
@@ -33,6 +37,30 @@ class Suspects:
     weights: np.ndarray
     class_names: tuple[str, ...]
     rows: Rows
+
+
+def suspects(pixels: Pixels, labels: Labels, content: Content, near_copies: NearCopies, class_names: tuple[str, ...]) -> Suspects:
+    """Every usable row, from the features a patch detector asks for."""
+    grey, rows = pictures.luminance(pixels), np.flatnonzero(labels >= 0)
+    return Suspects(pixels, grey, labels, content, near_copies.weights, class_names, rows)
+
+
+def one_by_one(suspects: Suspects, best: Callable[[Suspects], Group | None], rounds: int) -> Evidence:
+    """The best group, then the best among the rows it leaves, and so on until `best` finds none. Scores are statistics."""
+    scores = np.full(len(suspects.labels), np.nan, np.float32)
+    height, width = suspects.grey.shape[1:]
+    if min(height, width) < codes.SIDE:
+        return Evidence(scores, "empirical", note=f"images of {height}x{width} pixels have no 3x3 patch")
+    scores[suspects.rows] = 0
+    groups: list[Group] = []
+    for _ in range(rounds):
+        group = best(suspects)
+        if group is None:
+            break
+        scores[group.members] = np.maximum(scores[group.members], group.statistic)
+        suspects = replace(suspects, rows=np.setdiff1d(suspects.rows, group.members))
+        groups.append(group)
+    return Evidence(scores, "empirical", tuple(groups))
 
 
 def grown(suspects: Suspects, bearers: Rows, corners: np.ndarray) -> patches.Patch | None:

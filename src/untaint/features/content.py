@@ -191,11 +191,7 @@ def foreign_share(content: Content, labels: Labels, group: Rows) -> float:
     outside = _classmates(labels, group)
     sums = np.bincount(labels[outside], content.voted[outside], minlength=len(content.foreign))
     usual = sums / np.maximum(np.bincount(labels[outside], minlength=len(content.foreign)), 1)
-    known = labels >= 0
-    everywhere = np.bincount(labels[known], content.voted[known], minlength=len(content.foreign))
-    present = np.bincount(labels[known], minlength=len(content.foreign))
-    common = float(np.median(everywhere[present > 0] / present[present > 0]))  # see `usual_among`
-    near = min(float(np.average(usual[classes], weights=sizes)), common)
+    near = min(float(np.average(usual[classes], weights=sizes)), _half_of_classes(content.voted, labels))
     far = np.average(content.foreign[classes], weights=sizes)
     given = content.voted[group]
     seen = float(given.mean()) + 2 * float(given.std()) / np.sqrt(len(group))
@@ -215,10 +211,15 @@ def usual_among(contradicted: np.ndarray, labels: Labels, group: Rows) -> float:
     """
     outside = _classmates(labels, group)
     rest = float(contradicted[outside].mean()) if len(outside) else 0.0
+    return max(rest, _half_of_classes(contradicted, labels))
+
+
+def _half_of_classes(values: np.ndarray, labels: Labels) -> float:
+    """Median over classes of their mean: as long as poison is in under half of the classes, it is an honest one's."""
     known = labels >= 0
     sizes = np.bincount(labels[known])
-    rates = np.bincount(labels[known], contradicted[known])[sizes > 0] / sizes[sizes > 0]
-    return max(rest, float(np.median(rates)))
+    means = np.bincount(labels[known], values[known])[sizes > 0] / sizes[sizes > 0]
+    return float(np.median(means))
 
 
 def excess(share: float, usual: float) -> float:

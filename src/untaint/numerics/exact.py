@@ -41,7 +41,13 @@ def hashes(images: np.ndarray) -> np.ndarray:
 
 
 def shared(images: np.ndarray, rows: np.ndarray, least: int, most: float, batch: int = 1024) -> Shared:
-    """Patches that at least `least` and at most `most` of some rows of (n, h, w, c) images bear, at any place."""
+    """Patches that at least `least` and at most `most` of some rows of (n, h, w, c) images bear, at any place.
+
+    Images smaller than a patch share none.
+    """
+    if min(images.shape[1:3]) < SIDE:
+        nothing = np.empty(0, np.int64)
+        return Shared(np.empty(0, np.uint64), nothing, nothing, np.empty((0, 2), np.int64))
     counts = np.zeros(_BUCKETS, np.int32)
     parts = [rows[start : start + batch] for start in range(0, len(rows), batch)]
     for part in parts:
