@@ -4,7 +4,8 @@
 
 Each run draws a data set, a size, a number of classes, an imbalance and a nuisance: none, exact copies, shifted copies, a
 watermark or border spread over all classes, JPEG. Fashion-MNIST (Debian) and scikit-learn's digits are always used; more are
-named as NAME=PATH. Writes benchmarks/results/false_alarms.md and .json: runs, alarms, share flagged, per kind of set.
+named as NAME=PATH. Writes benchmarks/results/false_alarms.md and .json: runs, alarms, share flagged, per kind of set; and one
+line per run to false_alarms.jsonl, from where a run that was stopped goes on if neither code nor options changed.
 """
 
 import os
@@ -18,7 +19,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,15 @@ import numpy as np
 from PIL import Image
 
 from untaint import api
+from untaint.bench import resume
 from untaint.bench.sources import PUBLIC, collected
 from untaint.bench.victim import stacked
 from untaint.data.dataset import Dataset, from_arrays
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = (500, 1000, 2000, 5000, 10_000)
+SIZES = {500: 0.1, 1000: 0.15, 2000: 0.2, 5000: 0.2, 10_000: 0.2, 20_000: 0.1, 60_000: 0.05}
+"""Images before copies are added, and how often: large sets cost most."""
+LARGEST = 20_000  # images where each gets copies
 CLASSES = (2, 3, 5, 10)
 
 Nuisance = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -42,7 +46,7 @@ def draw(sets: dict[str, Dataset], rng: np.random.Generator) -> tuple[dict[str, 
     """A clean set and what it is."""
     name = str(rng.choice(sorted(sets)))
     source = sets[name]
-    size = int(rng.choice([n for n in SIZES if n <= max(500, len(source))]))
+    size = int(rng.choice(list(SIZES), p=list(SIZES.values())))
     names = source.class_names
     kept = [int(code) for code in rng.permutation(len(names))[: int(rng.choice(CLASSES))]]
     codes = np.array([names.index(str(label)) for label in source.labels])
@@ -50,8 +54,8 @@ def draw(sets: dict[str, Dataset], rng: np.random.Generator) -> tuple[dict[str, 
     imbalance = float(rng.choice([1.0, 1.0, 5.0]))
     if imbalance > 1:
         rows = rows[(codes[rows] != kept[0]) | (rng.random(len(rows)) < 1 / imbalance)]
-    rows = rows[:size]
     nuisance = str(rng.choice(sorted(NUISANCES)))
+    rows = rows[: min(size, LARGEST) if nuisance in {"copies", "shifted"} else size]
     pixels = stacked(source, rows)
     labels = codes[rows]
     pixels = NUISANCES[nuisance](pixels, rng)
@@ -158,12 +162,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budget", default="fast")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=RESULTS / "false_alarms")
     given = parser.parse_args()
-    audited = partial(one, tuple(given.data), given.budget, given.seed)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        runs = list(pool.map(audited, range(given.runs)))
+    log, facts = given.out.with_suffix(".jsonl"), {"seed": given.seed, "budget": given.budget, "code": resume.code()}
     given.out.parent.mkdir(exist_ok=True)
+    finished = {record["run"]: record for record in resume.done(log, facts)}
+    audited = partial(one, tuple(given.data), given.budget, given.seed)
+    with ProcessPoolExecutor(given.jobs) as pool:
+        jobs = [pool.submit(audited, number) for number in range(given.runs) if number not in finished]
+        for job in as_completed(jobs):
+            finished[job.result()["run"]] = job.result()
+            resume.add(log, facts | job.result())
+    runs = [finished[number] for number in range(given.runs)]
     given.out.with_suffix(".json").write_text(json.dumps({"budget": given.budget, "runs": runs}, indent=1))
     given.out.with_suffix(".md").write_text(table(runs))
     print(table(runs))

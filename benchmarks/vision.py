@@ -17,7 +17,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # one cell per core: CPU seconds must not h
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
-import hashlib
 import json
 import math
 from collections import defaultdict
@@ -30,9 +29,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-import untaint
 from untaint.attacks.base import Poisoned
 from untaint.audit.settings import AuditSettings
+from untaint.bench import resume
 from untaint.bench.detection import Audited, ablation, audited, naming, review_rates
 from untaint.bench.sources import collected
 from untaint.bench.suite import chosen, poisoned
@@ -78,15 +77,6 @@ class How(NamedTuple):
     def facts(self) -> Record:
         """What must be the same for an earlier run's cell to count as done."""
         return {"budget": self.budget, "victim_asked": self.victim, "code": self.code}
-
-
-def digest() -> str:
-    """Of all of the product's code: detectors, attacks and verdict included."""
-    package = Path(untaint.__file__).parent
-    hasher = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        hasher.update(path.read_bytes())
-    return hasher.hexdigest()[:16]
 
 
 @cache
@@ -267,7 +257,7 @@ def told(record: Record) -> str:
 
 def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
     """The cells asked for; sizes over what a set has become all of it. Raises BadInput for what cannot be run."""
-    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, digest())
+    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, resume.code())
     cells = []
     for name, (train, test) in sources(how.named).items():
         sizes = sorted({min(size, len(train)) for size in given.sizes})
@@ -279,14 +269,9 @@ def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
 
 def finished(log: Path, how: How, cells: Iterable[Cell]) -> dict[Cell, Record]:
     """Cells that an earlier run of the same code with the same options has done."""
-    found: dict[Cell, Record] = {}
-    for line in log.read_text().splitlines() if log.exists() else []:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:  # cut off when a run was killed
-            continue
-        if "failed" not in record and all(record[key] == value for key, value in how.facts.items()):
-            found[Cell(*(record[key] for key in Cell._fields))] = record
+    found = {
+        Cell(*(record[key] for key in Cell._fields)): record for record in resume.done(log, how.facts) if "failed" not in record
+    }
     return {cell: found[cell] for cell in cells if cell in found}
 
 
@@ -329,8 +314,7 @@ def main() -> None:
         jobs = {pool.submit(run, how, cell): cell for cell in left}
         for job in as_completed(jobs):
             record = records[jobs[job]] = job.result()
-            with log.open("a") as lines:
-                lines.write(json.dumps(record) + "\n")
+            resume.add(log, record)
             save()
             print(f"[{len(records)}/{len(cells)}] {told(record)}", flush=True)
     save()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, gaussian_filter
 from tests.digit_sets import clean
 
 from untaint.features.duplicates import NearCopies, near_copies
@@ -57,12 +57,25 @@ def test_shifted_and_noisy_copies_join() -> None:
     assert (numbers.component >= 0).sum() == 21
 
 
+def test_shifted_copies_of_what_fills_the_frame_join() -> None:
+    """Every image with two copies moved by up to two cells: a texture without a border, which no centring lines up."""
+    rng = np.random.default_rng(3)
+    large = gaussian_filter(rng.normal(size=(300, 36, 36)), (0, 1.5, 1.5))
+    large = (large - large.min()) / np.ptp(large) * 255
+    corners = rng.integers(2, 7, (3, 300, 2))
+    images = np.stack([image[r : r + 28, c : c + 28] for part in corners for image, (r, c) in zip(large, part, strict=True)])
+    family = found(images.astype(np.uint8)).family.reshape(3, 300)
+    assert (family[0] == family[1]).mean() > 0.95
+    assert (family[0] == family[2]).mean() > 0.95
+    assert len(np.unique(family)) >= 290  # and no strangers
+
+
 def test_clean_digits_have_hardly_a_crowd() -> None:
-    """But one: 21 ones of a writer. They are no copies of each other."""
+    """But one: two dozen ones of a writer. They are no copies of each other."""
     copies = found(clean().images, clean().labels)
     assert np.bincount(copies.component[copies.component >= 0]).max(initial=0) < 5
     crowded = copies.crowd >= 0
-    assert crowded.sum() <= 21
+    assert crowded.sum() <= 25
     assert len(np.unique(clean().labels[crowded])) <= 1
 
 
