@@ -72,11 +72,12 @@ class How(NamedTuple):
     budget: Any
     victim: bool
     code: str
+    encoder: str | None = None
 
     @property
     def facts(self) -> Record:
         """What must be the same for an earlier run's cell to count as done."""
-        return {"budget": self.budget, "victim_asked": self.victim, "code": self.code}
+        return {"budget": self.budget, "encoder": self.encoder, "victim_asked": self.victim, "code": self.code}
 
 
 @cache
@@ -107,7 +108,7 @@ def measured(how: How, cell: Cell) -> Record:
     """Poison, audit, compare with the truth."""
     clean, test = split(*sources(how.named)[cell.data], cell)
     attack, made = poisoned(cell.attack, clean, cell.seed)
-    done = audited(made.dataset, AuditSettings(budget=how.budget, seed=cell.seed))
+    done = audited(made.dataset, AuditSettings(budget=how.budget, seed=cell.seed, encoder=how.encoder))
     alarms = [found for found in done.verdict.findings if found.alarm]
     record: Record = {
         "spec": spec(attack),
@@ -257,7 +258,7 @@ def told(record: Record) -> str:
 
 def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
     """The cells asked for; sizes over what a set has become all of it. Raises BadInput for what cannot be run."""
-    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, resume.code())
+    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, resume.code(), given.encoder)
     cells = []
     for name, (train, test) in sources(how.named).items():
         sizes = sorted({min(size, len(train)) for size in given.sizes})
@@ -289,6 +290,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--attacks", nargs="+", default=[], metavar="PART", help="only those whose name holds any of these")
+    parser.add_argument("--encoder", help="as for untaint audit")
     parser.add_argument("--budget", choices=BUDGETS, default="standard")
     parser.add_argument("--victim", action="store_true", help="train networks before and after removal")
     parser.add_argument("--ablation", action="store_true", help="add the table of detectors")

@@ -53,12 +53,14 @@ def audit(
     budget: Budget = "standard",
     seed: int = 0,
     model: Any = None,
+    encoder: Any = None,
     rounds: int | None = None,
     progress: Any = None,
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
 
     alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
+    encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
@@ -67,7 +69,9 @@ def audit(
     extra = {} if progress is None else {"report_progress": progress}
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
-    settings = AuditSettings(alpha=alpha, budget=budget, seed=seed, model=chosen, cache=cache, rounds=rounds, **extra)
+    settings = AuditSettings(
+        alpha=alpha, budget=budget, seed=seed, model=chosen, encoder=encoder, cache=cache, rounds=rounds, **extra
+    )
     result = run(dataset, settings)
     if target is not None:
         folder.write(result, dataset, target)

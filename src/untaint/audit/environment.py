@@ -12,9 +12,11 @@ _PACKAGES = ("untaint", "numpy", "scipy", "torch", "pyarrow", "pillow")
 
 
 def environment(settings: AuditSettings, features: Features) -> Mapping[str, object]:
-    """Versions, seed, budget, and which network served as proxy."""
+    """Versions, seed, budget, and which networks served as encoder and proxy."""
     found: dict[str, object] = {package: _version(package) for package in _PACKAGES}
     found |= {"python": platform.python_version(), "seed": settings.seed, "budget": settings.budget, "code": code_digest()[:16]}
+    if settings.encoder is not None:
+        found["encoder"] = encoders.digest(settings.encoder)
     if settings.budget != "fast":
         try:
             found["proxy"] = features.get("proxy").origin

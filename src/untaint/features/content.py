@@ -5,7 +5,7 @@ cross-fitted kernel ridge classifier. A local trigger is absent from at least on
 that any view gives the sample's own label is low when content and label disagree, whoever put the label there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -13,9 +13,10 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from untaint.features.duplicates import NearCopies
+from untaint.features.encoded import Encoded, looks
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.features.views import VIEWS, looks
+from untaint.features.views import VIEWS
 from untaint.features.votes import Votes
 from untaint.numerics import ridge
 from untaint.types import Labels, Pixels, Rows
@@ -27,6 +28,7 @@ WEAK = 0.2
 """Judges that contradict more honest labels than this are weak (photographs: 0.5); for them a mean says more than a share."""
 _FEATURES = 1024  # cosines per view; 2048 gains 1 point of accuracy at 4 times the cost (Fashion-MNIST, 60,000)
 _GAMMA = 2.0  # of unit vectors; 1 to 4 differ by under 1 point
+_ENCODED_GAMMA = 0.5  # of an encoder's: its distances mean more; 1 costs 2 points, 2 costs 10
 _PENALTY = 1e-3  # 1e-5 to 1e-3 differ by under half a point
 _FOLDS = 5
 _MOST_OF_CLASS = 0.35  # poison can outnumber the honest part of its class, which is then the group that looks foreign
@@ -43,6 +45,7 @@ class Content:
     probabilities: (n, k) mean over views.  level: own below this = contradicted.
     voted (n,), foreign (k,), vote_level (n,): what the neighbourhood says of the label as it stands, see `features.votes`.
     grams (v, D, D), crosses (v, D, k), temperatures (v,): what is needed to judge rows again with some taken out.
+    encoded: (v, n, d) the views, where an encoder made them.
     """
 
     own: np.ndarray
@@ -56,6 +59,7 @@ class Content:
     temperatures: np.ndarray
     n: int
     seed: int
+    encoded: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0), np.float16))
 
     @property
     def contradicted(self) -> np.ndarray:
@@ -74,14 +78,16 @@ def contradiction_level(classes: int) -> float:
 
 
 @feature(stored=True)
-def content(pixels: Pixels, labels: Labels, near_copies: NearCopies, votes: Votes, settings: Settings) -> Content:
+def content(
+    pixels: Pixels, labels: Labels, near_copies: NearCopies, votes: Votes, encoded: Encoded, settings: Settings
+) -> Content:
     """Cross-fitted content probabilities from trigger-insensitive views; copies of a sample never judge it."""
     classes = int(labels.max()) + 1
     rows = np.flatnonzero(labels >= 0)
     folds = near_copies.folds(_FOLDS, settings.seed)[rows]
     assessed, totals, temperatures = [], [], []
-    for number, inputs in enumerate(looks(pixels, rows)):
-        features = _fourier(inputs.shape[1], number, settings.seed)
+    for number, inputs in enumerate(encoded.looks(pixels, rows)):
+        features = _fourier(inputs.shape[1], number, settings.seed, _gamma(encoded.views))
         scores, total = ridge.cross_fit(features, inputs, labels[rows], folds, classes, _PENALTY)
         probabilities, temperature = ridge.calibrated(scores, labels[rows])
         assessed.append(probabilities)
@@ -101,6 +107,7 @@ def content(pixels: Pixels, labels: Labels, near_copies: NearCopies, votes: Vote
         np.array(temperatures, np.float32),
         len(rows),
         settings.seed,
+        encoded.views,
     )
 
 
@@ -118,10 +125,10 @@ def judged_without(
     if len(judged) == 0:
         return np.empty(0, np.float32), np.empty((0, classes), np.float32)
     assessed = []
-    views = looks(pixels, group)
-    shown = views if judged is group else looks(pixels, judged)
+    views = looks(content.encoded, pixels, group)
+    shown = views if judged is group else looks(content.encoded, pixels, judged)
     for number, (inputs, asked) in enumerate(zip(views, shown, strict=True)):
-        features = _fourier(inputs.shape[1], number, content.seed)
+        features = _fourier(inputs.shape[1], number, content.seed, _gamma(content.encoded))
         total = ridge.Sums(content.grams[number], content.crosses[number], content.n)
         coefficients = (total - ridge.sums(features, inputs, labels[group], classes)).solve(_PENALTY)
         scores = ridge.predict(features, asked, coefficients)
@@ -265,5 +272,9 @@ def _scattered(values: np.ndarray, rows: Rows, n: int) -> np.ndarray:
     return full
 
 
-def _fourier(dimension: int, number: int, seed: int) -> ridge.Fourier:
-    return ridge.fourier(dimension, _FEATURES, _GAMMA, np.random.default_rng([seed, number]))
+def _gamma(encoded: np.ndarray) -> float:
+    return _ENCODED_GAMMA if len(encoded) else _GAMMA
+
+
+def _fourier(dimension: int, number: int, seed: int, gamma: float) -> ridge.Fourier:
+    return ridge.fourier(dimension, _FEATURES, gamma, np.random.default_rng([seed, number]))

@@ -19,19 +19,27 @@ class Settings:
 
     model: the user's own model (a path or a torch module), else None.
 
+    encoder: a frozen foreign encoder that judges content (see `nets.encoders`), else None.
+
     report_progress: called with (what, done, total); it changes nothing, so it is no part of the key.
     """
 
     seed: int = 0
     canvas: int = 64
     model: Any = None  # a Path to safetensors, or a torch module
+    encoder: Any = None
     report_progress: Callable[[str, int, int], None] = field(default=_quiet, compare=False, repr=False)
 
     @property
     def key(self) -> str:
         """Every value that can change a feature, the model by its content."""
-        if self.model is None:
-            return f"seed={self.seed} canvas={self.canvas}"
-        from untaint.nets import foreign
+        key = f"seed={self.seed} canvas={self.canvas}"
+        if self.model is not None:
+            from untaint.nets import foreign
 
-        return f"seed={self.seed} canvas={self.canvas} model={foreign.digest(self.model)}"
+            key += f" model={foreign.digest(self.model)}"
+        if self.encoder is not None:
+            from untaint.nets import encoders
+
+            key += f" encoder={encoders.digest(self.encoder)}"
+        return key

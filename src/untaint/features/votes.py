@@ -11,9 +11,9 @@ from typing import final
 import numpy as np
 
 from untaint.features.duplicates import NearCopies
+from untaint.features.encoded import Encoded
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.features.views import looks
 from untaint.numerics import clusters
 from untaint.types import Labels, Mask, Pixels
 
@@ -57,14 +57,14 @@ def vote_level(classes: int) -> float:
 
 
 @feature(stored=True)
-def votes(pixels: Pixels, labels: Labels, near_copies: NearCopies, settings: Settings) -> Votes:
+def votes(pixels: Pixels, labels: Labels, near_copies: NearCopies, encoded: Encoded, settings: Settings) -> Votes:
     """Cluster votes on the label of every usable row; a family of near-copies has one vote together."""
     classes = int(labels.max()) + 1
     rows = np.flatnonzero(labels >= 0)
     count = int(max(2, min(max(_CLUSTERS, _PER_CLASS * classes), len(rows) // _ROWS_PER_CLUSTER)))
     weights = near_copies.weights[rows]
     cast = []
-    for number, view in enumerate(looks(pixels, rows)):
+    for number, view in enumerate(encoded.looks(pixels, rows)):
         rng = np.random.default_rng([settings.seed, number])
         nearest = clusters.nearest(view, clusters.centres(view, count, rng), min(_NEAREST, count))
         cast.append(_tallied(nearest, labels[rows], weights, count, classes))

@@ -11,6 +11,7 @@ from untaint.features.cache import Cache
 from untaint.features.content import (
     Content,
     _fourier,
+    _gamma,
     contradiction,
     contradiction_level,
     foreign_share,
@@ -95,7 +96,7 @@ def test_a_group_that_vouches_for_itself_is_seen_through() -> None:
 def test_what_is_kept_for_later_are_the_sums_over_all_rows() -> None:
     found, pixels = content("flood"), features("flood").get("pixels")
     for number, view in enumerate(looks(pixels, np.arange(len(pixels)))):
-        z = _fourier(view.shape[1], number, found.seed)(view)
+        z = _fourier(view.shape[1], number, found.seed, _gamma(found.encoded))(view)
         np.testing.assert_allclose(found.grams[number], z.T @ z, atol=2e-2)
         targets = np.eye(10)[flood().labels] - 0.1
         np.testing.assert_allclose(found.crosses[number], z.T @ targets, atol=2e-2)

@@ -9,6 +9,7 @@ from tests.digit_sets import Digits, clean, flipped, patched
 from untaint.data.dataset import from_arrays
 from untaint.features.cache import Cache
 from untaint.features.duplicates import NearCopies
+from untaint.features.encoded import Encoded
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
 from untaint.features.votes import Votes, _tallied, vote_level, votes
@@ -21,12 +22,15 @@ def voted(which: str) -> Votes:
     return found
 
 
+PLAIN = Encoded(np.empty((0, 0, 0), np.float16))
+
+
 def copies(component: np.ndarray) -> NearCopies:
     return NearCopies(component, component, np.ones(len(component)))
 
 
 def judged(pixels: np.ndarray, labels: np.ndarray) -> Votes:
-    return votes(pixels, labels, copies(np.full(len(labels), -1)), Settings())
+    return votes(pixels, labels, copies(np.full(len(labels), -1)), PLAIN, Settings())
 
 
 def test_clean_digits_are_supported() -> None:
@@ -67,8 +71,8 @@ def test_a_crowd_of_copies_does_not_outvote_its_neighbours() -> None:
     repeated = np.repeat(np.flatnonzero(start.truth == 7)[:1], 100)
     images, labels = np.concatenate([start.images, start.images[repeated]]), np.concatenate([start.labels, np.zeros(100, int)])
     component = np.concatenate([np.full(1797, -1), np.zeros(100, int)])
-    together = votes(images[..., None], labels, copies(component), Settings())
-    apart = votes(images[..., None], labels, copies(np.full(1897, -1)), Settings())
+    together = votes(images[..., None], labels, copies(component), PLAIN, Settings())
+    apart = votes(images[..., None], labels, copies(np.full(1897, -1)), PLAIN, Settings())
     assert together.contradicted[-100:].all()
     assert not apart.contradicted[-100:].any()
 
