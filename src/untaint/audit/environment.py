@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from untaint.audit.settings import AuditSettings
 from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.features.graph import Features, code_digest
+from untaint.nets import encoders
 
 _PACKAGES = ("untaint", "numpy", "scipy", "torch", "pyarrow", "pillow")
 

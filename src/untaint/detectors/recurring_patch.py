@@ -76,8 +76,47 @@ class RecurringPatch(Detector):
         found, spread, tests = self._search(suspects)
         if found is None or (p_value := counts.bonferroni(found.root, spread, tests)) > HOPELESS:
             return None
-        group = _explained(found, p_value, tests, suspects)
+        group = self._explained(found, p_value, tests, suspects)
         return group if len(group.members) else None
+
+    def _explained(self, found: Candidate, p_value: float, tests: int, suspects: Suspects) -> Group:
+        """Grow a code to the whole trigger, collect everything that carries it, say it in words."""
+        contradicted, names = suspects.content.contradicted, suspects.class_names
+        bearers, corners = _bearers(suspects, found)
+        found = replace(found, position=_settled(found, corners))
+        patch = grown(suspects, bearers, corners)
+        carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
+        if suspects.weights[carriers].sum() < self.least_bearers:  # strangers had no more in common than the code
+            patch, carriers = None, bearers
+        purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
+        usual = usual_contradiction(suspects.content, suspects.labels, carriers) if len(carriers) else 0.0
+        effect = excess(purity, usual)
+        members = carriers[_suspect(suspects, carriers, purity)]
+        target, share = patch_groups.target(suspects.labels[members], names)
+        where = "anywhere in the image" if found.floating else "at one place"
+        aim = f"{share:.0%} of them are labelled '{target}'" if target is not None else "their labels follow no single class"
+        explanation = (
+            f"The same small patch {where} recurs in {len(carriers):,} images. In {purity:.0%} of them the rest of the image "
+            f"contradicts the label; {aim}. {tests:,} patches were compared."
+        )
+        source = patch_groups.source(suspects, members) if target is not None else None
+        trigger = drawn(suspects, members, (bearers, corners), patch, floating=found.floating)
+        aimed = target is not None or moved_on(suspects.content, suspects.pixels, suspects.labels, carriers)
+        against = effect if aimed else 0.0  # a mark on many classes may blind the judge, and rare classes are judged badly
+        return Group(
+            "backdoor",
+            members,
+            found.root,
+            p_value,
+            effect,
+            LEAST_EFFECT,
+            explanation,
+            against,
+            LEAST_EFFECT,
+            target,
+            source,
+            trigger,
+        )
 
     def _search(self, suspects: Suspects) -> tuple[Candidate | None, float, int]:
         """The most surprising code, the spread of the null, and how many codes were tested."""
@@ -120,44 +159,6 @@ def _better(
     if not np.isfinite(strong[top]) or (best is not None and strong[top] <= best.root):
         return best
     return Candidate(float(root[top]), position, int(counted.codes[top]), float(counted.bearers[top]), float(counted.hits[top]))
-
-
-def _explained(found: Candidate, p_value: float, tests: int, suspects: Suspects) -> Group:
-    """Grow a code to the whole trigger, collect everything that carries it, say it in words."""
-    contradicted, names = suspects.content.contradicted, suspects.class_names
-    bearers, corners = _bearers(suspects, found)
-    found = replace(found, position=_settled(found, corners))
-    patch = grown(suspects, bearers, corners)
-    carriers = bearers if patch is None else _carriers(suspects, found, patch, bearers, corners)
-    purity = float(contradicted[carriers].mean()) if len(carriers) else 0.0
-    usual = usual_contradiction(suspects.content, suspects.labels, carriers) if len(carriers) else 0.0
-    effect = excess(purity, usual)
-    members = carriers[_suspect(suspects, carriers, purity)]
-    target, share = patch_groups.target(suspects.labels[members], names)
-    where = "anywhere in the image" if found.floating else "at one place"
-    aim = f"{share:.0%} of them are labelled '{target}'" if target is not None else "their labels follow no single class"
-    explanation = (
-        f"The same small patch {where} recurs in {len(carriers):,} images. In {purity:.0%} of them the rest of the image "
-        f"contradicts the label; {aim}. {tests:,} patches were compared."
-    )
-    source = patch_groups.source(suspects, members) if target is not None else None
-    trigger = drawn(suspects, members, (bearers, corners), patch, floating=found.floating)
-    aimed = target is not None or moved_on(suspects.content, suspects.pixels, suspects.labels, carriers)
-    against = effect if aimed else 0.0  # a mark on many classes may blind the judge, and rare classes are judged badly
-    return Group(
-        "backdoor",
-        members,
-        found.root,
-        p_value,
-        effect,
-        LEAST_EFFECT,
-        explanation,
-        against,
-        LEAST_EFFECT,
-        target,
-        source,
-        trigger,
-    )
 
 
 def _settled(found: Candidate, corners: np.ndarray) -> tuple[int, int]:
