@@ -6,6 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
+from untaint.evidence import repeats
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
 from untaint.features.canvas import Sources
@@ -26,6 +27,7 @@ other way. An honest source whose images are noisier exceeded it by less."""
 class LabelConsensus(Detector):
     """Ranks samples by how little cross-fitted models of the content believe their label, and tests each source for too many.
 
+    Where several sources, annotators for instance, labelled the same image, what the others said counts as well.
     No model that judges a sample has seen it; where networks may be trained, two that saw half of the set each have as much of
     a say as the content models. Honest data have confident contradictions too (3 % of Fashion-MNIST), so the
     list is for review and accuses nobody. A source is a finding when its labels contradict content far more often than
@@ -58,6 +60,7 @@ class LabelConsensus(Detector):
         usable, believed = labels >= 0, content.probabilities
         if held_out_probabilities is not None:
             believed = (believed + held_out_probabilities) / 2
+        believed = repeats.informed(believed, labels, near_copies.family, sources.codes)
         given = np.where(usable, believed[np.arange(len(labels)), np.maximum(labels, 0)], np.nan)
         best = np.nan_to_num(believed, nan=0.0)
         listed = usable & (np.nan_to_num(given, nan=1.0) <= self.doubted) & (best.max(1) >= self.sure)
@@ -65,7 +68,7 @@ class LabelConsensus(Detector):
         order = rows[np.argsort(given[rows], kind="stable")]
         suggested = {int(row): class_names[int(best[row].argmax())] for row in order}
         looks, unlike = best.argmax(1), unlike_pairs(best[usable], labels[usable])
-        single = usable & near_copies.representatives & (sources.codes >= 0)  # one row per family
+        single = usable & repeats.one_each(near_copies.family, sources.codes)
         counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], len(class_names))
         suspects = Suspects(listed, looks, labels, sources, class_names)
         groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
