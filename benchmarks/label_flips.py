@@ -68,8 +68,8 @@ def one(named: tuple[str, ...], cell: tuple[str, str, int]) -> dict[str, Any]:
     dataset, wrong, culprit = drawn(loaded(named)[name], kind, np.random.default_rng([seed, list(KINDS).index(kind)]))
     result = api.audit(dataset, budget="fast", seed=seed)
     alarms = [finding.explanation for finding in result.verdict.findings if finding.alarm]
-    expected = "no evidence" if kind == "honest" else "poisoned"
-    right = result.verdict.answer == expected and all(culprit in alarm for alarm in alarms)
+    accused = result.verdict.answer == "poisoned" and all(culprit in alarm for alarm in alarms)
+    right = result.verdict.answer != "poisoned" if kind == "honest" else accused
     auroc = float(roc_auc_score(wrong, result.samples.column("risk_label-consensus").to_numpy()))
     run = {"data": name, "kind": kind, "seed": seed, "verdict": result.verdict.answer, "right": right, "auroc": auroc}
     print(run, [alarm[:100] for alarm in alarms], flush=True)

@@ -11,7 +11,7 @@ from untaint.data.dataset import Dataset
 from untaint.evidence.finding import AuditResult
 from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
-from untaint.report.wording import p_value, title
+from untaint.report.wording import p_value, title, told
 
 _TELLING_SOURCE = 0.01
 _COLOURS = {"poisoned": "bold red", "no evidence": "bold green", "cannot tell": "bold yellow"}
@@ -81,7 +81,7 @@ def _finding(printer: Console, finding: Finding) -> None:
     printer.print()
     printer.print(_text(f"{finding.id}  {title(finding)}", style="bold" if finding.alarm else ""))
     if not finding.alarm:
-        printer.print(_text(f"    for review, severity {finding.severity}: {finding.explanation}"))
+        printer.print(_text(f"    for review, severity {finding.severity}: {told(finding.explanation)[0]}"))
         return
     agree = ", ".join(finding.detectors)
     printer.print(

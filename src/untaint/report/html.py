@@ -53,7 +53,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        clip=clip, prose=prose, p=wording.p_value, percent=wording.percent, duration=wording.duration, facts=facts
+        clip=clip,
+        prose=prose,
+        p=wording.p_value,
+        percent=wording.percent,
+        duration=wording.duration,
+        facts=facts,
+        told=wording.told,
     )
     environment.globals.update(count=wording.count)
     return environment

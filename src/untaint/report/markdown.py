@@ -11,7 +11,7 @@ from untaint.report.base import Renderer, Report
 from untaint.report.facts import facts
 from untaint.report.text import clip, visible
 from untaint.report.v1 import Check, Document, Finding
-from untaint.report.wording import VERDICTS, count, duration, p_value, summary, title
+from untaint.report.wording import VERDICTS, count, duration, p_value, summary, title, told
 
 _COMMENT = 65_536
 """Characters that fit a comment on GitHub."""
@@ -96,7 +96,10 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"### {prose(finding.id)} · {prose(title(finding))}\n"
     known = f" · {p_value(finding.p_value)}" if finding.p_value is not None else ""
     yield f"severity **{finding.severity}** · confidence **{finding.confidence}**{known}\n"
-    yield f"{prose(finding.explanation)}\n"
+    first, others = told(finding.explanation)
+    yield f"{prose(first)}\n"
+    yield from (f"- {prose(line)}" for line in others[:_ROWS])
+    yield from [""] if others else []
     if finding.trigger is not None:
         yield f"Trigger ({prose(finding.trigger.type)}): {prose(finding.trigger.description)}\n"
     if finding.proof is not None:

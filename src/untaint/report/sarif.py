@@ -103,7 +103,7 @@ def _notification(check: Check) -> Node:
 
 def _message(text: str) -> Node:
     """Plain text; `[` begins a link in SARIF unless escaped (3.11.6)."""
-    return {"text": re.sub(r"([\[\]\\])", r"\\\1", visible(clip(text, _MESSAGE)))}
+    return {"text": re.sub(r"([\[\]\\])", r"\\\1", visible(clip(text.replace("\n", " "), _MESSAGE)))}
 
 
 def _results(document: Document, kinds: list[str]) -> list[Node]:

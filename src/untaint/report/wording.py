@@ -104,6 +104,12 @@ def _quoted(label: str | None) -> str:
     return f"'{clip(label, 80)}'" if label is not None else ""
 
 
+def told(explanation: str) -> tuple[str, list[str]]:
+    """What the most telling detector says, and what the others add, one line each."""
+    first, *others = explanation.split("\n")
+    return first, [line for line in others if line.strip()]
+
+
 def summary(document: Document) -> str:
     """The verdict in one or two sentences, the false-alarm rate included."""
     rate = (

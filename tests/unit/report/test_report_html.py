@@ -127,3 +127,12 @@ def test_an_audit_of_a_release_without_proofs_renders(report: Report) -> None:
     plain = tuple(finding.model_copy(update={"proof": None}) for finding in report.document.findings)
     page = Html().render(replace(report, document=report.document.model_copy(update={"findings": plain})))
     assert "intervention" not in page
+
+
+def test_the_most_telling_detector_speaks_first_and_the_others_wait(result: AuditResult) -> None:
+    finding = replace(result.verdict.findings[0], explanation="A patch recurs.\nspectral: <b>They</b> part.")
+    one = replace(result, verdict=replace(result.verdict, findings=(finding,)))
+    page = Html().render(Report(document(one), one.samples, {}))
+    assert '<p class="lead">A patch recurs.</p>' in page
+    assert "1 more check found the same" in page.replace("\n", " ")
+    assert "<li>spectral: &lt;b&gt;They&lt;/b&gt; part.</li>" in page

@@ -45,3 +45,12 @@ def test_fits_a_comment(result: AuditResult) -> None:
     text = Markdown().render(Report(document(many), many.samples, {}))
     assert len(text) <= 65_536
     assert "more findings" in text
+
+
+def test_what_each_detector_says_is_a_line_of_its_own(result: AuditResult) -> None:
+    finding = replace(
+        result.verdict.findings[0], explanation="A patch recurs.\nmatched-filter: They share a pattern.\nspectral: They part."
+    )
+    one = replace(result, verdict=replace(result.verdict, findings=(finding,)))
+    text = Markdown().render(Report(document(one), one.samples, {}))
+    assert "\nA patch recurs.\n\n- matched-filter: They share a pattern.\n- spectral: They part.\n" in text

@@ -96,3 +96,9 @@ def test_brackets_are_not_links(result: AuditResult) -> None:
     finding = replace(result.verdict.findings[0], explanation="[click](https://evil.example)")
     message = log(replace(result, verdict=replace(result.verdict, findings=(finding,))))["results"][0]["message"]["text"]
     assert "\\[click\\](" in message
+
+
+def test_a_message_is_one_line(result: AuditResult) -> None:
+    finding = replace(result.verdict.findings[0], explanation="A patch recurs.\nspectral: They part.")
+    message = log(replace(result, verdict=replace(result.verdict, findings=(finding,))))["results"][0]["message"]["text"]
+    assert "A patch recurs. spectral: They part." in message
