@@ -19,7 +19,7 @@ from untaint.features.settings import Settings
 from untaint.features.views import VIEWS
 from untaint.features.votes import Votes
 from untaint.numerics import ridge
-from untaint.types import Labels, Pixels, Rows
+from untaint.types import Labels, Mask, Pixels, Rows
 
 CONTRADICTED = 0.12
 """Content contradicts a label whose probability is below this in the second lowest view: just above chance for ten classes
@@ -33,6 +33,7 @@ _PENALTY = 1e-3  # 1e-5 to 1e-3 differ by under half a point
 _FOLDS = 5
 _MOST_OF_CLASS = 0.35  # poison can outnumber the honest part of its class, which is then the group that looks foreign
 _LEAST_PER_LABEL = 8  # rows on average: four photographs with their shifted copies are no pattern of labels
+_LEAST_MOVED = 160  # rows that are enough however many labels they have: twenty of 8
 _DEALS = 999  # permutations: one in a thousand by chance
 
 
@@ -147,9 +148,14 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows)
     if len(group) == 0:
         return 0.0
     alone, credit = _without(content, pixels, labels, group)
-    if len(group) > _MOST_OF_CLASS * (len(group) + len(_classmates(labels, group))):
+    if majority(labels, group):
         alone = 0.0
     return max(_standing(content, labels, group, credit), alone * credit)
+
+
+def majority(labels: Labels, group: Rows) -> bool:
+    """Is a group so large a part of its classes that it may be what they honestly are?"""
+    return len(group) > _MOST_OF_CLASS * (len(group) + len(_classmates(labels, group)))
 
 
 def standing(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> float:
@@ -170,15 +176,29 @@ def _standing(content: Content, labels: Labels, group: Rows, credit: float) -> f
     return max(fine, voted * credit)
 
 
+def alone(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> tuple[Mask, float]:
+    """Which members (m,) everything but the group contradicts, and the credit 0..1 for the diversity of what they show.
+
+    No credit to a group that may be what its classes honestly are.
+    """
+    own, mean = judged_without(content, pixels, labels, group)
+    return own < content.level, 0.0 if majority(labels, group) else _credit(mean)
+
+
 def _without(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> tuple[float, float]:
-    """Share contradicted by everything but the group, and the credit 0..1 for the diversity of what the members show."""
+    """Share contradicted by everything but the group, beyond the usual, and the credit for diversity."""
     sample = group[:: max(1, -(-len(group) // most))]
     own, mean = judged_without(content, pixels, labels, group, sample)
-    shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(sample)
-    most_diverse = np.log(max(mean.shape[1] - 1, 1))
-    diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
     share = excess(float((own < content.level).mean()), usual_contradiction(content, labels, group))
-    return share, min(1.0, max(0.0, (diversity - 0.5) / 0.4))
+    return share, _credit(mean)
+
+
+def _credit(mean: np.ndarray) -> float:
+    """From none to full as what rows show, by mean probabilities (m, k), goes from one class to all."""
+    shown = np.bincount(mean.argmax(1), minlength=mean.shape[1]) / len(mean)
+    most_diverse = np.log(max(min(mean.shape[1] - 1, len(mean)), 1))  # forty images cannot show a hundred classes
+    diversity = float(entropy(shown) / most_diverse) if most_diverse > 0 else 0.0
+    return min(1.0, max(0.0, (diversity - 0.5) / 0.4))
 
 
 def _classmates(labels: Labels, group: Rows) -> Rows:
@@ -242,7 +262,7 @@ def moved_on(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> b
     labels. A mark that blinds the judge blinds it to all classes alike. One that misleads it (framed images look alike to a
     judge that never saw a frame) does so no more once the judge has seen them: their own labels lead there.
     """
-    few = len(group) < _LEAST_PER_LABEL * max(1, len(np.unique(labels[group])))
+    few = len(group) < min(_LEAST_MOVED, _LEAST_PER_LABEL * max(1, len(np.unique(labels[group]))))
     if few or _lead(content.probabilities[group], labels[group]) <= 0:
         return False
     values, given = judged_without(content, pixels, labels, group)[1], labels[group]
