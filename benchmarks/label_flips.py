@@ -5,7 +5,7 @@
 Eight sources send 6,000 images of Fashion-MNIST (Debian) or of the sets named; everybody is wrong 2 % of the time. In `source`,
 one of them, drawn at random, flips a fifth of its labels at random; in `annotator` three of the eight label each image and one
 of them flips; `pair`: it calls a third of what it has of one class by the name of another; `honest`: nobody flips, but one has
-noisier images and three times the mistakes. Writes benchmarks/results/label_flips.md and .json.
+noisier images and twice the mistakes. Writes benchmarks/results/label_flips.md and .json.
 """
 
 import os
@@ -30,7 +30,7 @@ from untaint.bench.victim import stacked
 from untaint.data.dataset import Dataset, from_arrays
 
 RESULTS = Path(__file__).parent / "results"
-SIZE, SOURCES, ERROR, FLIPPED, AIMED = 6000, 8, 0.02, 0.2, 1 / 3
+SIZE, SOURCES, ERROR, FLIPPED, AIMED, SLOPPY = 6000, 8, 0.02, 0.2, 1 / 3, 2
 KINDS = {"source": 1, "annotator": 3, "pair": 1, "honest": 1}
 """Labels per image of each kind."""
 
@@ -49,7 +49,7 @@ def drawn(dataset: Dataset, kind: str, rng: np.random.Generator) -> tuple[Datase
     truth = np.repeat([names.index(str(dataset.labels[row])) for row in rows], repeats)
     who = np.stack([rng.permutation(SOURCES)[:repeats] for _ in rows]).ravel()
     culprit, (shown, given) = int(rng.integers(SOURCES)), rng.permutation(len(names))[:2]
-    slips = rng.random(len(truth)) < np.where((who == culprit) & (kind == "honest"), 3 * ERROR, ERROR)
+    slips = rng.random(len(truth)) < np.where((who == culprit) & (kind == "honest"), SLOPPY * ERROR, ERROR)
     if kind in {"source", "annotator"}:
         slips |= (who == culprit) & (rng.random(len(truth)) < FLIPPED)
     labels = np.where(slips, (truth + rng.integers(1, len(names), len(truth))) % len(names), truth)

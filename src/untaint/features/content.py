@@ -19,7 +19,7 @@ from untaint.features.settings import Settings
 from untaint.features.views import VIEWS
 from untaint.features.votes import Votes
 from untaint.numerics import ridge
-from untaint.types import Labels, Mask, Pixels, Rows
+from untaint.types import Labels, Pixels, Rows
 
 CONTRADICTED = 0.12
 """Content contradicts a label whose probability is below this in the second lowest view: just above chance for ten classes
@@ -176,8 +176,8 @@ def _standing(content: Content, labels: Labels, group: Rows, credit: float) -> f
     return max(fine, voted * credit)
 
 
-def alone(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> tuple[Mask, float]:
-    """Which members (m,) everything but the group contradicts, and the credit 0..1 for the diversity of what they show.
+def alone(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> tuple[np.ndarray, float]:
+    """Which members (m,) bool everything but the group contradicts, and the credit 0..1 for the diversity of what they show.
 
     No credit to a group that may be what its classes honestly are.
     """
