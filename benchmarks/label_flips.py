@@ -91,11 +91,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--data", action="append", metavar="NAME=PATH")
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=RESULTS / "label_flips")
     given = parser.parse_args()
     named = tuple(given.data or ["Fashion-MNIST"])
-    cells = [(name, kind, seed) for name in loaded(named) for kind in KINDS for seed in range(given.runs)]
+    cells = [(name, kind, seed) for name in loaded(named) for kind in given.kinds for seed in range(given.runs)]
     with ProcessPoolExecutor(given.jobs) as pool:
         runs = list(pool.map(partial(one, named), cells))
     given.out.parent.mkdir(exist_ok=True)
