@@ -11,14 +11,15 @@ from untaint.audit.settings import AuditSettings
 from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.evidence.conviction import arguable, convicted, convicts
 from untaint.evidence.finding import Finding, Proof, Verdict
-from untaint.evidence.interventions import natural
+from untaint.evidence.interventions import Natural, natural
 from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_codes
 from untaint.features.graph import Features
 from untaint.features.proxy import answers
 from untaint.types import Pixels, Rows
 
 _FEW = 100
-"""Images the network was not trained on, under which all that are free of suspicion are used: success rates need hundreds."""
+"""Images the network was not trained on, under which all that are free of suspicion are used: success rates need hundreds.
+And images of a class, under which those that another shortcut names count as honest: means need many, too."""
 
 
 def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Features | None]) -> Verdict:
@@ -65,9 +66,10 @@ class _Trials:
         free[np.concatenate([np.empty(0, np.int64), *suspects])] = False
         unseen = free & get("proxy").unseen
         rows = np.flatnonzero(unseen if unseen.sum() >= _FEW else free)
-        honest = natural(get("pixels"), self._labels, np.flatnonzero(free), len(self._names))
         before = asked(look.features, self._names, settings)
-        self._bench = Bench(get("pixels"), self._labels, rows, self._names, honest, before, settings.seed)
+        unknown = natural(get("pixels"), self._labels, rows[:0], len(self._names))
+        self._bench = Bench(get("pixels"), self._labels, rows, self._names, unknown, before, settings.seed)
+        self._free, self._honest = np.flatnonzero(free), dict[str, Natural]()
 
     def verdict(self, tried: list[Finding], left: Callable[[Verdict], Features | None]) -> Verdict:
         """First without, then with the second network: shortcuts that fail the first test cost no training."""
@@ -83,13 +85,29 @@ class _Trials:
             first | {found.id: self._proof(found, after, place, len(again)) for place, found in enumerate(again)},
         )
 
+    def _honest_but(self, found: Finding) -> Natural:
+        """How honest classes differ, by rows that no finding names; what other shortcuts name counts where too few are left.
+
+        The two halves of a class that parts may be a shortcut each, and without both hardly an image of the class remains.
+        """
+        if found.id not in self._honest:
+            codes = [number for number, name in enumerate(self._names) if name == found.target_label]
+            rows = self._free
+            if np.isin(self._labels[rows], codes).sum() < _FEW:
+                plain = (self._labels >= 0) & ~self._content.contradicted
+                plain[np.union1d(accused(self._look.verdict), found.members)] = False
+                rows = np.flatnonzero(plain)
+            self._honest[found.id] = natural(self._bench.pixels, self._labels, rows, len(self._names))
+        return self._honest[found.id]
+
     def _proof(self, found: Finding, after: Ask | None, place: int, total: int) -> Proof:
         self._look.features.settings.report_progress("putting triggers to the test", place, total)
         if found.trigger is None:
             return not_tried("no trigger was recovered")
         shown = np.nan_to_num(self._content.probabilities).argmax(1)
         wanted = wanted_codes(found, self._labels, shown, self._names)
-        proof = intervenes(found.trigger, wanted, self._bench, after, self._settings.alpha)
+        bench = replace(self._bench, honest=self._honest_but(found))
+        proof = intervenes(found.trigger, wanted, bench, after, self._settings.alpha)
         examples = tuple(replace(example, row=int(self._look.rows[example.row])) for example in proof.examples)
         return replace(proof, examples=examples)
 

@@ -11,6 +11,7 @@ from tests.digit_sets import TARGET, Digits, clean, patched
 from typing_extensions import override
 
 from untaint.audit import look as module
+from untaint.audit.proofs import _Trials
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
 from untaint.detectors.base import Detector
@@ -30,6 +31,7 @@ class Pointing(Detector):
 
     id: ClassVar[str] = "pointing"
     contradiction: float = 0.0
+    marks: tuple[int, ...] = (1,)
 
     @property
     @override
@@ -37,18 +39,19 @@ class Pointing(Detector):
         return "fast"
 
     def examine(self, pixels: Pixels, labels: Labels, content: Content) -> Evidence:
-        members = np.flatnonzero(pixels[:, 0, 0, 0] == 1)
-        scores = np.zeros(len(labels), np.float32)
-        if len(members) == 0:
-            return Evidence(scores, "empirical")
-        trigger = additive(pixels, content, members, np.arange(len(labels)))
-        if len(members) == len(striped()):  # how well a pattern is recovered is not the question here
-            trigger = replace(trigger, pattern=np.broadcast_to(STRIPES, pixels.shape[1:]).astype(float))
-        target = str(TARGET)
-        group = Group(
-            "backdoor", members, 1.0, 1e-9, 1.0, 0.5, "Because.", self.contradiction, target_label=target, trigger=trigger
-        )
-        return Evidence(scores, "empirical", (group,))
+        scores, groups = np.zeros(len(labels), np.float32), []
+        for mark in self.marks:
+            members = np.flatnonzero(pixels[:, 0, 0, 0] == mark)
+            if len(members) == 0:
+                continue
+            trigger = additive(pixels, content, members, np.arange(len(labels)))
+            if len(members) == len(striped()):  # how well a pattern is recovered is not the question here
+                trigger = replace(trigger, pattern=np.broadcast_to(STRIPES, pixels.shape[1:]).astype(float))
+            target, against = str(TARGET), self.contradiction
+            groups.append(
+                Group("backdoor", members, 1.0, 1e-9, 1.0, 0.5, "Because.", against, target_label=target, trigger=trigger)
+            )
+        return Evidence(scores, "empirical", tuple(groups))
 
 
 def marked(rows: np.ndarray, stripes: float) -> Digits:
@@ -155,3 +158,25 @@ def test_the_patch_of_real_detectors_is_proven_and_gone_in_round_two() -> None:
     assert told.count("round 2: training the proxy 1") == 1, "one network for proof and round 2"
     truth = patched().truth
     assert all(truth[example.row] != TARGET and not patched().tampered[example.row] for example in found.proof.examples)
+
+
+def test_two_shortcuts_that_share_out_a_class_do_not_leave_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is compared with the other half, not with the handful that neither names."""
+    target = np.flatnonzero(clean().labels == TARGET)
+    half = target[::2]
+    digits = marked(half, 1.0)
+    digits.images[np.setdiff1d(target, half)[:-3], 0, 0] = 2
+    known = {"pointing": lambda: Pointing(0.0, (1, 2))}
+    monkeypatch.setattr(module, "detectors", lambda: known)
+    settings = AuditSettings(rounds=1)
+    features = digits.features()
+    seen = module.look(features, np.arange(len(digits.labels)), settings)
+    trials = _Trials(seen, settings)
+    found = [each for each in seen.verdict.findings if each.kind == "shortcut"]
+    assert len(found) == 2
+    pixels, content = features.get("pixels"), features.get("content")
+    code = features.get("class_names").index(str(TARGET))
+    for each in found:
+        others = np.setdiff1d(target[~content.contradicted[target]], each.members)
+        assert len(others) > 20
+        np.testing.assert_allclose(trials._honest_but(each).means[code], pixels[others].mean(0), atol=1e-3)
