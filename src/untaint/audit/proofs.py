@@ -65,11 +65,9 @@ class _Trials:
         free = (self._labels >= 0) & ~self._content.contradicted
         free[np.concatenate([np.empty(0, np.int64), *suspects])] = False
         unseen = free & get("proxy").unseen
-        rows = np.flatnonzero(unseen if unseen.sum() >= _FEW else free)
-        before = asked(look.features, self._names, settings)
-        unknown = natural(get("pixels"), self._labels, rows[:0], len(self._names))
-        self._bench = Bench(get("pixels"), self._labels, rows, self._names, unknown, before, settings.seed)
-        self._free, self._honest = np.flatnonzero(free), dict[str, Natural]()
+        self._free, self._tried_on = np.flatnonzero(free), np.flatnonzero(unseen if unseen.sum() >= _FEW else free)
+        self._pixels, self._before = get("pixels"), asked(look.features, self._names, settings)
+        self._honest: dict[str, Natural] = {}
 
     def verdict(self, tried: list[Finding], left: Callable[[Verdict], Features | None]) -> Verdict:
         """First without, then with the second network: shortcuts that fail the first test cost no training."""
@@ -97,7 +95,7 @@ class _Trials:
                 plain = (self._labels >= 0) & ~self._content.contradicted
                 plain[np.union1d(accused(self._look.verdict), found.members)] = False
                 rows = np.flatnonzero(plain)
-            self._honest[found.id] = natural(self._bench.pixels, self._labels, rows, len(self._names))
+            self._honest[found.id] = natural(self._pixels, self._labels, rows, len(self._names))
         return self._honest[found.id]
 
     def _proof(self, found: Finding, after: Ask | None, place: int, total: int) -> Proof:
@@ -106,7 +104,8 @@ class _Trials:
             return not_tried("no trigger was recovered")
         shown = np.nan_to_num(self._content.probabilities).argmax(1)
         wanted = wanted_codes(found, self._labels, shown, self._names)
-        bench = replace(self._bench, honest=self._honest_but(found))
+        honest, seed = self._honest_but(found), self._settings.seed
+        bench = Bench(self._pixels, self._labels, self._tried_on, self._names, honest, self._before, seed)
         proof = intervenes(found.trigger, wanted, bench, after, self._settings.alpha)
         examples = tuple(replace(example, row=int(self._look.rows[example.row])) for example in proof.examples)
         return replace(proof, examples=examples)

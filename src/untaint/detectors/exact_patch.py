@@ -179,7 +179,7 @@ def _against(judged: Rows, suspects: Suspects) -> tuple[float, float, float]:
         alone(content, suspects.pixels, labels, judged),
     ):
         share = float(contradicted.mean())
-        chance = float(binom.sf(contradicted.sum() - 1, len(judged), usual))
+        chance = float(binom.sf(contradicted.sum() - 1, len(contradicted), usual))
         found.append((share, excess(share, usual) * credit, min(1.0, 2 * chance)))
     return max(found, key=lambda reading: reading[1])
 

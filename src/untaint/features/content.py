@@ -13,7 +13,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from untaint.features.duplicates import NearCopies
-from untaint.features.encoded import Encoded, looks
+from untaint.features.encoded import Encoded
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.features.views import VIEWS
@@ -126,8 +126,9 @@ def judged_without(
     if len(judged) == 0:
         return np.empty(0, np.float32), np.empty((0, classes), np.float32)
     assessed = []
-    views = looks(content.encoded, pixels, group)
-    shown = views if judged is group else looks(content.encoded, pixels, judged)
+    encoded = Encoded(content.encoded)
+    views = encoded.looks(pixels, group)
+    shown = views if judged is group else encoded.looks(pixels, judged)
     for number, (inputs, asked) in enumerate(zip(views, shown, strict=True)):
         features = _fourier(inputs.shape[1], number, content.seed, _gamma(content.encoded))
         total = ridge.Sums(content.grams[number], content.crosses[number], content.n)
@@ -147,15 +148,9 @@ def contradiction(content: Content, pixels: Pixels, labels: Labels, group: Rows)
     """
     if len(group) == 0:
         return 0.0
-    alone, credit = _without(content, pixels, labels, group)
-    if majority(labels, group):
-        alone = 0.0
-    return max(_standing(content, labels, group, credit), alone * credit)
-
-
-def majority(labels: Labels, group: Rows) -> bool:
-    """Is a group so large a part of its classes that it may be what they honestly are?"""
-    return len(group) > _MOST_OF_CLASS * (len(group) + len(_classmates(labels, group)))
+    contradicted, credit = _without(content, pixels, labels, group)
+    beyond = excess(float(contradicted.mean()), usual_contradiction(content, labels, group))
+    return max(_standing(content, labels, group, credit), 0.0 if _majority(labels, group) else beyond * credit)
 
 
 def standing(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> float:
@@ -181,16 +176,20 @@ def alone(content: Content, pixels: Pixels, labels: Labels, group: Rows) -> tupl
 
     No credit to a group that may be what its classes honestly are.
     """
-    own, mean = judged_without(content, pixels, labels, group)
-    return own < content.level, 0.0 if majority(labels, group) else _credit(mean)
+    contradicted, credit = _without(content, pixels, labels, group, len(group))
+    return contradicted, 0.0 if _majority(labels, group) else credit
 
 
-def _without(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> tuple[float, float]:
-    """Share contradicted by everything but the group, beyond the usual, and the credit for diversity."""
-    sample = group[:: max(1, -(-len(group) // most))]
+def _majority(labels: Labels, group: Rows) -> bool:
+    """Is a group so large a part of its classes that it may be what they honestly are?"""
+    return len(group) > _MOST_OF_CLASS * (len(group) + len(_classmates(labels, group)))
+
+
+def _without(content: Content, pixels: Pixels, labels: Labels, group: Rows, most: int = 4000) -> tuple[np.ndarray, float]:
+    """As `alone`, whatever the size of the group; of more than `most` members an even sample is judged."""
+    sample = group[:: max(1, -(-len(group) // max(most, 1)))]
     own, mean = judged_without(content, pixels, labels, group, sample)
-    share = excess(float((own < content.level).mean()), usual_contradiction(content, labels, group))
-    return share, _credit(mean)
+    return own < content.level, _credit(mean)
 
 
 def _credit(mean: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.numerics import alignment, pictures, registration
+from untaint.numerics import alignment, pictures, principal, registration
 from untaint.types import Labels, Pixels, Rows
 
 _DIMENSIONS = 16  # only to find candidates; 24 find no more crowds and take twice as long
@@ -120,7 +120,8 @@ def _points(pixels: Pixels, rows: Rows, batch: int = 4096) -> tuple[np.ndarray, 
         small.append(np.round(grey * 255).astype(np.uint8))  # a quarter of the memory, and its rounding is far under any noise
         placed.append(np.round(plain * 255).astype(np.uint8))
         waves.append(_amplitudes(plain))
-    return _leading(np.concatenate(parts)), _leading(np.concatenate(waves)), np.concatenate(small), np.concatenate(placed)
+    points, spectra = (principal.leading(np.concatenate(each), _DIMENSIONS).astype(np.float64) for each in (parts, waves))
+    return points, spectra, np.concatenate(small), np.concatenate(placed)
 
 
 def _amplitudes(grey: np.ndarray) -> np.ndarray:
@@ -128,12 +129,6 @@ def _amplitudes(grey: np.ndarray) -> np.ndarray:
     size = np.abs(np.fft.rfft2(grey - grey.mean((1, 2), keepdims=True)))
     rows = np.r_[: min(_WAVES, grey.shape[1]), max(_WAVES, grey.shape[1] - _WAVES + 1) : grey.shape[1]]
     return np.asarray(np.sqrt(size[:, rows, :_WAVES]).reshape(len(grey), -1), dtype=np.float32)
-
-
-def _leading(flat: np.ndarray) -> np.ndarray:
-    flat = flat - flat.mean(0)
-    _, vectors = np.linalg.eigh(flat.T @ flat)
-    return np.asarray(flat @ vectors[:, -_DIMENSIONS:], dtype=np.float64)
 
 
 def _nearest(points: np.ndarray, count: int) -> np.ndarray:

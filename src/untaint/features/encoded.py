@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from PIL import Image
 
 from untaint.features import views
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.numerics import pictures
+from untaint.numerics import pictures, principal
 from untaint.types import Labels, Pixels, Rows
 
 _DIMENSIONS = 128  # principal coordinates kept; 256 are within a point, and whitening loses 2 to 9 (3,000 photographs)
@@ -25,13 +26,10 @@ class Encoded:
     views: np.ndarray
 
     def looks(self, pixels: Pixels, rows: Rows) -> list[np.ndarray]:
-        """The five views of some rows, each (m, d): the encoder's, or the coarse ones."""
-        return looks(self.views, pixels, rows)
-
-
-def looks(encoded: np.ndarray, pixels: Pixels, rows: Rows) -> list[np.ndarray]:
-    """The five views of some rows, each (m, d) float32: encoded ones (5, n, d), or coarse ones if there are none."""
-    return views.looks(pixels, rows) if len(encoded) == 0 else [view[rows].astype(np.float32) for view in encoded]
+        """The five views of some rows, each (m, d) float32: the encoder's, or the coarse ones if there are none."""
+        if len(self.views) == 0:
+            return views.looks(pixels, rows)
+        return [view[rows].astype(np.float32) for view in self.views]
 
 
 @feature(stored=True)
@@ -51,7 +49,7 @@ def encoded(pixels: Pixels, labels: Labels, settings: Settings) -> Encoded:
         settings.report_progress("encoding images", min(start + _BATCH, len(rows)), len(rows))
     found = np.zeros((len(parts), len(labels), min(_DIMENSIONS, parts[0][0].shape[1])), np.float16)
     for number, part in enumerate(parts):
-        found[number, rows] = _leading(np.concatenate(part))
+        found[number, rows] = _unit_length(np.concatenate(part))
     return Encoded(found)
 
 
@@ -70,19 +68,14 @@ def _views(images: np.ndarray) -> list[np.ndarray]:
 
 def _scaled(images: np.ndarray, side: int, *, square: bool) -> np.ndarray:
     """The longest side at `side` pixels, bilinear; square where the encoder insists."""
-    from PIL import Image
-
     height, width = images.shape[1:3]
     longest = max(height, width)
     size = (side, side) if square else (max(1, round(side * width / longest)), max(1, round(side * height / longest)))
     return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in images])
 
 
-def _leading(points: np.ndarray) -> np.ndarray:
+def _unit_length(points: np.ndarray) -> np.ndarray:
     """(m, d) principal coordinates, each row of unit length. Values that are not finite count as zero."""
-    points = np.nan_to_num(points.astype(np.float32), posinf=0, neginf=0)
-    points -= points.mean(0)
-    _, vectors = np.linalg.eigh(points.T @ points)
-    leading = points @ vectors[:, -_DIMENSIONS:]
+    leading = principal.leading(np.nan_to_num(points.astype(np.float32), posinf=0, neginf=0), _DIMENSIONS)
     unit: np.ndarray = leading / (np.linalg.norm(leading, axis=1, keepdims=True) + np.float32(1e-6))
     return unit

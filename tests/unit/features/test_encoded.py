@@ -6,7 +6,7 @@ from tests.digit_sets import clean
 
 from untaint.data.dataset import from_arrays
 from untaint.features.cache import Cache
-from untaint.features.encoded import encoded, looks
+from untaint.features.encoded import encoded
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
 from untaint.features.views import looks as coarse
@@ -42,9 +42,7 @@ def test_a_corner_is_out_of_sight_of_two_views() -> None:
     marked = images.copy()
     marked[:1, -3:, -3:] = 255
     before, after = (encoded(part, labels, Settings(encoder=pooled)).views.astype(np.float64) for part in (images, marked))
-    change = np.abs(before[:, 0] @ before[:, 1:].transpose(0, 2, 1) - after[:, 0] @ after[:, 1:].transpose(0, 2, 1))
     moved = np.array([np.abs((b[0] @ b[1:].T) - (a[0] @ a[1:].T)).max() for b, a in zip(before, after, strict=True)])
-    assert change.shape[0] == 5
     assert (moved < 0.02).sum() == 2
 
 
@@ -69,7 +67,6 @@ def test_content_is_judged_by_the_encoder_and_again_without_a_group() -> None:
     own, mean = judged_without(content, features.get("pixels"), codes, group)
     assert (mean.argmax(1) == codes[group]).mean() > 0.9
     assert own.shape == (40,)
-    assert len(looks(content.encoded, features.get("pixels"), group)) == 5
 
 
 def test_the_encoder_is_part_of_the_key() -> None:

@@ -47,7 +47,7 @@ def test_an_onnx_file_may_insist_on_a_size(tmp_path: Path) -> None:
         encode(IMAGES)
 
 
-def test_maps_are_averaged_over_places(tmp_path: Path) -> None:
+def test_maps_are_averaged_over_places() -> None:
     encode, _ = encoders.load(nn.Identity())
     np.testing.assert_allclose(encode(IMAGES), NORMALISED.mean((1, 2)), atol=1e-5)
 
