@@ -5,7 +5,7 @@
 Eight sources send 6,000 images of Fashion-MNIST (Debian) or of the sets named; everybody is wrong 2 % of the time. In `source`,
 one of them, drawn at random, flips a fifth of its labels at random; in `annotator` three of the eight label each image and one
 of them flips; `pair`: it calls a third of what it has of one class by the name of another; `honest`: nobody flips, but one has
-noisier images and twice the mistakes. Writes benchmarks/results/label_flips.md and .json.
+noisier images and twice the mistakes, in `sloppy` three times. Writes benchmarks/results/label_flips.md and .json.
 """
 
 import os
@@ -30,9 +30,11 @@ from untaint.bench.victim import stacked
 from untaint.data.dataset import Dataset, from_arrays
 
 RESULTS = Path(__file__).parent / "results"
-SIZE, SOURCES, ERROR, FLIPPED, AIMED, SLOPPY = 6000, 8, 0.02, 0.2, 1 / 3, 2
-KINDS = {"source": 1, "annotator": 3, "pair": 1, "honest": 1}
+SIZE, SOURCES, ERROR, FLIPPED, AIMED = 6000, 8, 0.02, 0.2, 1 / 3
+KINDS = {"source": 1, "annotator": 3, "pair": 1, "honest": 1, "sloppy": 1}
 """Labels per image of each kind."""
+MISTAKES = {"honest": 2, "sloppy": 3}
+"""Times as many as everybody else's, of one source that means no harm."""
 
 
 @cache
@@ -49,13 +51,13 @@ def drawn(dataset: Dataset, kind: str, rng: np.random.Generator) -> tuple[Datase
     truth = np.repeat([names.index(str(dataset.labels[row])) for row in rows], repeats)
     who = np.stack([rng.permutation(SOURCES)[:repeats] for _ in rows]).ravel()
     culprit, (shown, given) = int(rng.integers(SOURCES)), rng.permutation(len(names))[:2]
-    slips = rng.random(len(truth)) < np.where((who == culprit) & (kind == "honest"), SLOPPY * ERROR, ERROR)
+    slips = rng.random(len(truth)) < np.where(who == culprit, MISTAKES.get(kind, 1) * ERROR, ERROR)
     if kind in {"source", "annotator"}:
         slips |= (who == culprit) & (rng.random(len(truth)) < FLIPPED)
     labels = np.where(slips, (truth + rng.integers(1, len(names), len(truth))) % len(names), truth)
     if kind == "pair":
         labels[(who == culprit) & (truth == shown) & (rng.random(len(truth)) < AIMED)] = given
-    if kind == "honest":
+    if kind in MISTAKES:
         noisy = who == culprit
         pixels[noisy] = (pixels[noisy] + rng.normal(0, 25, pixels[noisy].shape)).clip(0, 255).astype(np.uint8)
     sent = [f"source {number}" for number in who]
@@ -69,7 +71,7 @@ def one(named: tuple[str, ...], cell: tuple[str, str, int]) -> dict[str, Any]:
     result = api.audit(dataset, budget="fast", seed=seed)
     alarms = [finding.explanation for finding in result.verdict.findings if finding.alarm]
     accused = result.verdict.answer == "poisoned" and all(culprit in alarm for alarm in alarms)
-    right = result.verdict.answer != "poisoned" if kind == "honest" else accused
+    right = result.verdict.answer != "poisoned" if kind in MISTAKES else accused
     auroc = float(roc_auc_score(wrong, result.samples.column("risk_label-consensus").to_numpy()))
     run = {"data": name, "kind": kind, "seed": seed, "verdict": result.verdict.answer, "right": right, "auroc": auroc}
     print(run, [alarm[:100] for alarm in alarms], flush=True)

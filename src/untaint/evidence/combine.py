@@ -73,7 +73,10 @@ def _merged(pile: list[Candidate]) -> Merged:
     groups = [candidate.group for candidate in order]
     widest = max(groups, key=lambda group: len(group.members))  # an all-to-all trigger has parts that look aimed
     told = sorted(order, key=lambda candidate: _telling(candidate.group, len(widest.members)))
-    explanations = list({candidate.detector: candidate.group.explanation for candidate in reversed(told)}.items())[::-1]
+    explanations: dict[str, str] = {}
+    for candidate in told:
+        explanations.setdefault(candidate.detector, candidate.group.explanation)
+    (_, first), *others = explanations.items()
     clusters = sum(group.kind == "flood" for group in groups)
     several = f"{clusters} clusters of near-copies push the same label; the largest: " if clusters > 1 else ""
     return Merged(
@@ -82,7 +85,7 @@ def _merged(pile: list[Candidate]) -> Merged:
         min(candidate.p_value for candidate in pile),
         max(group.contradiction for group in groups),
         tuple(sorted({candidate.detector for candidate in pile})),
-        "\n".join([several + explanations[0][1], *(f"{detector}: {text}" for detector, text in explanations[1:])]),
+        "\n".join([several + first, *(f"{detector}: {text}" for detector, text in others)]),
         widest.target_label,
         widest.source_label,
         next((candidate.group.trigger for candidate in told if candidate.group.trigger is not None), None),

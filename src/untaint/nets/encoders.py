@@ -2,7 +2,9 @@
 
 import hashlib
 import importlib
+import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,33 +43,52 @@ def load(encoder: Any) -> tuple[Encode, int | None]:
 
 
 def digest(encoder: Any) -> str:
-    """What tells two encoders apart: the bytes of a file, a name, or the class and weights of an object."""
+    """What tells two encoders apart: the bytes of a file, a name whose weights are pinned, the class and weights of a module.
+
+    Nobody knows what a function depends on: it equals only itself, and only in this process, so no stopped audit resumes with it.
+    """
     if isinstance(encoder, str | Path):
         path = Path(encoder)
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(encoder)
+        if path.is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digest(_made(str(encoder))) if ":" in str(encoder) else str(encoder)
     if hasattr(encoder, "state_dict"):
         from untaint.nets import foreign
 
         return foreign.digest(encoder)
-    return f"{getattr(encoder, '__module__', '')}.{getattr(encoder, '__qualname__', repr(encoder))}"
+    return f"{getattr(encoder, '__qualname__', type(encoder).__name__)} {id(encoder):x} {_PROCESS}"
 
 
+_PROCESS = os.urandom(8).hex()
+
+
+@cache
 def _made(address: str) -> Any:
-    """What `module:factory` makes. The user's own code runs: they named it."""
+    """What `module:factory` makes, once. The user's own code runs: they named it."""
     module, _, name = address.partition(":")
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise BadInput(f"cannot import the encoder {address!r}: {error}.", advice=_ADVICE) from error
-    return factory()
+    try:
+        return factory()
+    except Exception as error:  # the user's code may raise anything
+        raise BadInput(f"the encoder {address!r} cannot be made: {type(error).__name__}: {error}.", advice=_ADVICE) from error
 
 
 def _from_object(encoder: Any) -> Encode:
     if hasattr(encoder, "state_dict"):
         return _torch(encoder, _MEAN, _SPREAD)
-    if callable(encoder):
-        return lambda images: np.asarray(encoder(images))
-    raise BadInput(f"an encoder is a torch module or a function, not {type(encoder).__name__}.", advice=_ADVICE)
+    if not callable(encoder):
+        raise BadInput(f"an encoder is a torch module or a function, not {type(encoder).__name__}.", advice=_ADVICE)
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        found = np.asarray(encoder(images))
+        if found.ndim != 2 or len(found) != len(images):
+            raise BadInput(f"the encoder made {found.shape} of {len(images)} images, not ({len(images)}, d).", advice=_ADVICE)
+        return found
+
+    return encode
 
 
 def _efficientnet() -> Encode:
@@ -83,23 +104,30 @@ def _efficientnet() -> Encode:
         raise BadInput(f"{path} does not hold the published weights of {HOUSE}.", advice=f"Install it again: {_INSTALL}.")
     net = EfficientNet.from_name(HOUSE)
     net.load_state_dict(torch.load(path, weights_only=True))
+    net = net.to(memory_format=torch.channels_last)
     net.forward = net.extract_features
     return _torch(net, np.full(3, 127 / 255, np.float32), np.full(3, 128 / 255, np.float32))
 
 
 def _torch(net: Any, mean: np.ndarray, spread: np.ndarray) -> Encode:
-    """A module from normalised (n, 3, h, w) floats to embeddings; maps (n, d, h, w) are averaged over places."""
-    import torch
+    """A module from normalised (n, 3, h, w) floats to embeddings; maps (n, d, h, w) are averaged over places.
 
-    net = net.eval().to(memory_format=torch.channels_last)
+    The module is left as it came, in training or not.
+    """
+    import torch
 
     def encode(images: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy((images.astype(np.float32) / 255 - mean) / spread).permute(0, 3, 1, 2)
-        with torch.inference_mode():
-            try:
-                found = net(batch)
-            except RuntimeError as error:
-                raise BadInput(f"the encoder refuses images of {images.shape[1:]}: {error}.", advice=_ADVICE) from error
+        training = [layer for layer in net.modules() if layer.training]
+        net.eval()
+        try:
+            with torch.inference_mode():
+                found = net(batch.contiguous(memory_format=torch.channels_last))
+        except RuntimeError as error:
+            raise BadInput(f"the encoder refuses images of {images.shape[1:]}: {error}.", advice=_ADVICE) from error
+        finally:
+            for layer in training:
+                layer.training = True
         return np.asarray(found.mean((2, 3)) if found.ndim == 4 else found.flatten(1), dtype=np.float32)
 
     return encode

@@ -83,6 +83,19 @@ def test_the_most_concrete_trigger_is_shown() -> None:
     assert found.trigger is patch
 
 
+def test_the_most_telling_detector_speaks_first_whatever_else_it_found() -> None:
+    """Its second group comes last; it has spoken by then."""
+    patch = Trigger("patch", "a patch")
+    (found,) = merge(
+        [
+            candidate("a", group(range(20), p_value=1e-30, trigger=patch, explanation="A patch.")),
+            candidate("b", group(range(20), p_value=1e-20, explanation="They part.")),
+            candidate("a", group(range(5), p_value=1e-9, explanation="A corner of it.")),
+        ]
+    )
+    assert found.explanation == "A patch.\nb: They part."
+
+
 def test_a_grown_group_adds_members_unless_sharp_ones_hold_its_core() -> None:
     grown = candidate("b", group(range(5, 30), core=np.arange(10, 20)))
     border = merge([candidate("a", group(range(20))), grown])

@@ -118,5 +118,44 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_encoders_that_differ_have_different_digests(tmp_path: Path) -> None:
     torch.manual_seed(0)
     first, second = graph(tmp_path / "a.onnx", ["n", 3, "h", "w"], [2, 3]), graph(tmp_path / "b.onnx", ["n", "h", "w", 3], [1, 2])
-    given = [encoders.HOUSE, first, second, nn.Linear(2, 2), nn.Linear(2, 2), np.mean]
+    given = [
+        encoders.HOUSE,
+        first,
+        second,
+        nn.Linear(2, 2),
+        nn.Linear(2, 2),
+        np.mean,
+        lambda images: images,
+        lambda images: -images,
+    ]
     assert len({encoders.digest(each) for each in given}) == len(given)
+    assert [encoders.digest(each) for each in given] == [encoders.digest(each) for each in given]
+
+
+def test_the_digest_of_ones_own_code_is_that_of_what_it_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one_layer.py").write_text("from torch import nn\n\nlayer = nn.Linear(2, 2)\n\ndef make():\n    return layer\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert encoders.digest("one_layer:make") == encoders.digest(sys.modules["one_layer"].layer)
+    sys.modules.pop("one_layer")
+
+
+def test_a_module_is_left_as_it_came() -> None:
+    norm = nn.BatchNorm2d(3)
+    net = nn.Sequential(nn.Dropout(), nn.Sequential(norm).eval())
+    encode, _ = encoders.load(net)
+    assert norm.running_mean is not None
+    before = norm.running_mean.clone()
+    np.testing.assert_array_equal(encode(IMAGES), encode(IMAGES))
+    assert [layer.training for layer in net.modules()] == [True, True, False, False]
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_code_that_fails_or_answers_nonsense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_encoder.py").write_text("def make():\n    raise KeyError('weights')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInput, match="cannot be made: KeyError"):
+        encoders.load("broken_encoder:make")
+    sys.modules.pop("broken_encoder")
+    encode, _ = encoders.load(lambda images: images.mean())
+    with pytest.raises(BadInput, match="of 3 images"):
+        encode(IMAGES)
