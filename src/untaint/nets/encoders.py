@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -64,12 +65,16 @@ _PROCESS = os.urandom(8).hex()
 
 @cache
 def _made(address: str) -> Any:
-    """What `module:factory` makes, once. The user's own code runs: they named it."""
+    """What `module:factory` makes, once. The user's own code runs: they named it, in this folder or installed."""
     module, _, name = address.partition(":")
+    here = [str(Path.cwd())]
+    sys.path += here  # last: a file that happens to lie here replaces nothing
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise BadInput(f"cannot import the encoder {address!r}: {error}.", advice=_ADVICE) from error
+    finally:
+        del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here[0])]
     try:
         return factory()
     except Exception as error:  # the user's code may raise anything

@@ -65,6 +65,16 @@ def test_code_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     sys.modules.pop("my_encoder")
 
 
+def test_code_in_the_folder_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "encoder_here.py").write_text("def make():\n    return lambda images: images.mean((1, 2))\n")
+    monkeypatch.chdir(tmp_path)
+    known = list(sys.path)
+    encode, _ = encoders.load("encoder_here:make")
+    assert encode(IMAGES).shape == (3, 3)
+    assert sys.path == known
+    sys.modules.pop("encoder_here")
+
+
 def test_the_house_encoder_tells_photographs_apart() -> None:
     """An image is closer to its own mirror image than to others."""
     encode, _ = encoders.load(encoders.HOUSE)
