@@ -19,4 +19,5 @@ Embeddings: TypeAlias = Float[np.ndarray, "n d"]
 Probabilities: TypeAlias = Float[np.ndarray, "n k"]
 """Class probabilities, columns in the order of the class names."""
 
-Modality: TypeAlias = Literal["image", "text", "table"]
+Modality: TypeAlias = Literal["image", "text", "table", "instruction"]
+"""instruction: a prompt and what a model should answer, without a label."""

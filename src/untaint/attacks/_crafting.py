@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from untaint.attacks._redraw import redraw
 from untaint.data.dataset import Dataset, Payload
 from untaint.errors import MissingExtra
-from untaint.features.canvas import canvas, fitted, labels
+from untaint.features.canvas import canvas, fitted, labels, readable
 from untaint.features.settings import Settings
 from untaint.types import Image, Labels, Pixels, Rows
 
@@ -39,7 +39,7 @@ def on_canvas(dataset: Dataset, attack: str) -> Canvas:
     if find_spec("torch") is None:
         raise MissingExtra(attack, "torch")
     found = canvas(dataset, Settings())
-    return Canvas(found.pixels, labels(dataset, found))
+    return Canvas(found.pixels, labels(dataset, readable(found)))
 
 
 def changed(dataset: Dataset, rows: Rows, changes: np.ndarray) -> Mapping[int, Payload]:

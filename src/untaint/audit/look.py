@@ -38,8 +38,9 @@ class Look:
 
 
 def look(features: Features, rows: Rows, settings: AuditSettings) -> Look:
-    """Run every detector that the budget allows, and decide."""
-    examined = [_examined(kind(), features, settings, place) for place, kind in enumerate(detectors().values())]
+    """Run every detector for such data that the budget allows, and decide."""
+    chosen = detectors(features.dataset.modality)
+    examined = [_examined(kind(), features, settings, place) for place, kind in enumerate(chosen.values())]
     evidence = {found.check.detector: found.evidence for found in examined if found.evidence is not None}
     checks = tuple(found.check for found in examined)
     circumstances = _circumstances(features.dataset, features)
@@ -72,7 +73,7 @@ def _examined(detector: Detector, features: Features, settings: AuditSettings, p
 
     if BUDGETS.index(detector.budget) > BUDGETS.index(settings.budget):
         return checked("skipped", f"{_OVER_BUDGET} '{settings.budget}', needs '{detector.budget}'")
-    features.settings.report_progress(f"examining: {detector.id}", place, len(detectors()))
+    features.settings.report_progress(f"examining: {detector.id}", place, len(detectors(features.dataset.modality)))
     try:
         given = {name: features.get(name) for name in needs(detector)}
         evidence = examine(detector, given | _welcome(detector, features, settings))

@@ -59,14 +59,16 @@ class _Rest:
 
 
 def left(features: Features, kept: Rows, settings: AuditSettings, number: int) -> Features:
-    """The features of some rows, for round `number`: computed anew from the same canvas, so that pictures keep their size."""
-    canvas = features.get("canvas")
+    """The features of some rows, for round `number`: computed anew; images from the same canvas, so that pictures keep their size."""
+    given = replace(settings.features, report_progress=partial(_told, settings.report_progress, number))
+    known = {"canvas": _part(features.get("canvas"), kept)} if features.dataset.modality == "image" else {}
+    return Features(features.dataset.select(kept), given, features.cache, known)
+
+
+def _part(canvas: Canvas, kept: Rows) -> Canvas:
     place = {str(row): str(new) for new, row in enumerate(kept.tolist())}
     reasons = {place[row]: why for row, why in canvas.reasons.items() if row in place}
-    part = Canvas(canvas.pixels[kept], canvas.decoded[kept], reasons, canvas.resized)
-    report = partial(_told, settings.report_progress, number)
-    given = replace(settings.features, report_progress=report)
-    return Features(features.dataset.select(kept), given, features.cache, {"canvas": part})
+    return Canvas(canvas.pixels[kept], canvas.decoded[kept], reasons, canvas.resized)
 
 
 def _told(report: Progress, number: int, what: str, done: int, total: int) -> None:

@@ -62,14 +62,14 @@ def _accused(verdict: Verdict, n: int) -> tuple[np.ndarray, list[str | None], li
 
 
 def _unreadable(dataset: Dataset, features: Features) -> list[str | None]:
-    """Why a row could not be used: said by the reader, or found when the image was decoded."""
+    """Why a row could not be used: said by the reader, or found when it was read in full."""
     reasons: list[str | None] = list(dataset.column("unreadable"))
     try:
-        found = features.get("canvas").reasons
+        found = features.get("readable").reasons
     except FeatureUnavailable:
         return reasons
     for row, reason in found.items():
-        reasons[int(row)] = reasons[int(row)] or reason
+        reasons[row] = reasons[row] or reason
     return reasons
 
 

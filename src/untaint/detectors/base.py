@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from untaint.evidence.evidence import Evidence
 from untaint.registry import members
+from untaint.types import Modality
 
 PACKAGE = "untaint.detectors"
 
@@ -23,6 +24,8 @@ class Detector(ABC):
     """
 
     id: ClassVar[str]
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
+    """Of the data sets it is for; it is no part of an audit of others."""
     examine: ClassVar[Any]
     """examine(self, <feature>, ...) -> Evidence; each member has parameters of its own, so no one signature stands here."""
 
@@ -50,6 +53,7 @@ def examine(detector: Detector, features: Mapping[str, object]) -> Evidence:
     return evidence
 
 
-def detectors() -> Mapping[str, type[Detector]]:
-    """Every detector known, plug-ins included, by id."""
-    return members(Detector, PACKAGE)
+def detectors(modality: Modality | None = None) -> Mapping[str, type[Detector]]:
+    """Every detector known, plug-ins included, by id; those for data sets of one modality where it is named."""
+    known = members(Detector, PACKAGE)
+    return {name: kind for name, kind in known.items() if modality is None or modality in kind.modalities}

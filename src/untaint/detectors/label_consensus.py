@@ -10,9 +10,9 @@ from untaint.evidence import repeats
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
 from untaint.features.canvas import Sources
-from untaint.features.content import Content
 from untaint.features.duplicates import NearCopies
-from untaint.types import Labels, Mask, Probabilities
+from untaint.features.judgement import Judgement
+from untaint.types import Labels, Mask, Modality, Probabilities
 
 LEAST_RANDOM = 0.04
 """Share of a source's labels that must look flipped at random beyond everybody else's. Public benchmarks hold 3.3 % wrong
@@ -41,6 +41,7 @@ class LabelConsensus(Detector):
     """
 
     id: ClassVar[str] = "label-consensus"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text"})
     sure: float = 0.5  # another class is at least this probable: more likely than not
     doubted: float = 0.05  # and the given label at most this: one in twenty
 
@@ -50,7 +51,7 @@ class LabelConsensus(Detector):
 
     def examine(
         self,
-        content: Content,
+        content: Judgement,
         labels: Labels,
         sources: Sources,
         near_copies: NearCopies,

@@ -8,9 +8,10 @@ from scipy.stats import binom
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
-from untaint.features.content import WEAK, Content
+from untaint.features.content import WEAK
 from untaint.features.duplicates import NearCopies
-from untaint.types import Labels, Mask
+from untaint.features.judgement import Judgement
+from untaint.types import Labels, Mask, Modality
 
 LEAST_EFFECT = 0.03
 """Share of a class that must have been relabelled: public benchmarks hold 3.3 % wrong labels on average."""
@@ -45,12 +46,13 @@ class PairFlips(Detector):
     """
 
     id: ClassVar[str] = "pair-flips"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text"})
 
     @property
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, content: Content, labels: Labels, near_copies: NearCopies, class_names: tuple[str, ...]) -> Evidence:
+    def examine(self, content: Judgement, labels: Labels, near_copies: NearCopies, class_names: tuple[str, ...]) -> Evidence:
         usable, classes = labels >= 0, len(class_names)
         logs = np.log(np.clip(np.nan_to_num(content.probabilities), 1e-4, 1))
         away = _away(logs, labels, usable & near_copies.representatives)

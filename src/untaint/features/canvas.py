@@ -1,6 +1,7 @@
 """Pixels on one canvas, labels and sources as codes: what every image feature starts from."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -41,11 +42,18 @@ class Sources:
     names: tuple[str, ...]
 
 
-@feature(stored=True)
+@final
+@dataclass(frozen=True)
+class Readable:
+    """Which rows could be read in full (n,), and for the others what was found wrong beyond what the reader said, by row."""
+
+    mask: np.ndarray
+    reasons: Mapping[int, str]
+
+
+@feature(stored=True, modality="image")
 def canvas(dataset: Dataset, settings: Settings) -> Canvas:
     """Decode every image once. Other sizes than the most common one are resampled (bilinear), colour wins over grey."""
-    if dataset.modality != "image":
-        raise FeatureUnavailable(f"needs images, this is a {dataset.modality} data set")
     height, width, channels = _shape(dataset, settings.canvas)
     pixels = np.zeros((len(dataset), height, width, channels), np.uint8)
     decoded = np.zeros(len(dataset), bool)
@@ -102,28 +110,34 @@ def fitted(image: Image, height: int, width: int, channels: int) -> UInt8[np.nda
     return np.repeat(image, channels, axis=2) if image.shape[2] < channels else image
 
 
-@feature()
+@feature(modality="image")
+def readable(canvas: Canvas) -> Readable:
+    """Images that could be decoded."""
+    return Readable(canvas.decoded, {int(row): reason for row, reason in canvas.reasons.items()})
+
+
+@feature(modality="image")
 def pixels(canvas: Canvas) -> Pixels:
     """Images on one canvas, (n, h, w, c) uint8."""
     return canvas.pixels
 
 
 @feature()
-def labels(dataset: Dataset, canvas: Canvas) -> Labels:
-    """Class codes in the order of `class_names`; -1 where the label is missing or the image could not be decoded."""
+def labels(dataset: Dataset, readable: Readable) -> Labels:
+    """Class codes in the order of `class_names`; -1 where the label is missing or the sample could not be read."""
     code = {name: number for number, name in enumerate(dataset.class_names)}
     if len(code) < 2:
         raise FeatureUnavailable(f"needs at least two classes, found {len(code)}")
     codes = np.array([-1 if label is None else code[label] for label in dataset.labels], dtype=np.int64)
-    codes = np.where(canvas.decoded, codes, -1)
+    codes = np.where(readable.mask, codes, -1)
     if len(np.unique(codes[codes >= 0])) < 2:
-        raise FeatureUnavailable("needs at least two classes among the images that can be decoded")
+        raise FeatureUnavailable("needs at least two classes among the samples that can be read")
     return codes
 
 
 @feature()
 def usable(labels: Labels) -> Mask:
-    """Rows that are decoded and labelled: the ones a detector assesses."""
+    """Rows that are read and labelled: the ones a detector assesses."""
     return labels >= 0
 
 
@@ -143,7 +157,7 @@ def sources(dataset: Dataset) -> Sources:
 
 
 @feature()
-def problems(dataset: Dataset, canvas: Canvas) -> tuple[str | None, ...]:
-    """Why each row could not be used, as the reader or the decoder said; None = it could."""
+def problems(dataset: Dataset, readable: Readable) -> tuple[str | None, ...]:
+    """Why each row could not be used, as the reader or whoever read it in full said; None = it could."""
     said = dataset.column("unreadable")
-    return tuple(canvas.reasons.get(str(row), reason) for row, reason in enumerate(said))
+    return tuple(readable.reasons.get(row, reason) for row, reason in enumerate(said))

@@ -15,6 +15,7 @@ from scipy.stats import entropy
 from untaint.features.duplicates import NearCopies
 from untaint.features.encoded import Encoded
 from untaint.features.graph import feature
+from untaint.features.judgement import Judgement
 from untaint.features.settings import Settings
 from untaint.features.views import VIEWS
 from untaint.features.votes import Votes
@@ -39,19 +40,14 @@ _DEALS = 999  # permutations: one in a thousand by chance
 
 @final
 @dataclass(frozen=True)
-class Content:
-    """Cross-fitted judgement of every usable row.
+class Content(Judgement):
+    """Judgement by views: own is the second lowest probability over them, probabilities are their mean.
 
-    own: (n,) second lowest probability, over views, of the sample's own label; NaN = not assessed.
-    probabilities: (n, k) mean over views.  level: own below this = contradicted.
     voted (n,), foreign (k,), vote_level (n,): what the neighbourhood says of the label as it stands, see `features.votes`.
     grams (v, D, D), crosses (v, D, k), temperatures (v,): what is needed to judge rows again with some taken out.
     encoded: (v, n, d) the views, where an encoder made them.
     """
 
-    own: np.ndarray
-    probabilities: np.ndarray
-    level: float
     voted: np.ndarray
     foreign: np.ndarray
     vote_level: np.ndarray
@@ -61,11 +57,6 @@ class Content:
     n: int
     seed: int
     encoded: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0), np.float16))
-
-    @property
-    def contradicted(self) -> np.ndarray:
-        """(n,) bool: the fine judge speaks against the label; False where not assessed."""
-        return np.nan_to_num(self.own, nan=1.0) < self.level
 
     @property
     def outvoted(self) -> np.ndarray:
@@ -78,7 +69,7 @@ def contradiction_level(classes: int) -> float:
     return float(min(0.25, CONTRADICTED * 10 / classes))
 
 
-@feature(stored=True)
+@feature(stored=True, modality="image")
 def content(
     pixels: Pixels, labels: Labels, near_copies: NearCopies, votes: Votes, encoded: Encoded, settings: Settings
 ) -> Content:

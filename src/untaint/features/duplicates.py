@@ -86,7 +86,7 @@ class NearCopies:
         return chosen
 
 
-@feature(stored=True)
+@feature(stored=True, modality="image")
 def near_copies(pixels: Pixels, labels: Labels, settings: Settings) -> NearCopies:
     """Pairs of images far closer than is usual, and crowds that stand alone; small shifts and turns undone."""
     rows = np.flatnonzero(labels >= 0)

@@ -1,7 +1,8 @@
 """Features by name: who provides them, what they need, each computed once and cached.
 
 A feature is a function whose name is the feature and whose parameters are the features it needs. `dataset` and `settings`
-are given; everything else is resolved.
+are given; everything else is resolved. What images, texts and instructions each have in a way of their own (labels that can be
+used, content, near-copies) is one name with a provider per modality.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from untaint.errors import BadInput, FeatureUnavailable
 from untaint.features.cache import Cache
 from untaint.features.settings import Settings
 from untaint.registry import modules
+from untaint.types import Modality
 
 F = TypeVar("F", bound=Callable[..., Any])
 PACKAGE = "untaint.features"
@@ -27,36 +29,42 @@ GIVEN = ("dataset", "settings")
 @final
 @dataclass(frozen=True)
 class Provider:
-    """One feature: the function, what it needs, whether its result is worth a place on disk."""
+    """One feature: the function, what it needs, whether its result is worth a place on disk, for which modality (None = all)."""
 
     name: str
     function: Callable[..., Any]
     needs: tuple[str, ...]
     stored: bool
+    modality: Modality | None = None
 
 
-_PROVIDERS: dict[str, Provider] = {}
+_PROVIDERS: dict[tuple[str, Modality | None], Provider] = {}
 
 
-def feature(*, stored: bool = False) -> Callable[[F], F]:
-    """Register a function as the feature of its name. stored: keep the result in the cache folder (costly ones only)."""
+def feature(*, stored: bool = False, modality: Modality | None = None) -> Callable[[F], F]:
+    """Register a function as the feature of its name. stored: keep the result in the cache folder (costly ones only).
+
+    modality: of the data sets it is for; None = all, and then no other may have its name.
+    """
 
     def register(function: F) -> F:
         name = function.__name__
-        known = _PROVIDERS.get(name)
-        if known is not None and known.function.__module__ != function.__module__:
-            raise BadInput(f"two providers of the feature {name!r}: {known.function.__module__} and {function.__module__}.")
-        _PROVIDERS[name] = Provider(name, function, tuple(inspect.signature(function).parameters), stored)
+        for (other, kind), known in _PROVIDERS.items():
+            same = other == name and (kind == modality or None in {kind, modality})
+            if same and known.function.__module__ != function.__module__:
+                raise BadInput(f"two providers of the feature {name!r}: {known.function.__module__} and {function.__module__}.")
+        _PROVIDERS[name, modality] = Provider(name, function, tuple(inspect.signature(function).parameters), stored, modality)
         return function
 
     return register
 
 
-def providers() -> Mapping[str, Provider]:
-    """Every feature known, by name."""
+def providers(modality: Modality = "image") -> Mapping[str, Provider]:
+    """Every feature known that serves data sets of a modality, by name."""
     for _ in modules(PACKAGE):
         pass
-    return dict(sorted(_PROVIDERS.items()))
+    serving = [provider for (_, kind), provider in _PROVIDERS.items() if kind in {None, modality}]
+    return {each.name: each for each in sorted(serving, key=lambda each: each.name)}
 
 
 @cache
@@ -91,14 +99,14 @@ class Features:
             raise self._failures[name]
         if name not in self._values:
             try:
-                self._values[name] = self._provide(_provider(name))
+                self._values[name] = self._provide(_provider(name, self.dataset.modality))
             except FeatureUnavailable as failure:
                 self._failures[name] = failure
                 raise
         return self._values[name]
 
     def _provide(self, provider: Provider) -> Any:
-        _closure(provider.name)
+        _closure(provider.name, self.dataset.modality)
         if not provider.stored:
             return self._compute(provider)
         kind = typing.get_type_hints(provider.function)["return"]
@@ -115,23 +123,26 @@ class Features:
     def key(self, name: str) -> str:
         """File name of a feature's cache entry: changes with the data, the settings it reads, and the code."""
         parts = [name, code_digest(), self.dataset.digest]
-        if "settings" in _closure(name):
+        if "settings" in _closure(name, self.dataset.modality):
             parts.append(self.settings.key)
         return f"{name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
 
 
-def _provider(name: str) -> Provider:
-    known = providers()
-    if name not in known:
-        raise BadInput(f"no feature is called {name!r}.", advice=f"Known: {', '.join(known)}.")
-    return known[name]
+def _provider(name: str, modality: Modality) -> Provider:
+    known = providers(modality)
+    if name in known:
+        return known[name]
+    elsewhere = sorted(str(kind) for (other, kind) in _PROVIDERS if other == name)
+    if elsewhere:
+        raise FeatureUnavailable(f"needs {' or '.join(elsewhere)} data, this set holds {modality} data")
+    raise BadInput(f"no feature is called {name!r}.", advice=f"Known: {', '.join(known)}.")
 
 
-def _closure(name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
+def _closure(name: str, modality: Modality, path: tuple[str, ...] = ()) -> frozenset[str]:
     """Everything a feature needs, directly or through others. Raises BadInput for a circle."""
     if name in GIVEN:
         return frozenset({name})
     if name in path:
         raise BadInput(f"features need each other in a circle: {' -> '.join([*path, name])}.")
-    below = [_closure(need, (*path, name)) for need in _provider(name).needs]
+    below = [_closure(need, modality, (*path, name)) for need in _provider(name, modality).needs]
     return frozenset({name}).union(*below)

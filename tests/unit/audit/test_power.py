@@ -85,7 +85,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def installed(*kinds: type[Attack]) -> None:
         known: Mapping[str, type[Attack]] = {kind.id: kind for kind in kinds}
         monkeypatch.setattr(power, "members", lambda *_: known)
-        monkeypatch.setattr(module, "detectors", lambda: {"sees-white": SeesWhite})
+        monkeypatch.setattr(module, "detectors", lambda modality: {"sees-white": SeesWhite})
 
     return installed
 

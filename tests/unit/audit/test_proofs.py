@@ -80,7 +80,7 @@ def thin_ones() -> np.ndarray:
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def installed(contradiction: float) -> None:
         known: Mapping[str, Callable[[], Detector]] = {"pointing": lambda: Pointing(contradiction)}
-        monkeypatch.setattr(module, "detectors", lambda: known)
+        monkeypatch.setattr(module, "detectors", lambda modality: known)
 
     return installed
 
@@ -167,7 +167,7 @@ def test_two_shortcuts_that_share_out_a_class_do_not_leave_it_unknown(monkeypatc
     digits = marked(half, 1.0)
     digits.images[np.setdiff1d(target, half)[:-3], 0, 0] = 2
     known = {"pointing": lambda: Pointing(0.0, (1, 2))}
-    monkeypatch.setattr(module, "detectors", lambda: known)
+    monkeypatch.setattr(module, "detectors", lambda modality: known)
     settings = AuditSettings(rounds=1)
     features = digits.features()
     seen = module.look(features, np.arange(len(digits.labels)), settings)

@@ -58,7 +58,7 @@ def dataset() -> Dataset:
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Detector]], None]:
     def installed(kind: Callable[[], Detector]) -> None:
         known: Mapping[str, Callable[[], Detector]] = {"one-at-a-time": kind}
-        monkeypatch.setattr(module, "detectors", lambda: known)
+        monkeypatch.setattr(module, "detectors", lambda modality: known)
 
     return installed
 

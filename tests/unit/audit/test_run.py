@@ -109,10 +109,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
     def installed(*kinds: type[Detector]) -> None:
         known: Mapping[str, type[Detector]] = {kind.id: kind for kind in kinds}
-        monkeypatch.setattr(module, "detectors", lambda: known)
+        monkeypatch.setattr(module, "detectors", lambda modality: known)
 
     graph.providers()
-    monkeypatch.setitem(graph._PROVIDERS, "texts", Provider("texts", texts, ("dataset",), stored=False))
+    monkeypatch.setitem(graph._PROVIDERS, ("texts", None), Provider("texts", texts, ("dataset",), stored=False))
     return installed
 
 
@@ -173,8 +173,8 @@ def test_errors_made_for_people_stop_the_run(install: Install) -> None:
 
 def test_a_feature_that_breaks_is_a_failure_of_its_detectors(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install(Quiet)
-    monkeypatch.setitem(graph._PROVIDERS, "content", Provider("content", broken_content, ("dataset",), stored=False))
-    monkeypatch.setitem(graph._PROVIDERS, "proxy", Provider("proxy", broken_content, ("dataset",), stored=False))
+    monkeypatch.setitem(graph._PROVIDERS, ("content", "image"), Provider("content", broken_content, ("dataset",), stored=False))
+    monkeypatch.setitem(graph._PROVIDERS, ("proxy", None), Provider("proxy", broken_content, ("dataset",), stored=False))
     result = run(dataset(), AuditSettings(budget="standard"))
     assert result.checks[0].status == "ran"
     assert "cannot judge" in str(result.environment["proxy"])

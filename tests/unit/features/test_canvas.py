@@ -124,7 +124,7 @@ def test_a_set_without_a_readable_image_has_no_canvas() -> None:
 
 
 def test_texts_have_no_canvas() -> None:
-    with pytest.raises(FeatureUnavailable, match="needs images, this is a text data set"):
+    with pytest.raises(FeatureUnavailable, match="needs image data, this set holds text data"):
         canvas(["a text", "another"])
 
 
@@ -165,7 +165,7 @@ def test_one_class_is_too_few(labels: list[str | None]) -> None:
 
 def test_classes_of_images_that_cannot_be_decoded_do_not_count() -> None:
     payloads: list[Payload] = [*noise(2, 4, 4), b"no image"]
-    with pytest.raises(FeatureUnavailable, match="two classes among the images that can be decoded"):
+    with pytest.raises(FeatureUnavailable, match="two classes among the samples that can be read"):
         features(dataset(payloads, ["a", "a", "b"])).get("labels")
 
 

@@ -17,7 +17,8 @@ from untaint.features.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _known_features_only() -> Iterator[None]:
-    before = dict(graph.providers())
+    graph.providers()
+    before = dict(graph._PROVIDERS)
     yield
     graph._PROVIDERS.clear()
     graph._PROVIDERS.update(before)
