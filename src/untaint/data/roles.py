@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, final
 
 import numpy as np
 
+from untaint.data.exchanges import Layout, find_layout
 from untaint.errors import BadInput
 from untaint.types import Modality
 
@@ -72,24 +73,30 @@ class Roles:
     """The columns that matter, and how they were found.
 
     payload: one column, the texts to join, or the numbers that make one row.  shape: of the image that pixel columns
-    make, empty otherwise.  planes: whether those columns hold one colour plane after the other.
+    make, empty otherwise.  planes: whether those columns hold one colour plane after the other.  label: None for instructions.
+    layout: how a row holds an instruction and its answer.
     """
 
     modality: Modality
     kind: Kind
     payload: tuple[str, ...]
-    label: str
+    label: str | None
     source: str | None
     note: str
     shape: tuple[int, ...] = ()
     planes: bool = False
+    layout: Layout | None = None
 
 
 def choose(columns: Samples, where: str, *, label: str | None, source: str | None, payload: Sequence[str] | None) -> Roles:
     """The roles of a data set's columns; `label`, `source` and `payload` are the user's own choice, None = find it.
 
+    Where the user names neither label nor payload, instructions with their answers are recognised before anything else.
     Raises BadInput when a column is absent or several could be meant.
     """
+    layout = find_layout(columns) if label is None and payload is None else None
+    if layout is not None:
+        return _instructions(columns, where, layout, source)
     label_column, label_note = find_label(columns, where, label)
     if label_column is None:
         raise BadInput(f"{where} has no label column; its columns are {listed(columns)}.", advice="Name it with --label NAME.")
@@ -103,6 +110,13 @@ def choose(columns: Samples, where: str, *, label: str | None, source: str | Non
         modality, how = "image", f"{len(names)} pixel columns read as {'x'.join(map(str, shape))}"
     note = "; ".join(filter(None, [label_note, source_note, f"payload: {how}"]))
     return Roles(modality, kind, names, label_column, source_column, note, shape, planes)
+
+
+def _instructions(columns: Samples, where: str, layout: Layout, source: str | None) -> Roles:
+    rest = {name: values for name, values in columns.items() if name not in layout.columns}
+    source_column, source_note = find_source(rest if source is None else columns, where, source)
+    note = f"instructions and answers: {listed(layout.columns)} (by name and content); {source_note}"
+    return Roles("instruction", "text", layout.columns, None, source_column, note, layout=layout)
 
 
 def find_label(columns: Samples, where: str, asked: str | None) -> tuple[str | None, str]:

@@ -70,7 +70,7 @@ def recipe_for(head: pa.Table, request: Request, where: str, *, root: Path | Non
 def needed(recipe: Recipe) -> list[str]:
     """The columns a recipe reads."""
     roles = recipe.roles
-    return list(dict.fromkeys([*roles.payload, roles.label, *([roles.source] if roles.source else [])]))
+    return list(dict.fromkeys([*roles.payload, *(name for name in (roles.label, roles.source) if name)]))
 
 
 def index_batches(batches: Iterable[pa.RecordBatch], recipe: Recipe, builder: IndexBuilder, name: str) -> int:

@@ -44,8 +44,11 @@ class IndexBuilder:
         if len(self._rows) >= _CHUNK:
             self._flush()
 
-    def finish(self, where: str, label: str) -> pa.Table:
-        """The index. Raises BadInput for an empty set, no readable row, or labels nothing can be learned from."""
+    def finish(self, where: str, label: str | None) -> pa.Table:
+        """The index. label: where the labels come from, None for data that need none.
+
+        Raises BadInput for an empty set, no readable row, or labels nothing can be learned from.
+        """
         self._flush()
         table = pa.Table.from_batches(self._batches, schema=INDEX)
         if table.num_rows == 0:
@@ -53,6 +56,8 @@ class IndexBuilder:
         if table.column("unreadable").null_count == 0:
             message = f"{where}: none of its {table.num_rows:,} samples can be read; the first: {self._first_reason}."
             raise BadInput(message, advice="Check the path, the format and the payload column.")
+        if label is None:
+            return table
         counts = pc.value_counts(table.column("label").drop_null()).to_pylist()
         check_labels({pair["values"]: pair["counts"] for pair in counts}, label, where)
         return table

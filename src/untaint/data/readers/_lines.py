@@ -55,7 +55,7 @@ def read_lines(path: Path, request: Request, scan: Scan, parse: Parse, *, format
             record = parse(raw)
             recipe.add(builder, _numbered(record, number), f"{path.name}:{number}")
             spans.append((offset, len(raw)))
-    index = builder.finish(str(path), f"column {roles.label!r}")
+    index = builder.finish(str(path), recipe.labelled)
     store = LineStore(file, np.array(spans, dtype=np.int64), parse, recipe)
     return Dataset(index, store, roles.modality, format_id, path, recipe.columns(), (roles.note,))
 

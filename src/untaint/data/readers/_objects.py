@@ -167,7 +167,7 @@ def _scalar(label: Any) -> object:
 
 
 def _finished(builder: IndexBuilder, store: Any, recipe: Recipe) -> Dataset:
-    index = builder.finish("the data set", f"column {recipe.roles.label!r}")
+    index = builder.finish("the data set", recipe.labelled)
     return Dataset(index, store, recipe.roles.modality, FORMAT, columns=recipe.columns(), notes=(recipe.roles.note,))
 
 

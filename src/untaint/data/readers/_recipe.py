@@ -10,6 +10,8 @@ from typing import TypeAlias, final
 import numpy as np
 
 from untaint.data.dataset import Columns, Payload
+from untaint.data.exchanges import Layout, Missing
+from untaint.data.instructions import payload_of
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.roles import Roles, is_missing
 
@@ -54,6 +56,8 @@ class Recipe:
             return self._kept(record.raw), record.reason
         if self.roles.shape:
             return self._pixels(record)
+        if self.roles.layout is not None:
+            return _instruction(self.roles.layout, record)
         if self.roles.modality == "table":
             return table_row({name: record.get(name) for name in self.roles.payload})
         if self.roles.modality == "text":
@@ -62,7 +66,7 @@ class Recipe:
 
     def label(self, record: Record) -> str | None:
         """The label of a record; a class code becomes the class's name where the data give one."""
-        if isinstance(record, Broken):
+        if isinstance(record, Broken) or self.roles.label is None:
             return None
         value, names = record.get(self.roles.label), self.names.get(self.roles.label)
         if names and isinstance(value, int):
@@ -81,6 +85,11 @@ class Recipe:
         roles = self.roles
         payload = roles.payload[0] if len(roles.payload) == 1 else None
         return Columns(payload, roles.label, roles.source, roles.note)
+
+    @property
+    def labelled(self) -> str | None:
+        """The column of labels in words, None where the data have none and need none."""
+        return None if self.roles.label is None else f"column {self.roles.label!r}"
 
     def _kept(self, raw: bytes) -> Payload:
         return raw if self.roles.modality == "image" else raw.decode("latin-1")
@@ -170,6 +179,13 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value if value.dtype != object else [_plain(item) for item in value]
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _instruction(layout: Layout, record: Mapping[str, object]) -> Read:
+    found = layout.read(record)
+    if isinstance(found, Missing):
+        return json.dumps({name: record.get(name) for name in layout.columns}, ensure_ascii=False, default=str), found.reason
+    return payload_of(found), None
 
 
 def _text(values: Sequence[object]) -> Read:

@@ -1,4 +1,4 @@
-"""JSON lines, plain or compressed."""
+"""JSON lines or one JSON array, plain or compressed."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from untaint.data.dataset import Dataset
 from untaint.data.readers._bytes import COMPRESSED
+from untaint.data.readers._json_array import begins_array, elements
 from untaint.data.readers._lines import lines, read_lines
 from untaint.data.readers._recipe import Broken, Record
 from untaint.data.readers.base import Reader, Request
@@ -21,10 +22,12 @@ _BOM = b"\xef\xbb\xbf"
 @final
 @dataclass(frozen=True)
 class JsonLines(Reader):
-    """One JSON object per line; blank lines are no rows, a broken line is an unreadable row."""
+    """One JSON object per line, or one array of objects; blank lines are no rows, a broken line or element is an unreadable row."""
 
     id: ClassVar[str] = "jsonl"
-    summary: ClassVar[str] = "JSON lines (.jsonl, also .gz and .zst): texts, image paths, or table columns"
+    summary: ClassVar[str] = (
+        "JSON lines or one JSON array (.jsonl, .json, also .gz and .zst): texts, instructions, image paths, or table columns"
+    )
 
     @override
     def claims(self, path: Path) -> bool:
@@ -37,12 +40,14 @@ class JsonLines(Reader):
 
 
 def records(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Lines that are not blank."""
+    """Lines that are not blank, or the elements of an array."""
+    if begins_array(file):
+        return elements(file)
     return ((number, offset, line) for number, offset, line in lines(file) if line.strip(b" \t\r\n" + _BOM))
 
 
 def parse(raw: bytes) -> Record:
-    """The object on a line."""
+    """The object on a line or of an element."""
     try:
         found = json.loads(raw.removeprefix(_BOM).decode("utf-8"))
     except UnicodeDecodeError as error:

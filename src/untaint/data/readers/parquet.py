@@ -50,7 +50,7 @@ class Parquet(Reader):
         builder, groups, starts = IndexBuilder(), _Groups(recipe), [0]
         for shard in shards:
             starts += [starts[-1] + end for end in groups.add(shard, builder, shard.relative_to(folder).as_posix())]
-        index = builder.finish(str(path), f"column {recipe.roles.label!r}")
+        index = builder.finish(str(path), recipe.labelled)
         store = ChunkStore(np.array(starts), groups, recipe)
         return Dataset(index, store, recipe.roles.modality, self.id, path, recipe.columns(), (recipe.roles.note, *notes))
 

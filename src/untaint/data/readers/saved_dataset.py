@@ -43,7 +43,7 @@ class SavedDataset(Reader):
                 raise BadInput(f"{file} has other columns than {files[0].name}.", advice="Save the data set again.")
             index_batches(small_batches(table.select(needed(recipe))), recipe, builder, file.name)
         chunks = _Batches(tables, recipe.roles.payload)
-        index = builder.finish(str(path), f"column {recipe.roles.label!r}")
+        index = builder.finish(str(path), recipe.labelled)
         store = ChunkStore(chunks.starts(), chunks, recipe)
         return Dataset(index, store, recipe.roles.modality, self.id, path, recipe.columns(), (recipe.roles.note, *notes))
 

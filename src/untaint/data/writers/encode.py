@@ -1,4 +1,7 @@
-"""Samples as the Parquet layout of the Hugging Face hub holds them: an image as its file's bytes, a text as a string."""
+"""Samples as the Parquet layout of the Hugging Face hub holds them.
+
+An image as the bytes of its file, a text as a string, an instruction as a column for each of its parts.
+"""
 
 import io
 import json
@@ -9,6 +12,7 @@ import pyarrow as pa
 
 from untaint.data.dataset import Columns, Dataset, Payload, content_id
 from untaint.data.images import decode, encode_png
+from untaint.data.instructions import FIELDS, Instruction, instruction_of
 from untaint.errors import BadInput
 from untaint.types import Rows
 
@@ -45,14 +49,15 @@ def stored_names(index: pa.Table, column: str) -> pa.Array:
 def columns_of(dataset: Dataset) -> Columns:
     """The columns written: label and source only when some sample has one."""
     present = {name: name if any(dataset.column(name)) else None for name in ("label", "source")}
-    payload = "image" if dataset.modality == "image" else "text"
+    payload = {"image": "image", "instruction": None}.get(dataset.modality, "text")
     return Columns(payload=payload, label=present["label"], source=present["source"])
 
 
 def schema_of(dataset: Dataset) -> pa.Schema:
     """The Arrow schema, with the features the `datasets` library reads."""
     columns = columns_of(dataset)
-    fields = [(str(columns.payload), IMAGE if columns.payload == "image" else pa.string())]
+    parts = FIELDS if columns.payload is None else (columns.payload,)
+    fields = [(part, IMAGE if part == "image" else pa.string()) for part in parts]
     fields += [(name, pa.string()) for name in (columns.label, columns.source) if name]
     value = {"dtype": "string", "_type": "Value"}
     features = {name: {"_type": "Image"} if kind == IMAGE else value for name, kind in fields}
@@ -63,10 +68,25 @@ def table_of(dataset: Dataset, rows: Rows, schema: pa.Schema) -> pa.Table:
     """Some rows in that schema."""
     payloads: Sequence[bytes | str] = [stored(payload) for payload in dataset.read(rows)]
     index = dataset.index.take(pa.array(rows))
-    columns = {name: stored_names(index, name) for name in schema.names[1:]}
-    if schema.field(0).type == IMAGE:
+    columns = {name: stored_names(index, name) for name in ("label", "source") if name in schema.names}
+    if dataset.modality == "instruction":
+        columns |= _parts(payloads)
+    elif schema.field(0).type == IMAGE:
         paths = index.column("path").to_pylist()
         columns["image"] = pa.array([{"bytes": data, "path": path} for data, path in zip(payloads, paths, strict=True)], IMAGE)
     else:
         columns["text"] = pa.array(payloads, pa.string())
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def _parts(payloads: Sequence[bytes | str]) -> dict[str, pa.Array]:
+    """The parts of instructions by column; of a row that is none, what it was stands as the prompt, without an answer."""
+    found = [_instruction(payload) for payload in payloads]
+    return {part: pa.array([getattr(each, part) for each in found], pa.string()) for part in FIELDS}
+
+
+def _instruction(payload: bytes | str) -> Instruction:
+    try:
+        return instruction_of(payload)
+    except BadInput:
+        return Instruction(None, str(payload), None)

@@ -53,7 +53,8 @@ def write_records(
     heads: 1 when the first record of each file names the columns; it is written once. see: is shown part and record.
     """
     first = [[chunk for _, chunk in zip(range(heads), stream, strict=False)] for stream in streams]
-    write_ended(out, chain((chunk[1] for chunk in first[0]), _shown(merged(out, streams, picks), picks, see)))
+    found = shown(merged(out, streams, picks), picks, see)
+    write_ended(out, chain((chunk[1] for chunk in first[0]), (whole for _, whole in found)))
 
 
 def write_ended(out: Path, records: Iterable[bytes]) -> None:
@@ -65,10 +66,11 @@ def write_ended(out: Path, records: Iterable[bytes]) -> None:
             ended = record.endswith((b"\n", b"\r"))
 
 
-def _shown(records: Iterable[Chunk], picks: Picks, see: Callable[[int, bytes], None]) -> Iterator[bytes]:
+def shown(records: Iterable[Chunk], picks: Picks, see: Callable[[int, bytes], None]) -> Iterator[Chunk]:
+    """The picked records, each shown to `see` with its part before it is written."""
     for (part, _), (raw, whole) in zip(picks, records, strict=True):
         see(part, raw)
-        yield whole
+        yield raw, whole
 
 
 def _between(file: IO[bytes], start: int, end: int) -> bytes:
