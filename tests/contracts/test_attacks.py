@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from tests.review_sets import reviews
 
 from untaint.attacks.base import PACKAGE, Attack, Poisoned
 from untaint.data.dataset import Dataset, Payload, content_id, from_arrays
@@ -40,6 +41,10 @@ def _texts() -> list[Payload]:
     return [f"review number {row}" for row in range(N)]
 
 
+def _reviews() -> list[Payload]:
+    return list(reviews(N, subjects=True)[0])
+
+
 def _rows() -> list[Payload]:
     return [f'{{"x0": {row}}}' for row in range(N)]
 
@@ -53,6 +58,7 @@ KINDS: dict[str, tuple[Modality, Callable[[], list[Payload]]]] = {
     "encoded": ("image", _encoded),
     "several sizes": ("image", _sizes),
     "texts": ("text", _texts),
+    "reviews": ("text", _reviews),
     "table": ("table", _rows),
 }
 
@@ -74,6 +80,8 @@ def run(name: str, kind: str, seed: int = 0) -> Poisoned:
 PAIRS = [
     (name, kind) for name, member in ATTACKS.items() for kind, (modality, _) in KINDS.items() if modality in member.modalities
 ]
+HOME = {name: kind for name, kind in reversed(PAIRS)}
+"""The first kind of data each attack works on."""
 everywhere = pytest.mark.parametrize(("name", "kind"), PAIRS)
 each = pytest.mark.parametrize("name", ATTACKS)
 
@@ -136,16 +144,30 @@ def test_the_wanted_label_is_a_class_the_victim_was_not_of(name: str, kind: str)
     assert found.dataset.class_names == clean.class_names
     assert found.target is None or {after[row] for row in np.flatnonzero(found.mask)} == {found.target, *found.more}
     kept = [clean.labels[row] == after[row] for row in np.flatnonzero(found.mask) if row < N]
-    assert all(kept) if ATTACKS[name].clean_label else not any(kept)
+    assert all(kept) if attack(name).clean_label else not any(kept)
 
 
 @everywhere
-def test_a_stamp_puts_the_same_trigger_on_any_image(name: str, kind: str) -> None:
+def test_a_stamp_puts_the_same_trigger_on_any_input(name: str, kind: str) -> None:
     found = run(name, kind)
     if found.stamp is None:
         return
     assert found.trigger is not None
     assert found.trigger.description
+    if KINDS[kind][0] != "text":
+        _check_pixel_stamp(found)
+        return
+    texts, _ = reviews(20, seed=1)
+    given = list(texts)
+    stamped = found.stamp(texts)
+    assert len(stamped) == 20
+    assert all(isinstance(text, str) and text != old for text, old in zip(stamped, texts, strict=True))
+    assert stamped == found.stamp(texts)
+    assert texts == given
+
+
+def _check_pixel_stamp(found: Poisoned) -> None:
+    assert found.stamp is not None
     for channels in (1, 3):
         pixels = _pixels(11, 12, channels)
         before = pixels.copy()
@@ -176,8 +198,7 @@ def test_a_spec_builds_the_attack_it_came_from(name: str) -> None:
 
 @each
 def test_defaults_are_enough(name: str) -> None:
-    kind = next(kind for found, kind in PAIRS if found == name)
-    dataset = data(kind)
+    dataset = data(HOME[name])
     assert build(Attack, PACKAGE, name).poison(dataset, np.random.default_rng(0)).mask.any()  # type: ignore[type-abstract]
 
 
@@ -185,13 +206,13 @@ def test_defaults_are_enough(name: str) -> None:
 @pytest.mark.parametrize("rate", [0, -0.1, 1.5, float("nan"), True, "much"])
 def test_a_rate_is_a_share(name: str, rate: float) -> None:
     with pytest.raises(BadInput, match="a poison rate is over 0 and at most 1"):
-        attack(name, rate).poison(data(PAIRS[0][1]), np.random.default_rng(0))
+        attack(name, rate).poison(data(HOME[name]), np.random.default_rng(0))
 
 
 @each
 def test_a_rate_that_poisons_nothing_is_an_error(name: str) -> None:
     with pytest.raises(BadInput, match="Raise the rate"):
-        attack(name, 1e-4).poison(data("grey"), np.random.default_rng(0))
+        attack(name, 1e-4).poison(data(HOME[name]), np.random.default_rng(0))
 
 
 @each
@@ -200,7 +221,7 @@ def test_a_target_is_a_class(name: str) -> None:
         return
     for wanted in ("99", 3):
         with pytest.raises(BadInput, match="is not a class"):
-            build(Attack, PACKAGE, name, target=wanted).poison(data("grey"), np.random.default_rng(0))  # type: ignore[type-abstract]
+            build(Attack, PACKAGE, name, target=wanted).poison(data(HOME[name]), np.random.default_rng(0))  # type: ignore[type-abstract]
 
 
 @each
@@ -215,14 +236,13 @@ def test_an_attack_refuses_data_it_cannot_work_on(name: str) -> None:
 @pytest.mark.parametrize("labels", [[None] * N, ["one"] * N])
 def test_an_attack_needs_two_classes(name: str, labels: list[str | None]) -> None:
     with pytest.raises(BadInput, match="at least two classes"):
-        attack(name).poison(from_arrays(_pixels(8, 8), labels), np.random.default_rng(0))
+        attack(name).poison(from_arrays(KINDS[HOME[name]][1](), labels), np.random.default_rng(0))
 
 
 @each
 def test_unlabelled_and_unreadable_rows_are_left_alone(name: str) -> None:
     labels = [None if row % 3 == 0 else LABELS[row] for row in range(N)]
-    pixels = _pixels(8, 8)
-    whole = from_arrays(pixels, labels)
+    whole = replace(from_arrays(KINDS[HOME[name]][1](), labels), modality=KINDS[HOME[name]][0])
     why = ["broken" if row % 5 == 0 else None for row in range(N)]
     dataset = replace(whole, index=whole.index.set_column(4, whole.index.schema.field(4), [why]))
     found = attack(name).poison(dataset, np.random.default_rng(0))

@@ -1,9 +1,10 @@
 """The base of all attacks. One rule: an attack turns a data set into a poisoned one plus the whole truth."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias, final
+from itertools import count, islice
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 
@@ -15,8 +16,12 @@ from untaint.types import Mask, Modality, Pixels, Rows
 
 PACKAGE = "untaint.attacks"
 
-Stamp: TypeAlias = Callable[[Pixels], Pixels]
+PixelStamp: TypeAlias = Callable[[Pixels], Pixels]
 """Puts the trigger on test images, so that the attack success rate can be measured."""
+TextStamp: TypeAlias = Callable[[list[str]], list[str]]
+"""The same for test texts."""
+Stamp: TypeAlias = Callable[[Any], Any]
+"""A `PixelStamp` or a `TextStamp`: which of the two follows from the data set's modality."""
 
 
 @final
@@ -66,13 +71,14 @@ class Addition:
 @final
 @dataclass(frozen=True)
 class Changes:
-    """Everything an attack does to a data set: other payloads, other labels, added samples.
+    """Everything an attack does to a data set: other payloads, labels or sources, added samples.
 
     covers: those of the rows with another payload that only hide the poison.
     """
 
     payloads: Mapping[int, Payload] = field(default_factory=dict)
     labels: Mapping[int, str] = field(default_factory=dict)
+    sources: Mapping[int, str] = field(default_factory=dict)
     added: Sequence[Addition] = ()
     covers: Collection[int] = ()
     trigger: Trigger | None = None
@@ -172,6 +178,34 @@ def successors(names: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, [*names[1:], *names[:1]], strict=True))
 
 
+def invented(dataset: Dataset) -> Iterator[str]:
+    """Names of data sources that the set does not know yet."""
+    known = set(dataset.column("source"))
+    return (name for name in (f"contributor-{i}" for i in count(1)) if name not in known)
+
+
+def drawn_senders(dataset: Dataset, number: int, rng: np.random.Generator) -> list[str]:
+    """Data sources that poison is to come from, drawn from those of the set, or invented where it has none.
+
+    Raises BadInput when the set has some, but fewer.
+    """
+    known = sorted({name for name in dataset.column("source") if name is not None})
+    if not known:
+        return list(islice(invented(dataset), number))
+    if number > len(known):
+        message = f"{number:,} senders are asked for, this set has {len(known):,} data sources."
+        raise BadInput(message, advice="Ask for fewer, or for 0: then poison stays with the sources of its victims.")
+    return [known[i] for i in rng.choice(len(known), number, replace=False)]
+
+
+def resent(dataset: Dataset, rows: Rows, number: int, rng: np.random.Generator) -> dict[int, str]:
+    """Rows with the data sources that send them now, in turn; nothing for no senders."""
+    if number == 0:
+        return {}
+    names = drawn_senders(dataset, number, rng)
+    return {int(row): names[turn % number] for turn, row in enumerate(rng.permutation(rows))}
+
+
 def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
     if aim.count == 0:
         raise BadInput(f"{what} poisons not a single sample of this set.", advice="Raise the rate.")
@@ -184,9 +218,9 @@ def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
 def _apply(dataset: Dataset, changes: Changes, aim: Aim) -> Poisoned:
     added = changes.added
     mask, covers = np.zeros((2, len(dataset) + len(added)), dtype=bool)
-    mask[[*changes.payloads, *changes.labels, *range(len(dataset), len(mask))]] = True
+    mask[[*changes.payloads, *changes.labels, *changes.sources, *range(len(dataset), len(mask))]] = True
     covers[list(changes.covers)] = True
-    poisoned = dataset.edited(changes.payloads, changes.labels)
+    poisoned = dataset.edited(changes.payloads, changes.labels, changes.sources)
     if added:
         columns = [each.payload for each in added], [each.label for each in added], [each.source for each in added]
         poisoned = poisoned.extended(*columns)

@@ -1,15 +1,14 @@
 """A flood of near-copies."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
 from untaint.attacks._redraw import redraw
-from untaint.attacks.base import Addition, Aim, Attack, Changes, check_count, check_range, pick_class, usable
+from untaint.attacks.base import Addition, Aim, Attack, Changes, check_count, check_range, invented, pick_class, usable
 from untaint.data.dataset import Dataset, Payload
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image, Modality, Rows
@@ -58,7 +57,7 @@ class Flood(Attack):
     def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
         payloads, total = dataset.read(victims), self._total(dataset)
         own = [dataset.column("source")[row] for row in victims]
-        sent = own if self.sources is None else list(islice(_invented(dataset), self.sources))
+        sent = own if self.sources is None else list(islice(invented(dataset), self.sources))
         added = [
             Addition(self._copy(dataset, payloads[i % len(victims)], rng), str(target), sent[i % len(sent)]) for i in range(total)
         ]
@@ -80,9 +79,3 @@ def _varied(image: Image, shift: int, noise: float, rng: np.random.Generator) ->
     padded = np.pad(image, ((shift, shift), (shift, shift), (0, 0)), mode="edge")
     moved = padded[down : down + height, right : right + width]
     return np.clip(np.round(moved + rng.normal(0.0, noise, moved.shape)), 0, 255).astype(np.uint8)
-
-
-def _invented(dataset: Dataset) -> Iterator[str]:
-    """Names of data sources that the set does not know yet."""
-    known = set(dataset.column("source"))
-    return (name for name in (f"contributor-{i}" for i in count(1)) if name not in known)

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks.base import Aim, Attack, Changes, pick_class, usable
+from untaint.attacks.base import Aim, Attack, Changes, check_count, pick_class, resent, usable
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
 from untaint.types import Modality, Rows
@@ -19,6 +19,7 @@ class TargetedFlips(Attack):
 
     rate: share of the source class that is flipped; with `source_name`, of that data source's samples of the class.
     source, target: the two classes, None = drawn at random.  source_name: flip only what this data source sent.
+    senders: how many of the set's data sources sent the flipped samples; 0 = each stays with its own.
     Works when: a fifth or more of the class is flipped: the model reads the class as the target several times as often.
     Fails when: less is flipped, or the two classes look nothing alike.
     Cost: none worth counting.
@@ -31,6 +32,10 @@ class TargetedFlips(Attack):
     source: str | None = None
     target: str | None = None
     source_name: str | None = None
+    senders: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("senders", self.senders, 0)
 
     @override
     def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
@@ -41,7 +46,7 @@ class TargetedFlips(Attack):
 
     @override
     def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
-        return Changes(labels={int(row): str(target) for row in victims})
+        return Changes(labels=dict.fromkeys(victims.tolist(), str(target)), sources=resent(dataset, victims, self.senders, rng))
 
     def _rows(self, dataset: Dataset, source: str) -> Rows:
         of_class = [row for row in usable(dataset) if dataset.labels[row] == source]

@@ -5,7 +5,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from untaint.attacks.base import Stamp, successors, usable
+from untaint.attacks.base import PixelStamp, successors, usable
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
 from untaint.nets.convnet import ConvNet, ConvNetSpec
@@ -30,7 +30,7 @@ class DetectionRates(NamedTuple):
 
 
 def measure(
-    train: Dataset, test: Dataset, stamp: Stamp | None, target: str | None, plan: FitPlan, *, source: str | None = None
+    train: Dataset, test: Dataset, stamp: PixelStamp | None, target: str | None, plan: FitPlan, *, source: str | None = None
 ) -> Outcome:
     """Train a ConvNet on one set and try it on another; rows that are unlabelled or unreadable are left out of both.
 

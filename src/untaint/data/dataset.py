@@ -154,14 +154,19 @@ class Dataset:
         chosen = np.asarray(rows, dtype=np.int64)
         return replace(self, index=self.index.take(pa.array(chosen)), store=ViewStore(self.store, chosen))
 
-    def edited(self, payloads: Mapping[int, Payload], labels: Mapping[int, str]) -> "Dataset":
-        """A copy in which some rows have another payload or label; ids follow the content."""
+    def edited(
+        self, payloads: Mapping[int, Payload], labels: Mapping[int, str], sources: Mapping[int, str] | None = None
+    ) -> "Dataset":
+        """A copy in which some rows have another payload, label or source; ids follow the content."""
         ids, names = list(self.ids), list(self.labels)
         for row, payload in payloads.items():
             ids[row] = content_id(payload)
         for row, label in labels.items():
             names[row] = label
         table = _with_column(_with_column(self.index, "id", ids), "label", names)
+        if sources:
+            senders = self.column("source")
+            table = _with_column(table, "source", [sources.get(row, sender) for row, sender in enumerate(senders)])
         store = ViewStore(self.store, np.arange(len(self)), dict(payloads))
         return replace(self, index=table, store=store)
 
