@@ -10,8 +10,8 @@ import numpy as np
 from untaint.errors import MissingExtra
 
 DIMENSIONS = 256
-_LONGEST = 8192
-"""Characters looked at: a review or a mail says what it is about in fewer."""
+_LONGEST = 2000
+"""Characters looked at, some 400 words: a review or a mail says what it is about in fewer."""
 _BATCH = 1024
 
 
