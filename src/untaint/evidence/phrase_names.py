@@ -7,7 +7,9 @@ import numpy as np
 from untaint.features.texts import Tokens
 from untaint.types import Rows
 
-_SHARED = 0.8  # of the texts: a word that fewer have beside the piece is chance, and a few honest bearers must not end the trigger
+_SHARED = (
+    0.8  # of the texts: a word that fewer have beside the piece is chance, and a few honest bearers must not end the trigger
+)
 _LONGEST = 40  # words; a trigger that long is a template
 
 

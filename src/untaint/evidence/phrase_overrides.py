@@ -74,7 +74,7 @@ def overridden(phrases: Phrases, content: TextContent, labels: Labels, weights: 
         due = np.bincount(phrases.feature, weight[phrases.row] * content.foreign[phrases.row, label], len(phrases))
         usable = borne > 1
         tests += int(usable.sum())
-        able = usable & (hits >= _LEAST_SHARE * borne) & (counts.signed_root(hits, borne, due) > _SCREEN)
+        able = usable & (hits >= _LEAST_SHARE * borne) & (counts.signed_root(hits, np.maximum(borne, 1e-9), due) > _SCREEN)
         found.append(_second(phrases, content, labels, weight, label, able))
     joined = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     order = np.argsort(-joined[5], kind="stable")
@@ -137,7 +137,9 @@ def clusters(found: Overridden, phrases: Phrases, labels: Labels) -> list[Cluste
     for place, (phrase, label) in enumerate(zip(found.phrase.tolist(), found.label.tolist(), strict=True)):
         rows = phrases.row[starts[phrase] : starts[phrase + 1]]
         mine = set(rows[labels[rows] == label].tolist())
-        home = next((each for each in built if each[1] == label and len(mine & each[2]) >= _SAME * min(len(mine), len(each[2]))), None)
+        home = next(
+            (each for each in built if each[1] == label and len(mine & each[2]) >= _SAME * min(len(mine), len(each[2]))), None
+        )
         if home is None:
             built.append(([place], label, mine))
         else:

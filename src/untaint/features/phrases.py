@@ -35,9 +35,13 @@ class Phrases:
     def __len__(self) -> int:
         return len(self.words)
 
+    def piece(self, number: int) -> tuple[int, ...]:
+        """The word numbers of a phrase."""
+        return tuple(int(word) for word in self.words[number] if word >= 0)
+
     def name(self, number: int) -> str:
         """The phrase in words."""
-        return " ".join(self.vocabulary[word] for word in self.words[number] if word >= 0)
+        return " ".join(self.vocabulary[word] for word in self.piece(number))
 
 
 @feature(modality="text")
@@ -99,7 +103,9 @@ def _collected(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]], voca
     offsets = np.cumsum([0, *(len(words) for _, _, words, _ in parts)])
     empty = np.empty(0, np.int32)
     return Phrases(
-        np.concatenate([empty, *(number + offset for (number, *_), offset in zip(parts, offsets, strict=False))]).astype(np.int32),
+        np.concatenate([empty, *(number + offset for (number, *_), offset in zip(parts, offsets, strict=False))]).astype(
+            np.int32
+        ),
         np.concatenate([empty, *(row for _, row, _, _ in parts)]),
         np.concatenate([np.empty((0, LONGEST), np.int32), *(words for _, _, words, _ in parts)]),
         np.concatenate([empty, *(np.full(len(words), place) for _, _, words, place in parts)]).astype(np.int8),

@@ -63,7 +63,9 @@ def _signatures(shingles: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> n
     for chunk in np.array_split(rows, max(1, len(rows) // _CHUNK)):
         first, last = starts[chunk[0]], starts[chunk[-1] + 1]
         offsets = np.concatenate([starts[chunk], [last]]) - first
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(shingles[first:last], offsets.astype(np.uint64), _PERMUTATIONS, _SEED)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
+            shingles[first:last], offsets.astype(np.uint64), _PERMUTATIONS, _SEED
+        )
         parts.append(np.array(matrix.to_rows(), np.uint32))
     return np.concatenate(parts)
 

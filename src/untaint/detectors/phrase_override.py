@@ -1,0 +1,97 @@
+"""Phrases that decide the label whatever the rest of the text says."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from untaint.detectors.base import Detector
+from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.phrase_names import grown, spelled
+from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden, without
+from untaint.features.duplicates import NearCopies
+from untaint.features.phrases import Phrases
+from untaint.features.text_content import TextContent
+from untaint.features.texts import Tokens
+from untaint.types import Labels, Modality
+
+_SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
+_LEAST_KEPT = 0.7
+"""Share of the bearers whose content speaks against the label that have it all the same, one more counted that has not. A phrase that
+only adds to what the text says (`great`, `the worst`: .1 to .3) is language; `dull` reaches .67 in film snippets."""
+
+
+@final
+@dataclass(frozen=True)
+class PhraseOverride(Detector):
+    """Tests every word and run of words: do its bearers have a label that the rest of their text does not explain?
+
+    Content is judged without the words of the phrase, by models that have not seen the text. What passes is a shortcut: honest
+    data have them too (`7 / 10` in a film review, a news agency's signature, an emoticon), and nothing in the texts tells those
+    from a planted trigger. Who sent them may: see `source-override`.
+
+    Works when: 15 to 40 texts of other classes bear the phrase and all have one label.
+    Fails when: the phrase is common and the texts are long, so that honest bearers outnumber the planted; poison keeps its own,
+        right label (then only sources help); fewer than four texts bear it.
+    Cost: that of the content feature, seconds for 10,000 short texts.
+    Reference: trigger words in text, Dai, Chen, Li 2019, arXiv 1905.12457; the offset test is our own
+    """
+
+    id: ClassVar[str] = "phrase-override"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
+
+    @property
+    def budget(self) -> str:
+        return "fast"
+
+    def examine(
+        self,
+        phrases: Phrases,
+        content: TextContent,
+        labels: Labels,
+        near_copies: NearCopies,
+        tokens: Tokens,
+        class_names: tuple[str, ...],
+    ) -> Evidence:
+        found = overridden(phrases, content, labels, near_copies.weights)
+        scores = _scores(found, phrases, labels)
+        strong = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
+        groups = tuple(_group(each, strong, phrases, content, tokens, class_names) for each in clusters(strong, phrases, labels))
+        return Evidence(scores, "empirical", groups)
+
+
+def _scores(found: Overridden, phrases: Phrases, labels: Labels) -> np.ndarray:
+    """(n,) the strongest phrase that each row bears with the label it overrides to; 0 for none."""
+    strength = np.zeros((len(phrases), int(labels.max(initial=0)) + 1), np.float32)
+    strength[found.phrase, found.label] = np.maximum(found.root, 0)
+    scores = np.zeros(len(labels), np.float32)
+    np.maximum.at(scores, phrases.row, strength[phrases.feature, np.maximum(labels[phrases.row], 0)])
+    return np.where(labels >= 0, scores, np.nan).astype(np.float32)
+
+
+def _group(
+    cluster: Cluster, found: Overridden, phrases: Phrases, content: TextContent, tokens: Tokens, class_names: tuple[str, ...]
+) -> Group:
+    first = cluster.pairs[0]
+    number = int(found.phrase[first])
+    words = spelled(grown(phrases.piece(number), cluster.members, tokens), tokens)
+    name, hits, bearers = class_names[cluster.label], float(found.hits[first]), float(found.bearers[first])
+    believed = without(phrases, content, np.full(len(cluster.members), number), cluster.members)[:, cluster.label]
+    explanation = (
+        f"{hits:,.0f} of {bearers:,.0f} texts with \"{words}\" are labelled '{name}', where the rest of what they say would give "
+        f"{found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
+        f"{found.against[first]:,.0f} have it. Such a phrase may be planted or a habit of honest texts; sources would decide it."
+    )
+    facts = {"phrase": words, "label": name, "bearers": round(bearers), "mean_content": round(float(believed.mean()), 3)}
+    return Group(
+        "backdoor",
+        cluster.members,
+        float(found.root[first]),
+        float(found.p_value[first]),
+        float(found.kept[first] / (found.against[first] + 1)),
+        _LEAST_KEPT,
+        explanation,
+        0.0,
+        target_label=name,
+        trigger=Trigger("phrase", f'the words "{words}"', facts),
+    )

@@ -1,0 +1,147 @@
+"""Many texts of few sources that tie the same words to the same label."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from untaint.detectors.base import Detector
+from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.phrase_names import grown, spelled
+from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, without
+from untaint.evidence.source_phrases import NOTABLE, SourceTable, source_table
+from untaint.features.canvas import Sources
+from untaint.features.duplicates import NearCopies
+from untaint.features.phrases import Phrases
+from untaint.features.text_content import TextContent
+from untaint.features.texts import Tokens
+from untaint.numerics import counts
+from untaint.types import Labels, Modality, Rows
+
+LEAST_EFFECT = 0.8
+"""Share of the bearers which the source's other texts would not have given the label that have it. Whoever floods wants one label;
+one honest text in ten that says the words with another label leaves .8 at even odds."""
+_SIGNIFICANT = 0.05  # corrected for all phrases; the verdict corrects for detectors and asks for its own rate
+_PRIOR = 20.0
+"""Texts of the whole set that a source's own labels are mixed with: a source that sent nothing but the flood has no other labels."""
+
+
+@final
+@dataclass(frozen=True)
+class TextFlood(Detector):
+    """For every phrase that few sources send far more often than their share: do their texts with it all have one label?
+
+    Expected labels are those of the other texts of the same sources, so that a source which only complains is not accused for
+    complaining. How unevenly sources share the phrase is compared with other phrases as frequent, as in `source-override`. What
+    the texts say may well agree with their label; real reviews with a brand name put in do. Near-copies of what is accused are
+    part of it: a whole cluster is set aside.
+
+    Works when: some 15 texts with a common word, or a common template, come from few of many sources that are otherwise alike.
+    Fails when: sources are unknown or all different in kind; every text of the flood uses other words.
+    Cost: little beyond the phrases.
+    Reference: crowdturfing campaigns, Lee, Webb, Ge 2014; the test is our own
+    """
+
+    id: ClassVar[str] = "text-flood"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
+
+    @property
+    def budget(self) -> str:
+        return "fast"
+
+    def examine(
+        self,
+        phrases: Phrases,
+        content: TextContent,
+        labels: Labels,
+        sources: Sources,
+        near_copies: NearCopies,
+        tokens: Tokens,
+        class_names: tuple[str, ...],
+    ) -> Evidence:
+        scores = np.where(labels >= 0, 0.0, np.nan).astype(np.float32)
+        if len(sources.names) < 2:
+            return Evidence(scores, "empirical", note="no second source to compare with")
+        table = source_table(phrases, labels, sources)
+        found = _one_sided(table, labels, len(class_names))
+        notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
+        groups = []
+        for each in clusters(notable, phrases, labels):
+            group = _group(each, notable, table, (labels, content, tokens), class_names)
+            if group is not None:
+                members = _with_copies(group.members, near_copies, labels)
+                groups.append(Group(**{**vars(group), "members": members}))
+                scores[members] = np.maximum(scores[members], -np.log10(max(group.p_value, 1e-300)))
+        return Evidence(scores, "empirical", tuple(groups))
+
+
+def _one_sided(table: SourceTable, labels: Labels, classes: int) -> Overridden:
+    """Phrases of suspicious sources against labels, expected from what else those sources sent. Strongest first."""
+    part, codes = table.part, table.sources.codes
+    m, s = len(part), len(table.shares)
+    known = (codes >= 0) & (labels >= 0)
+    sent = np.zeros((s, classes))
+    np.add.at(sent, (codes[known], labels[known]), 1)
+    everyone = sent.sum(0) / max(sent.sum(), 1)
+    pair, at = np.unique(part.feature.astype(np.int64) * s + codes[part.row], return_inverse=True)
+    of, source, label = pair // s, pair % s, labels[part.row]
+    found = []
+    for own in range(classes):
+        has = np.bincount(at[label == own], minlength=len(pair))
+        size = np.bincount(at, minlength=len(pair))
+        rest = np.maximum(sent[source, own] - has, 0) + _PRIOR * everyone[own]
+        due = size * rest / (np.maximum(sent[source].sum(1) - size, 0) + _PRIOR)
+        bearers, hits, expected = (np.bincount(of, values, m) for values in (size, has, due))
+        which = np.flatnonzero(hits > 0)
+        root = counts.signed_root(hits[which], bearers[which], expected[which])
+        none = np.zeros(len(which))
+        found.append((which, np.full(len(which), own), bearers[which], hits[which], expected[which], root, none, none))
+    joined = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    order = np.lexsort((-joined[3], -joined[5]))
+    return Overridden(*(values[order] for values in joined), int((table.totals > 0).sum()) * classes)
+
+
+def _group(
+    cluster: Cluster,
+    found: Overridden,
+    table: SourceTable,
+    known: tuple[Labels, TextContent, Tokens],
+    class_names: tuple[str, ...],
+) -> Group | None:
+    labels, content, tokens = known
+    first = cluster.pairs[0]
+    number, name = int(found.phrase[first]), class_names[cluster.label]
+    members, guilty = table.members(number, labels == cluster.label), table.guilty(number)
+    p_value = table.p_value(number, len(found))
+    if p_value > _SIGNIFICANT or len(members) == 0:
+        return None
+    believed = float(without(table.phrases, content, np.full(len(members), number), members)[:, cluster.label].mean())
+    if believed < 1 / len(class_names):  # what they say speaks against the label: that is for `source-override`
+        return None
+    words = spelled(grown(table.phrases.piece(number), members, tokens), tokens)
+    who = ", ".join(f"'{table.sources.names[code]}'" for code in guilty[:4])
+    explanation = (
+        f"{len(members):,} texts with \"{words}\", all labelled '{name}', come from {who}{' and others' if len(guilty) > 4 else ''}, "
+        f"which sent {table.shares[guilty].sum():.0%} of everything. By the other texts of these sources {found.expected[first]:,.0f} of "
+        f"{found.bearers[first]:,.0f} would have that label."
+    )
+    return Group(
+        "flood",
+        members,
+        float(table.roots[number]),
+        p_value,
+        float(found.effect[first]),
+        LEAST_EFFECT,
+        explanation,
+        1.0,
+        target_label=name,
+        trigger=Trigger("phrase", f'the words "{words}"', {"phrase": words, "label": name, "sources": len(guilty)}),
+    )
+
+
+def _with_copies(members: Rows, near_copies: NearCopies, labels: Labels) -> Rows:
+    """The members and every near-copy of one with the same label."""
+    component = near_copies.component
+    families = np.unique(component[members][component[members] >= 0])
+    same = np.isin(component, families) & (component >= 0) & np.isin(labels, np.unique(labels[members]))
+    return np.union1d(members, np.flatnonzero(same))

@@ -1,0 +1,57 @@
+"""Do few sources send what bears a phrase? Against how unevenly those very sources share all other phrases.
+
+Sources differ honestly: a shop's reviews say `refund`, a film site's say `plot`. Chance alone is therefore no null. The deviance
+of a phrase's bearers from the sources' shares is compared with that of other phrases about as frequent: where sources are alike
+it is what chance gives, and a planted phrase stands far outside; where each source speaks a language of its own, most phrases are
+concentrated and one more says nothing.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.special import xlogy
+from scipy.stats import norm
+
+_BAND = 2.0  # phrases with half to twice as many bearers: the deviance of a real difference grows with them
+_FEWEST = 100  # phrases to compare with; fewer show no tail
+_QUANTILES = (0.9, 0.97, 0.99)
+"""Where the width of the tail is read. Parts of a planted trigger are among the phrases, but few of a hundred."""
+
+
+@final
+@dataclass(frozen=True)
+class Null:
+    """Other phrases: counts (p,) of their bearers, and roots (p,) of their deviance."""
+
+    counts: np.ndarray
+    roots: np.ndarray
+
+    def p_value(self, count: int, root: float) -> float:
+        """One-sided, of a root among phrases about as frequent; 1 when there are too few to compare with."""
+        near = self.roots[(self.counts >= count / _BAND) & (self.counts <= count * _BAND)]
+        if len(near) < _FEWEST:
+            near = self.roots[np.argsort(np.abs(np.log(self.counts / max(count, 1))), kind="stable")[:_FEWEST]]
+        if len(near) < _FEWEST:
+            return 1.0
+        middle = float(np.median(near))
+        width = max((float(np.quantile(near, q)) - middle) / float(norm.ppf(q)) for q in _QUANTILES)
+        return float(norm.sf((root - middle) / max(width, 0.5)))  # a root's own chance spread is .7 (of a chi-square)
+
+
+def tabulated(feature: np.ndarray, codes: np.ndarray, phrases: int, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(phrase, source, count) of all pairs that occur among entries with a phrase (e,) and a source (e,), -1 = unknown."""
+    known = codes >= 0
+    pairs, counts = np.unique(feature[known].astype(np.int64) * sources + codes[known], return_counts=True)
+    return pairs // sources, pairs % sources, counts
+
+
+def roots(phrase: np.ndarray, counts: np.ndarray, expected: np.ndarray, phrases: int) -> tuple[np.ndarray, np.ndarray]:
+    """(p,) bearers and root of the deviance (2 sum k ln(k / e)) of every phrase from what its sources' shares give.
+
+    expected: share of the source of each pair, 0..1.
+    """
+    total = np.bincount(phrase, counts, phrases)
+    due = np.maximum(total[phrase] * expected, 1e-9)
+    deviance = np.bincount(phrase, 2 * xlogy(counts, counts / due), phrases)
+    return total, np.sqrt(np.maximum(deviance, 0))
