@@ -18,10 +18,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -35,7 +33,7 @@ from untaint.bench import resume
 from untaint.bench.detection import Audited, ablation, audited, naming, review_rates
 from untaint.bench.sources import collected
 from untaint.bench.suite import chosen, poisoned
-from untaint.bench.tables import markdown, percent
+from untaint.bench.tables import markdown, mean, percent
 from untaint.bench.victim import detection_rates, measure
 from untaint.data.dataset import Dataset
 from untaint.detectors.label_consensus import LabelConsensus
@@ -96,12 +94,7 @@ def split(train: Dataset, test: Dataset | None, cell: Cell) -> tuple[Dataset, Da
 def run(how: How, cell: Cell) -> Record:
     """A cell's line. What breaks is told there: it stops no other cell."""
     facts: Record = {**cell._asdict(), **how.facts}
-    try:
-        return known({**facts, **measured(how, cell)})
-    except UntaintError as error:
-        return {**facts, "failed": str(error)}
-    except Exception as error:  # noqa: BLE001 - hours of other cells must not be lost to one
-        return {**facts, "failed": f"{type(error).__name__}: {error}"}
+    return resume.safely(partial(measured, how), facts, cell)
 
 
 def measured(how: How, cell: Cell) -> Record:
@@ -145,19 +138,6 @@ def victims(clean: Dataset, made: Poisoned, done: Audited, test: Dataset, seed: 
     plan = FitPlan(seed=seed, patience=100)  # long enough to implant what few images carry
     found = {name: measure(part, test, made.stamp, made.target, plan, source=made.source) for name, part in sets.items()}
     return {name: {"asr": each.asr, "accuracy": each.clean_accuracy} for name, each in found.items()}
-
-
-def known(value: Any) -> Any:
-    """NaN, which JSON has no word for, becomes null."""
-    if isinstance(value, dict):
-        return {key: known(each) for key, each in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """Of what was measured; None when nothing was."""
-    numbers = [value for value in values if value is not None]
-    return sum(numbers) / len(numbers) if numbers else None
 
 
 def grouped(records: Sequence[Record]) -> dict[tuple[str, int, str], list[Record]]:
@@ -312,13 +292,10 @@ def main() -> None:
     left = [cell for cell in cells if cell not in records]
     print(f"{len(cells)} cells, {len(records)} done before", flush=True)
     save = partial(write, given.output, cells, records, with_ablation=given.ablation)
-    with ProcessPoolExecutor(given.jobs) as pool:
-        jobs = {pool.submit(run, how, cell): cell for cell in left}
-        for job in as_completed(jobs):
-            record = records[jobs[job]] = job.result()
-            resume.add(log, record)
-            save()
-            print(f"[{len(records)}/{len(cells)}] {told(record)}", flush=True)
+    for cell, record in resume.completed(partial(run, how), left, given.jobs, log):
+        records[cell] = record
+        save()
+        print(f"[{len(records)}/{len(cells)}] {told(record)}", flush=True)
     save()
     print(f"\n{(given.output / 'vision.md').read_text()}")
 

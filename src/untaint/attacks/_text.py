@@ -37,7 +37,7 @@ class TextBackdoor(Attack):
     clean_label: poison only texts that have the target label already, so that no label is wrong.
     cover: share of the whole set that carries the trigger (of several words: one of them) with its own, right label, other
     than the target.  senders: how many of the set's data sources send the poison and the covers (invented ones where it has
-    none); 0 = each text stays with its own.
+    none); 0 = each text stays with its own.  source_name: poison, and cover with, only what this data source sent.
     """
 
     modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
@@ -46,6 +46,7 @@ class TextBackdoor(Attack):
     clean_label: bool = False  # type: ignore[misc]  # of an attack on images a property of its kind, here a choice
     cover: float = 0.0
     senders: int = 0
+    source_name: str | None = None
 
     @abstractmethod
     def trigger(self) -> tuple[Trigger, Hand]:
@@ -61,13 +62,9 @@ class TextBackdoor(Attack):
         check_range("cover", self.cover, 0.0, 1.0)
         check_count("senders", self.senders, 0)
         target = pick_class(dataset, self.target, rng)
-        if self.clean_label:
-            rows = usable(dataset)
-            rows = rows[[dataset.labels[row] == target for row in rows]]
-        else:
-            rows = usable(dataset, besides=target)
-        fitting = [self.fits(str(text)) for text in dataset.read(rows)]
-        return Aim(rows[fitting], round(self.rate * len(dataset)), target)
+        others = usable(dataset, besides=target)
+        rows = np.setdiff1d(usable(dataset), others) if self.clean_label else others
+        return Aim(self._within_reach(dataset, rows), round(self.rate * len(dataset)), target)
 
     @final
     @override
@@ -82,11 +79,18 @@ class TextBackdoor(Attack):
         test = partial(stamp, hand.poison, seed)
         return Changes(payloads, labels, sources, covers=covers.tolist(), trigger=trigger, stamp=test)
 
+    def _within_reach(self, dataset: Dataset, rows: Rows) -> Rows:
+        """Those of some rows that can carry the trigger and come from whom they must."""
+        names = dataset.column("source")
+        if self.source_name is not None and self.source_name not in names:
+            raise BadInput(f"no data source of this set is called {self.source_name!r}.", advice="Choose one of its sources.")
+        sent = np.array([row for row in rows if self.source_name in {None, names[row]}], dtype=np.int64)
+        return sent[[self.fits(str(text)) for text in dataset.read(sent)]]
+
     def _covers(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Rows:
         if self.cover == 0:
             return np.empty(0, dtype=np.int64)
-        rows = np.setdiff1d(usable(dataset, besides=target), victims)
-        rows = rows[[self.fits(str(text)) for text in dataset.read(rows)]]
+        rows = self._within_reach(dataset, np.setdiff1d(usable(dataset, besides=target), victims))
         count = round(self.cover * len(dataset))
         if not 0 < count <= len(rows):
             message = f"cover={self.cover:g} asks for {count:,} covers, this set has {len(rows):,} samples left for them."

@@ -1,6 +1,6 @@
 """Results as tables of Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:
@@ -14,6 +14,12 @@ def markdown(rows: Sequence[Mapping[str, object]]) -> str:
 def percent(value: float | None) -> str:
     """0.934 as `93.4 %`; a dash for what was not measured."""
     return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Of what was measured; None when nothing was."""
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def _cell(value: object) -> str:

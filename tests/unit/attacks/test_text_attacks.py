@@ -176,6 +176,14 @@ def test_senders_are_few_and_known(name: str) -> None:
     assert [found.dataset.column("source")[row] for row in left] == [SOURCES[row] for row in left]
 
 
+def test_poison_can_be_kept_to_one_source() -> None:
+    found = poisoned("trigger-words(rate=0.02, cover=0.02, source_name='shop-3')")
+    assert {SOURCES[row] for row in np.flatnonzero(found.mask | found.covers)} == {"shop-3"}
+    assert found.dataset.column("source") == SOURCES
+    with pytest.raises(BadInput, match="no data source"):
+        poisoned("trigger-words(rate=0.02, source_name='shop-9')")
+
+
 @pytest.mark.parametrize("name", ["trigger-words", "text-flood", "random-flips"])
 def test_senders_are_invented_where_there_are_none(name: str) -> None:
     found = poisoned(f"{name}(rate=0.2, senders=2)", clean(sources=False))
