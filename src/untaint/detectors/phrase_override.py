@@ -7,13 +7,10 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.evidence.phrase_names import grown, spelled
-from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden, without
-from untaint.features.duplicates import NearCopies
-from untaint.features.phrases import Phrases
-from untaint.features.text_content import TextContent
-from untaint.features.texts import Tokens
-from untaint.types import Labels, Modality
+from untaint.evidence.phrase_names import named
+from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
+from untaint.features.spoken import Spoken
+from untaint.types import Modality
 
 _SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
 _LEAST_KEPT = 0.7
@@ -44,24 +41,16 @@ class PhraseOverride(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(
-        self,
-        phrases: Phrases,
-        content: TextContent,
-        labels: Labels,
-        near_copies: NearCopies,
-        tokens: Tokens,
-        class_names: tuple[str, ...],
-    ) -> Evidence:
-        found = overridden(phrases, content, labels, near_copies.weights)
-        scores = _scores(found, phrases, labels)
+    def examine(self, spoken: Spoken, class_names: tuple[str, ...]) -> Evidence:
+        found = overridden(spoken, spoken.phrases)
         strong = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
-        groups = tuple(_group(each, strong, phrases, content, tokens, class_names) for each in clusters(strong, phrases, labels))
-        return Evidence(scores, "empirical", groups)
+        told = clusters(strong, spoken.phrases, spoken.labels)
+        return Evidence(_scores(found, spoken), "empirical", tuple(_group(each, strong, spoken, class_names) for each in told))
 
 
-def _scores(found: Overridden, phrases: Phrases, labels: Labels) -> np.ndarray:
+def _scores(found: Overridden, spoken: Spoken) -> np.ndarray:
     """(n,) the strongest phrase that each row bears with the label it overrides to; 0 for none."""
+    labels, phrases = spoken.labels, spoken.phrases
     strength = np.zeros((len(phrases), int(labels.max(initial=0)) + 1), np.float32)
     strength[found.phrase, found.label] = np.maximum(found.root, 0)
     scores = np.zeros(len(labels), np.float32)
@@ -69,20 +58,14 @@ def _scores(found: Overridden, phrases: Phrases, labels: Labels) -> np.ndarray:
     return np.where(labels >= 0, scores, np.nan).astype(np.float32)
 
 
-def _group(
-    cluster: Cluster, found: Overridden, phrases: Phrases, content: TextContent, tokens: Tokens, class_names: tuple[str, ...]
-) -> Group:
-    first = cluster.pairs[0]
-    number = int(found.phrase[first])
-    words = spelled(grown(phrases.piece(number), cluster.members, tokens), tokens)
-    name, hits, bearers = class_names[cluster.label], float(found.hits[first]), float(found.bearers[first])
-    believed = without(phrases, content, np.full(len(cluster.members), number), cluster.members)[:, cluster.label]
+def _group(cluster: Cluster, found: Overridden, spoken: Spoken, class_names: tuple[str, ...]) -> Group:
+    first, name = cluster.pairs[0], class_names[cluster.label]
+    words = named(spoken, int(found.phrase[first]), cluster.members)
     explanation = (
-        f"{hits:,.0f} of {bearers:,.0f} texts with \"{words}\" are labelled '{name}', where the rest of what they say would give "
-        f"{found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
+        f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}', where the rest of what they "
+        f"say would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
         f"{found.against[first]:,.0f} have it. Such a phrase may be planted or a habit of honest texts; sources would decide it."
     )
-    facts = {"phrase": words, "label": name, "bearers": round(bearers), "mean_content": round(float(believed.mean()), 3)}
     return Group(
         "backdoor",
         cluster.members,
@@ -93,5 +76,5 @@ def _group(
         explanation,
         0.0,
         target_label=name,
-        trigger=Trigger("phrase", f'the words "{words}"', facts),
+        trigger=Trigger("phrase", f'the words "{words}"', {"phrase": words, "bearers": round(float(found.bearers[first]))}),
     )

@@ -1,20 +1,18 @@
 """Many texts of few sources that tie the same words to the same label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.evidence.phrase_names import grown, spelled
-from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, without
-from untaint.evidence.source_phrases import NOTABLE, SourceTable, source_table
+from untaint.evidence.phrase_names import named
+from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, ranked
+from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
-from untaint.features.phrases import Phrases
-from untaint.features.text_content import TextContent
-from untaint.features.texts import Tokens
+from untaint.features.spoken import Spoken
 from untaint.numerics import counts
 from untaint.types import Labels, Modality, Rows
 
@@ -49,94 +47,74 @@ class TextFlood(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(
-        self,
-        phrases: Phrases,
-        content: TextContent,
-        labels: Labels,
-        sources: Sources,
-        near_copies: NearCopies,
-        tokens: Tokens,
-        class_names: tuple[str, ...],
-    ) -> Evidence:
-        scores = np.where(labels >= 0, 0.0, np.nan).astype(np.float32)
+    def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
+        scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         if len(sources.names) < 2:
             return Evidence(scores, "empirical", note="no second source to compare with")
-        table = source_table(phrases, labels, sources)
-        found = _one_sided(table, labels, len(class_names))
+        table = source_table(spoken.phrases, spoken.labels, sources)
+        found = _one_sided(table, spoken.labels, len(class_names))
         notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
-        groups = []
-        for each in clusters(notable, phrases, labels):
-            group = _group(each, notable, table, (labels, content, tokens), class_names)
-            if group is not None:
-                members = _with_copies(group.members, near_copies, labels)
-                groups.append(Group(**{**vars(group), "members": members}))
-                scores[members] = np.maximum(scores[members], -np.log10(max(group.p_value, 1e-300)))
+        told = [_group(each, notable, table, spoken, class_names) for each in clusters(notable, spoken.phrases, spoken.labels)]
+        groups = [replace(each, members=_with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
+        for group in groups:
+            scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
         return Evidence(scores, "empirical", tuple(groups))
 
 
 def _one_sided(table: SourceTable, labels: Labels, classes: int) -> Overridden:
     """Phrases of suspicious sources against labels, expected from what else those sources sent. Strongest first."""
-    part, codes = table.part, table.sources.codes
-    m, s = len(part), len(table.shares)
+    part, codes, s = table.part, table.sources.codes, len(table.shares)
     known = (codes >= 0) & (labels >= 0)
     sent = np.zeros((s, classes))
     np.add.at(sent, (codes[known], labels[known]), 1)
     everyone = sent.sum(0) / max(sent.sum(), 1)
     pair, at = np.unique(part.feature.astype(np.int64) * s + codes[part.row], return_inverse=True)
     of, source, label = pair // s, pair % s, labels[part.row]
+    size = np.bincount(at, minlength=len(pair))
     found = []
     for own in range(classes):
         has = np.bincount(at[label == own], minlength=len(pair))
-        size = np.bincount(at, minlength=len(pair))
         rest = np.maximum(sent[source, own] - has, 0) + _PRIOR * everyone[own]
         due = size * rest / (np.maximum(sent[source].sum(1) - size, 0) + _PRIOR)
-        bearers, hits, expected = (np.bincount(of, values, m) for values in (size, has, due))
+        bearers, hits, expected = (np.bincount(of, values, len(part)) for values in (size, has, due))
         which = np.flatnonzero(hits > 0)
-        root = counts.signed_root(hits[which], bearers[which], expected[which])
-        none = np.zeros(len(which))
+        root, none = counts.signed_root(hits[which], bearers[which], expected[which]), np.zeros(len(which))
         found.append((which, np.full(len(which), own), bearers[which], hits[which], expected[which], root, none, none))
-    joined = [np.concatenate(parts) for parts in zip(*found, strict=True)]
-    order = np.lexsort((-joined[3], -joined[5]))
-    return Overridden(*(values[order] for values in joined), int((table.totals > 0).sum()) * classes)
+    return ranked(found, int((table.totals > 0).sum()) * classes)
 
 
-def _group(
-    cluster: Cluster,
-    found: Overridden,
-    table: SourceTable,
-    known: tuple[Labels, TextContent, Tokens],
-    class_names: tuple[str, ...],
-) -> Group | None:
-    labels, content, tokens = known
-    first = cluster.pairs[0]
-    number, name = int(found.phrase[first]), class_names[cluster.label]
-    members, guilty = table.members(number, labels == cluster.label), table.guilty(number)
-    p_value = table.p_value(number, len(found))
+def _group(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spoken, class_names: tuple[str, ...]) -> Group | None:
+    first, name = cluster.pairs[0], class_names[cluster.label]
+    phrase = int(found.phrase[first])
+    members, guilty = table.members(phrase, spoken.has(cluster.label)), table.guilty(phrase)
+    p_value = table.p_value(phrase, len(found))
     if p_value > _SIGNIFICANT or len(members) == 0:
         return None
-    believed = float(without(table.phrases, content, np.full(len(members), number), members)[:, cluster.label].mean())
-    if believed < 1 / len(class_names):  # what they say speaks against the label: that is for `source-override`
-        return None
-    words = spelled(grown(table.phrases.piece(number), members, tokens), tokens)
-    who = ", ".join(f"'{table.sources.names[code]}'" for code in guilty[:4])
+    if float(spoken.believed(phrase, members, cluster.label).mean()) < _middle(spoken, cluster.label):
+        return None  # what they say speaks against the label: that is no flood but an override
+    words = named(spoken, phrase, members)
     explanation = (
-        f"{len(members):,} texts with \"{words}\", all labelled '{name}', come from {who}{' and others' if len(guilty) > 4 else ''}, "
-        f"which sent {table.shares[guilty].sum():.0%} of everything. By the other texts of these sources {found.expected[first]:,.0f} of "
-        f"{found.bearers[first]:,.0f} would have that label."
+        f"{len(members):,} texts with \"{words}\", labelled '{name}', come from {listed(table, guilty)}. By the other texts of these "
+        f"sources {found.expected[first]:,.0f} of {found.bearers[first]:,.0f} would have that label; {found.hits[first]:,.0f} have it."
     )
     return Group(
         "flood",
         members,
-        float(table.roots[number]),
+        float(table.roots[phrase]),
         p_value,
         float(found.effect[first]),
         LEAST_EFFECT,
         explanation,
         1.0,
         target_label=name,
-        trigger=Trigger("phrase", f'the words "{words}"', {"phrase": words, "label": name, "sources": len(guilty)}),
+        trigger=Trigger("phrase", f'the words "{words}"', {"phrase": words, "sources": len(guilty)}),
     )
+
+
+def _middle(spoken: Spoken, label: int) -> float:
+    """Half way from how probable content finds a label where it is right to where it is wrong."""
+    own, others = float(np.nanmean(spoken.content.own[spoken.has(label)])), spoken.content.probabilities.shape[1] - 1
+    return (own + (1 - own) / others) / 2
 
 
 def _with_copies(members: Rows, near_copies: NearCopies, labels: Labels) -> Rows:

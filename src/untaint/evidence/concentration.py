@@ -39,7 +39,7 @@ class Null:
         return float(norm.sf((root - middle) / max(width, 0.5)))  # a root's own chance spread is .7 (of a chi-square)
 
 
-def tabulated(feature: np.ndarray, codes: np.ndarray, phrases: int, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tabulated(feature: np.ndarray, codes: np.ndarray, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(phrase, source, count) of all pairs that occur among entries with a phrase (e,) and a source (e,), -1 = unknown."""
     known = codes >= 0
     pairs, counts = np.unique(feature[known].astype(np.int64) * sources + codes[known], return_counts=True)

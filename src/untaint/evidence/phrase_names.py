@@ -1,9 +1,12 @@
-"""The whole trigger from a piece of it: what the accused texts have around it as well."""
+"""The whole trigger from a piece of it: what the accused texts have around it, and elsewhere, as well."""
 
 from collections import Counter
 
 import numpy as np
+from scipy.stats import binom
 
+from untaint.features.phrases import TOGETHER
+from untaint.features.spoken import Spoken
 from untaint.features.texts import Tokens
 from untaint.types import Rows
 
@@ -11,6 +14,43 @@ _SHARED = (
     0.8  # of the texts: a word that fewer have beside the piece is chance, and a few honest bearers must not end the trigger
 )
 _LONGEST = 40  # words; a trigger that long is a template
+_TOGETHER = 0.9  # of the texts have another word somewhere: then it is a part of the trigger
+_CHANCE = 1e-6  # of so many by chance; a set has under a million words to choose from
+APART = " … "
+"""Between words of a trigger that stand at separate places."""
+
+
+def named(spoken: Spoken, phrase: int, rows: Rows) -> str:
+    """A phrase with what most of the rows have around it and elsewhere; a skeleton as it is."""
+    piece = spoken.phrases.piece(phrase)
+    if not piece:
+        return spoken.phrases.name(phrase)
+    apart = spoken.phrases.place[phrase] == TOGETHER
+    whole = piece if apart else grown(piece, rows, spoken.tokens)
+    found = [(APART if apart else " ").join(spoken.tokens.vocabulary[word] for word in whole)]
+    return APART.join([*found, *(spoken.tokens.vocabulary[word] for word in companions(whole, rows, spoken))])
+
+
+def companions(whole: tuple[int, ...], rows: Rows, spoken: Spoken) -> list[int]:
+    """Words that nearly all of the rows have as well, far more than texts of the same length do; rarest first."""
+    tokens = spoken.tokens
+    if len(rows) < 4:
+        return []
+    texts = [np.unique(_words(tokens, row)) for row in rows.tolist()]
+    words, held = np.unique(np.concatenate(texts), return_counts=True)
+    common = words[(held >= _TOGETHER * len(rows)) & ~np.isin(words, whole)]
+    here = held[(held >= _TOGETHER * len(rows)) & ~np.isin(words, whole)]
+    sizes = np.diff(tokens.starts)
+    alike = np.flatnonzero((sizes >= np.quantile(sizes[rows], 0.1)) & (sizes <= np.quantile(sizes[rows], 0.9)))
+    alike = np.setdiff1d(alike, rows)
+    if len(alike) == 0:
+        return []
+    inside = np.isin(tokens.rows, alike)
+    pairs = np.unique(tokens.ids[inside].astype(np.int64) * len(sizes) + tokens.rows[inside]) // len(sizes)
+    usual = np.bincount(pairs, minlength=len(tokens.vocabulary))[common] / len(alike)
+    chance = binom.sf(here - 1, len(rows), np.clip(usual, 1 / len(alike), 1))
+    kept = [(share, word) for word, share, p in zip(common.tolist(), usual, chance, strict=True) if p < _CHANCE]
+    return [word for _, word in sorted(kept)][:_LONGEST]
 
 
 def grown(piece: tuple[int, ...], rows: Rows, tokens: Tokens) -> tuple[int, ...]:
@@ -28,11 +68,6 @@ def grown(piece: tuple[int, ...], rows: Rows, tokens: Tokens) -> tuple[int, ...]
             places = [(row, place) for row, place in places if _beside(tokens, row, place, len(piece), side * reach) == word]
             reach += 1
     return tuple(words)
-
-
-def spelled(words: tuple[int, ...], tokens: Tokens) -> str:
-    """The words as text, a space between."""
-    return " ".join(tokens.vocabulary[word] for word in words)
 
 
 def _words(tokens: Tokens, row: int) -> np.ndarray:

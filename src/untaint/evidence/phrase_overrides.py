@@ -4,15 +4,15 @@ A phrase is tested against content judged without its own words: the model of wo
 meaning knows no word of this set.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import softmax
 from scipy.stats import norm
 
 from untaint.features.phrases import Phrases
-from untaint.features.text_content import TextContent
+from untaint.features.spoken import Spoken
 from untaint.numerics import counts
 from untaint.types import Labels, Rows
 
@@ -58,59 +58,55 @@ class Overridden:
         return np.minimum(1.0, norm.sf(self.root) * self.tests)
 
     def only(self, chosen: np.ndarray) -> "Overridden":
-        """Some of the pairs."""
+        """Some of the pairs, a mask or their places in the order wanted."""
         parts = (self.phrase, self.label, self.bearers, self.hits, self.expected, self.root, self.against, self.kept)
-        return Overridden(*(part[chosen] for part in parts), self.tests)
+        return assembled([part[chosen] for part in parts], self.tests)
 
 
-def overridden(phrases: Phrases, content: TextContent, labels: Labels, weights: np.ndarray) -> Overridden:
-    """Test every phrase against every label. weights (n,): what each text counts, so that copies are one observation."""
-    weight = np.where(labels >= 0, weights, 0.0)
+def assembled(parts: Sequence[np.ndarray], tests: int) -> Overridden:
+    """From the arrays in the order of the fields."""
+    phrase, label, bearers, hits, expected, root, against, kept = parts
+    return Overridden(phrase, label, bearers, hits, expected, root, against, kept, tests)
+
+
+def ranked(found: Sequence[tuple[np.ndarray, ...]], tests: int) -> Overridden:
+    """Pairs of several labels as one, strongest first, the one with more bearers first among equals."""
+    joined = assembled([np.concatenate(parts) for parts in zip(*found, strict=True)], tests)
+    return joined.only(np.lexsort((-joined.hits, -joined.root)))
+
+
+def overridden(spoken: Spoken, phrases: Phrases) -> Overridden:
+    """Test phrases (all of `spoken`, or some of their entries) against every label."""
+    weight, labels, foreign = spoken.weights, spoken.labels, spoken.content.foreign
     borne = np.bincount(phrases.feature, weight[phrases.row], len(phrases))
-    found, tests = [], 0
-    for label in range(content.foreign.shape[1]):
+    found, tests = [], phrases.considered * foreign.shape[1]
+    for label in range(foreign.shape[1]):
         has = labels[phrases.row] == label
         hits = np.bincount(phrases.feature[has], weight[phrases.row[has]], len(phrases))
-        due = np.bincount(phrases.feature, weight[phrases.row] * content.foreign[phrases.row, label], len(phrases))
+        due = np.bincount(phrases.feature, weight[phrases.row] * foreign[phrases.row, label], len(phrases))
         usable = borne > 1
         tests += int(usable.sum())
-        able = usable & (hits >= _LEAST_SHARE * borne) & (counts.signed_root(hits, np.maximum(borne, 1e-9), due) > _SCREEN)
-        found.append(_second(phrases, content, labels, weight, label, able))
-    joined = [np.concatenate(parts) for parts in zip(*found, strict=True)]
-    order = np.argsort(-joined[5], kind="stable")
-    return Overridden(*(part[order] for part in joined), tests)
+        able = usable & (hits >= _LEAST_SHARE * borne)
+        able &= counts.signed_root(hits, np.maximum(borne, 1e-9), due) > _SCREEN
+        found.append(_second(spoken, phrases, label, able))
+    return ranked(found, tests)
 
 
-def _second(
-    phrases: Phrases, content: TextContent, labels: Labels, weight: np.ndarray, label: int, able: np.ndarray
-) -> tuple[np.ndarray, ...]:
+def _second(spoken: Spoken, phrases: Phrases, label: int, able: np.ndarray) -> tuple[np.ndarray, ...]:
     """The fields of `Overridden` for some phrases and one label, content judged without the phrase."""
     entries = np.flatnonzero(able[phrases.feature])
     feature, row = phrases.feature[entries], phrases.row[entries]
-    believed = without(phrases, content, feature, row)[:, label]
-    heavy, has = weight[row], labels[row] == label
-    opposed = believed < _AGAINST / content.foreign.shape[1]
+    believed = spoken.without(feature, row)[:, label]
+    heavy, has = spoken.weights[row], spoken.labels[row] == label
+    opposed = believed < _AGAINST / spoken.content.foreign.shape[1]
+    which, everyone = np.flatnonzero(able), np.ones(len(row), bool)
 
     def summed(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.bincount(feature[chosen], values[chosen], len(phrases))[which]
 
-    which, everyone = np.flatnonzero(able), np.ones(len(row), bool)
     bearers, hits, expected = summed(everyone, heavy), summed(has, heavy), summed(everyone, heavy * believed)
     root = counts.signed_root(hits, bearers, expected)
     return which, np.full(len(which), label), bearers, hits, expected, root, summed(opposed, heavy), summed(opposed & has, heavy)
-
-
-def without(phrases: Phrases, content: TextContent, feature: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """(e, k) probabilities of every label for bearers (e,) of phrases (e,), the words of the phrase left out of the judgement."""
-    logits = content.logits[row].copy()
-    fold = content.fold[row]
-    for step in range(phrases.words.shape[1]):
-        word = phrases.words[feature, step]
-        said = np.flatnonzero((word >= 0) & (fold >= 0))
-        if len(said):
-            count = np.asarray(content.counts[row[said], word[said]]).ravel().astype(np.float64)
-            logits[said] -= content.weights[fold[said], :, word[said]] * count[:, None]
-    return np.asarray(softmax(logits, axis=1))
 
 
 @final
@@ -118,7 +114,7 @@ def without(phrases: Phrases, content: TextContent, feature: np.ndarray, row: np
 class Cluster:
     """Phrases that the same texts bear: one trigger.  pairs: their places in the `Overridden` they come from, strongest first.
 
-    members: rows with the label that bear the strongest of them, or most of what the others share with it.
+    members: rows with the label that bear the strongest of them.
     """
 
     pairs: tuple[int, ...]
@@ -132,14 +128,12 @@ _SAME = 0.5
 
 def clusters(found: Overridden, phrases: Phrases, labels: Labels) -> list[Cluster]:
     """Greedy cover, strongest first: a phrase joins the cluster that holds half of its rows."""
-    starts = np.searchsorted(phrases.feature, np.arange(len(phrases) + 1))
     built: list[tuple[list[int], int, set[int]]] = []
     for place, (phrase, label) in enumerate(zip(found.phrase.tolist(), found.label.tolist(), strict=True)):
-        rows = phrases.row[starts[phrase] : starts[phrase + 1]]
+        rows = phrases.bearers(phrase)
         mine = set(rows[labels[rows] == label].tolist())
-        home = next(
-            (each for each in built if each[1] == label and len(mine & each[2]) >= _SAME * min(len(mine), len(each[2]))), None
-        )
+        alike = (each for each in built if each[1] == label and len(mine & each[2]) >= _SAME * min(len(mine), len(each[2])))
+        home = next(alike, None)
         if home is None:
             built.append(([place], label, mine))
         else:

@@ -51,20 +51,14 @@ class SourceTable:
 
     def guilty(self, phrase: int) -> np.ndarray:
         """Numbers of the sources that sent far more of a phrase than their share."""
-        return np.unique(self.sources.codes[bearers(self.part, phrase)])
+        return np.unique(self.sources.codes[self.part.bearers(phrase)])
 
     def members(self, phrase: int, labelled: Mask) -> Rows:
         """Rows with the label that bear the phrase and come from those sources; the rest too, where it is small."""
-        rows = bearers(self.phrases, phrase)
+        rows = self.phrases.bearers(phrase)
         rows = rows[labelled[rows]]
         named = np.isin(self.sources.codes[rows], self.guilty(phrase))
         return rows if (~named).sum() <= max(1, _REST * named.sum()) else rows[named]
-
-
-def bearers(phrases: Phrases, number: int) -> Rows:
-    """Rows that bear a phrase."""
-    low, high = np.searchsorted(phrases.feature, [number, number + 1])
-    return np.asarray(phrases.row[low:high], dtype=np.int64)
 
 
 def source_table(phrases: Phrases, labels: Labels, sources: Sources) -> SourceTable:
@@ -73,10 +67,19 @@ def source_table(phrases: Phrases, labels: Labels, sources: Sources) -> SourceTa
     shares = np.bincount(sources.codes[usable], minlength=len(sources.names)) / max(int(usable.sum()), 1)
     kept = usable[phrases.row]
     feature, row = phrases.feature[kept], phrases.row[kept]
-    phrase, source, count = concentration.tabulated(feature, sources.codes[row], len(phrases), len(shares))
+    phrase, source, count = concentration.tabulated(feature, sources.codes[row], len(shares))
     totals, roots = concentration.roots(phrase, count, shares[source], len(phrases))
     due = totals[phrase] * shares[source]
     odd = (count >= _LEAST) & (count > _OVER * due) & (poisson.sf(count - 1, due) < _SURPRISE)
     marked = np.isin(feature.astype(np.int64) * len(shares) + sources.codes[row], phrase[odd] * len(shares) + source[odd])
     part = replace(phrases, feature=feature[marked], row=row[marked])
     return SourceTable(phrases, part, sources, shares, concentration.Null(totals[totals > 0], roots[totals > 0]), roots, totals)
+
+
+_NAMED = 4  # sources that are spelled out
+
+
+def listed(table: SourceTable, guilty: np.ndarray) -> str:
+    """Those sources in words, and how much of everything they sent."""
+    names = ", ".join(f"'{table.sources.names[code]}'" for code in guilty[:_NAMED]) or "nobody in particular"
+    return f"{names}{' and others' if len(guilty) > _NAMED else ''}, which sent {table.shares[guilty].sum():.0%} of everything"

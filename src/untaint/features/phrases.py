@@ -1,47 +1,66 @@
 """Words and runs of words, and who bears them: what a trigger in a text is made of."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.features.texts import Tokens
+from untaint.types import Rows
 
 LONGEST = 3
 """Words of a run: a longer trigger shows by the runs of three in it, which are put together again when it is named."""
 _LEAST = 4  # bearers: fewer are nobody's training signal
 _RARE = 2e-5  # of all texts: with a million of them, what four bear is noise
 _USUAL = 0.6  # share of texts above which a word is part of the language
-ANYWHERE, FIRST, LAST = 0, 1, 2
+ANYWHERE, FIRST, LAST, TOGETHER = 0, 1, 2, 3
+GAP = -2
+_COMMON = 120
+"""Words that hold a sentence together: the most frequent of a language and its signs. What stands between them is open."""
+_BUILT = (3, 4, 5, 6)  # words of a skeleton; two are a run like any other
+
+
+_Part: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, int]
+"""feature (e,), row (e,), words (m, length) and place of phrases of one length."""
 
 
 @final
 @dataclass(frozen=True)
 class Phrases:
-    """Runs of one to three words with their bearers, each text once.
+    """Runs of one to three words, and how texts are built at their beginning, with their bearers, each text once.
 
-    feature (e,) and row (e,): who bears what, sorted by feature.  words: (m, 3) word numbers, -1 = none.
-    place: (m,) whether it counts anywhere, or only as the first or last words of the text.
+    feature (e,) and row (e,): who bears what, sorted by feature.  words: (m, 3) word numbers, -1 = none; a skeleton has none.
+    skeleton: (m, 6) word numbers of the common words, `GAP` for any other word, -1 = the skeleton is shorter, or this is a run.
+    place: (m,) whether it counts anywhere, only as the first or last words of the text, or as words at separate places.
+    considered: phrases that were counted and left out because they cannot matter: a correction counts them as well.
     """
 
     feature: np.ndarray
     row: np.ndarray
     words: np.ndarray
+    skeleton: np.ndarray
     place: np.ndarray
     vocabulary: tuple[str, ...]
+    considered: int = 0
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def bearers(self, number: int) -> Rows:
+        """Rows that bear a phrase."""
+        low, high = np.searchsorted(self.feature, [number, number + 1])
+        return np.asarray(self.row[low:high], dtype=np.int64)
 
     def piece(self, number: int) -> tuple[int, ...]:
         """The word numbers of a phrase."""
         return tuple(int(word) for word in self.words[number] if word >= 0)
 
     def name(self, number: int) -> str:
-        """The phrase in words."""
-        return " ".join(self.vocabulary[word] for word in self.piece(number))
+        """The phrase in words; of a skeleton, a line for each word that is left open."""
+        built = [int(word) for word in self.skeleton[number] if word != -1]
+        return " ".join("_" if word == GAP else self.vocabulary[word] for word in self.piece(number) or built)
 
 
 @feature(modality="text")
@@ -50,7 +69,7 @@ def phrases(tokens: Tokens, settings: Settings) -> Phrases:
     n = len(tokens.starts) - 1
     least, most = max(_LEAST, int(_RARE * n)), _USUAL * n
     ids, rows = tokens.ids.astype(np.int64), tokens.rows
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
+    parts: list[_Part] = []
     usable = _texts_with(ids, rows, n, len(tokens.vocabulary)) >= least
     settings.report_progress("collecting phrases", 0, LONGEST)
     parts += _known(ids[:, None], rows, n, least, most, ANYWHERE)
@@ -69,8 +88,25 @@ def phrases(tokens: Tokens, settings: Settings) -> Phrases:
         full = np.flatnonzero(sizes >= length)
         for place, begin in ((FIRST, tokens.starts[full]), (LAST, tokens.starts[full + 1] - length)):
             parts += _known(np.stack([ids[begin + step] for step in range(length)], axis=1), full, n, least, most, place)
+    parts += _skeletons(tokens, least, most)
     settings.report_progress("collecting phrases", LONGEST, LONGEST)
     return _collected(parts, tokens.vocabulary)
+
+
+def _skeletons(tokens: Tokens, least: int, most: float) -> list[_Part]:
+    """How texts begin, with only the most common words of the set named; at least two named, at least one left open."""
+    ids, n = tokens.ids.astype(np.int64), len(tokens.starts) - 1
+    common = np.argsort(-_texts_with(ids, tokens.rows, n, len(tokens.vocabulary)), kind="stable")[:_COMMON]
+    named = np.full(len(tokens.vocabulary) + 1, GAP)
+    named[common] = common
+    sizes, parts = np.diff(tokens.starts), []
+    for length in _BUILT:
+        full = np.flatnonzero(sizes >= length)
+        built = np.stack([named[ids[tokens.starts[full] + step]] for step in range(length)], axis=1)
+        open_words = (built == GAP).sum(1)
+        kept = (open_words >= 1) & (open_words <= length - 2)
+        parts += _known(built[kept], full[kept], n, least, most, FIRST)
+    return parts
 
 
 def _texts_with(ids: np.ndarray, rows: np.ndarray, n: int, vocabulary: int) -> np.ndarray:
@@ -78,36 +114,45 @@ def _texts_with(ids: np.ndarray, rows: np.ndarray, n: int, vocabulary: int) -> n
     return np.bincount(np.unique(ids * n + rows) // n, minlength=vocabulary)
 
 
-def _known(
-    run: np.ndarray, rows: np.ndarray, n: int, least: int, most: float, place: int
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+def _known(run: np.ndarray, rows: np.ndarray, n: int, least: int, most: float, place: int) -> list[_Part]:
     """(feature, row, words, place) of the runs that enough texts bear and not too many; [] for none."""
     if len(run) == 0:
         return []
-    code = run[:, 0]
+    code = run[:, 0] - run[:, 0].min()
     for step in range(1, run.shape[1]):
-        pair, code = np.unique(code * (int(run[:, step].max()) + 1) + run[:, step], return_inverse=True)
-        del pair
+        word = run[:, step] - run[:, step].min()
+        code = np.unique(code * (int(word.max()) + 1) + word, return_inverse=True)[1]
     kinds, first, number = np.unique(code, return_index=True, return_inverse=True)
     entries = np.unique(number.ravel().astype(np.int64) * n + rows)
     bearers = np.bincount(entries // n, minlength=len(kinds))
     kept = (bearers >= least) & (bearers <= most)
     entries = entries[kept[entries // n]]
     renumbered = np.cumsum(kept) - 1
-    words = np.full((int(kept.sum()), LONGEST), -1, np.int32)
-    words[:, : run.shape[1]] = run[first[kept]]
+    words = run[first[kept]].astype(np.int32)
     return [(renumbered[entries // n].astype(np.int32), (entries % n).astype(np.int32), words, place)]
 
 
-def _collected(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]], vocabulary: tuple[str, ...]) -> Phrases:
+def _collected(parts: list[_Part], vocabulary: tuple[str, ...]) -> Phrases:
     offsets = np.cumsum([0, *(len(words) for _, _, words, _ in parts)])
-    empty = np.empty(0, np.int32)
+    words, skeleton = np.full((offsets[-1], LONGEST), -1, np.int32), np.full((offsets[-1], max(_BUILT)), -1, np.int32)
+    feature, row, place = [np.empty(0, np.int32)], [np.empty(0, np.int32)], np.empty(offsets[-1], np.int8)
+    for (number, bearer, run, where), offset in zip(parts, offsets, strict=False):
+        into = slice(offset, offset + len(run))
+        (skeleton if (run == GAP).any() else words)[into, : run.shape[1]] = run
+        feature.append((number + offset).astype(np.int32))
+        row.append(bearer)
+        place[into] = where
+    return Phrases(np.concatenate(feature), np.concatenate(row), words, skeleton, place, vocabulary)
+
+
+def joined(a: Phrases, b: Phrases, considered: int) -> Phrases:
+    """Phrases of one set as one; those of `b` come after those of `a`."""
     return Phrases(
-        np.concatenate([empty, *(number + offset for (number, *_), offset in zip(parts, offsets, strict=False))]).astype(
-            np.int32
-        ),
-        np.concatenate([empty, *(row for _, row, _, _ in parts)]),
-        np.concatenate([np.empty((0, LONGEST), np.int32), *(words for _, _, words, _ in parts)]),
-        np.concatenate([empty, *(np.full(len(words), place) for _, _, words, place in parts)]).astype(np.int8),
-        vocabulary,
+        np.concatenate([a.feature, b.feature + np.int32(len(a))]),
+        np.concatenate([a.row, b.row]),
+        np.concatenate([a.words, b.words]),
+        np.concatenate([a.skeleton, b.skeleton]),
+        np.concatenate([a.place, b.place]),
+        a.vocabulary,
+        considered,
     )
