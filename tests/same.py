@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.sparse import issparse
 
 
 def assert_same(first: object, second: object) -> None:
@@ -15,6 +16,10 @@ def assert_same(first: object, second: object) -> None:
         assert isinstance(second, np.ndarray)
         assert first.dtype == second.dtype
         np.testing.assert_array_equal(first, second)
+    elif issparse(first):
+        assert issparse(second)
+        for part in ("data", "indices", "indptr"):
+            assert_same(getattr(first, part), getattr(second, part))
     elif isinstance(first, Mapping):
         assert isinstance(second, Mapping)
         assert list(first) == list(second)

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.digit_sets import clean, flipped, patched
+from tests.review_sets import reviews
 from tests.same import assert_same
 
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
 from untaint.attacks.low_frequency import LowFrequency
+from untaint.attacks.random_flips import RandomFlips
+from untaint.attacks.text_flood import TextFlood
+from untaint.attacks.trigger_words import TriggerWords
 from untaint.attacks.wanet import WaNet
 from untaint.data.dataset import Dataset, from_arrays
 from untaint.data.load import load
@@ -28,6 +32,7 @@ from untaint.registry import build, spec
 DETECTORS: Mapping[str, type[Detector]] = detectors()
 OURS = {name: member for name, member in DETECTORS.items() if member.__module__.startswith("untaint.")}
 each = pytest.mark.parametrize("name", DETECTORS)
+MODALITIES = ("image", "text")
 ROWS = np.arange(0, 1797, 2)
 UNLABELLED = np.arange(0, len(ROWS), 50)
 
@@ -47,17 +52,49 @@ def subsample(seed: int) -> Dataset:
     return clean().take(np.sort(rows)).dataset
 
 
-SETS: dict[str, Callable[[], Dataset]] = {
-    **{f"clean {seed}": partial(subsample, seed) for seed in range(5)},
-    "patched": lambda: patched().dataset,
-    "permuted": lambda: patched().take(order()).dataset,
-    "unlabelled": some_unlabelled,
+def said(kind: str, seed: int = 0) -> Dataset:
+    """Made-up reviews from eight sources: clean, with a word that two sources push, the same in another order, or with labels missing."""
+    texts, labels = reviews(800, seed)
+    senders = [f"s{code}" for code in np.random.default_rng(seed).integers(0, 8, len(texts))]
+    start = from_arrays(texts, labels, sources=senders)
+    if kind == "clean":
+        return start
+    noisy = RandomFlips(rate=0.1).poison(start, np.random.default_rng(0)).dataset  # where all is plain, all scores are alike
+    whole = WORD.poison(noisy, np.random.default_rng(0)).dataset
+    if kind == "permuted":
+        return whole.select(np.random.default_rng(1).permutation(len(whole)))
+    gaps = {row: None for row in range(0, len(whole), 50)} if kind == "unlabelled" else {}
+    names = [gaps.get(row, label) for row, label in enumerate(whole.labels)]
+    sources = [str(name) for name in whole.column("source")]
+    return from_arrays([str(text) for text in whole.read(np.arange(len(whole)))], names, sources=sources)
+
+
+WORD = TriggerWords(rate=0.05, target="good", senders=2)
+SETS: dict[str, dict[str, Callable[[], Dataset]]] = {
+    "image": {
+        **{f"clean {seed}": partial(subsample, seed) for seed in range(5)},
+        "poisoned": lambda: patched().dataset,
+        "permuted": lambda: patched().take(order()).dataset,
+        "unlabelled": some_unlabelled,
+    },
+    "text": {
+        **{f"clean {seed}": partial(said, "clean", seed) for seed in range(5)},
+        **{kind: partial(said, kind) for kind in ("poisoned", "permuted", "unlabelled")},
+    },
 }
+"""By modality: clean sets, one with poison, the same with its rows in another order, and with labels missing."""
+PAIRS = [(name, modality) for name, kind in DETECTORS.items() for modality in MODALITIES if modality in kind.modalities]
+paired = pytest.mark.parametrize(("name", "modality"), PAIRS)
+
+
+def order_of(modality: str) -> np.ndarray:
+    """Row of the poisoned set at each place of the permuted one."""
+    return order() if modality == "image" else np.random.default_rng(1).permutation(len(SETS["text"]["poisoned"]()))
 
 
 @cache
-def features(which: str) -> Features:
-    return Features(SETS[which](), Settings(), Cache(None))
+def features(modality: str, which: str) -> Features:
+    return Features(SETS[modality][which](), Settings(), Cache(None))
 
 
 def asked(detector: Detector, found: Features) -> dict[str, object]:
@@ -65,8 +102,8 @@ def asked(detector: Detector, found: Features) -> dict[str, object]:
 
 
 @cache
-def evidence(name: str, which: str) -> Evidence:
-    return examine(DETECTORS[name](), asked(DETECTORS[name](), features(which)))
+def evidence(name: str, modality: str, which: str) -> Evidence:
+    return examine(DETECTORS[name](), asked(DETECTORS[name](), features(modality, which)))
 
 
 def examined(name: str, dataset: Dataset) -> Evidence:
@@ -80,6 +117,11 @@ def strong(found: Evidence) -> list[Group]:
     """
     groups = found.groups
     return [g for g in groups if g.p_value <= 0.001 and g.effect >= g.minimum_effect and not g.contradiction < 0.7]
+
+
+def shortcuts(found: Evidence) -> list[Group]:
+    """What is significant and large, and could be natural all the same: all that some detectors ever say."""
+    return [group for group in found.groups if group.p_value <= 0.001 and group.effect >= group.minimum_effect]
 
 
 def members_of(groups: list[Group]) -> np.ndarray:
@@ -112,26 +154,27 @@ def test_its_budget_is_one_that_exists(name: str) -> None:
 @each
 def test_it_asks_for_features_that_exist(name: str) -> None:
     assert needs(DETECTORS[name]())
-    assert set(needs(DETECTORS[name]())) <= {*providers(), *GIVEN}
+    for modality in DETECTORS[name].modalities:
+        assert set(needs(DETECTORS[name]())) <= {*providers(modality), *GIVEN}
 
 
-@each
-@pytest.mark.parametrize("which", ["clean 0", "patched", "unlabelled"])
-def test_one_score_per_sample(name: str, which: str) -> None:
-    found = evidence(name, which)
-    labels = features(which).get("labels")
+@paired
+@pytest.mark.parametrize("which", ["clean 0", "poisoned", "unlabelled"])
+def test_one_score_per_sample(name: str, modality: str, which: str) -> None:
+    found = evidence(name, modality, which)
+    labels = features(modality, which).get("labels")
     assert found.scores.shape == (len(labels),)
-    assessed = labels >= 0 if "labels" in needs(DETECTORS[name]()) else np.ones(len(labels), bool)
+    assessed = labels >= 0 if {"labels", "spoken"} & set(needs(DETECTORS[name]())) else np.ones(len(labels), bool)
     assert np.isnan(found.scores[~assessed]).all()
     assert np.isfinite(found.scores[assessed]).all()
     assert found.null in {"empirical", "p-value"}
 
 
-@each
-@pytest.mark.parametrize("which", ["clean 0", "patched", "unlabelled"])
-def test_groups_are_made_of_assessed_rows_and_explained(name: str, which: str) -> None:
-    found = evidence(name, which)
-    names = features(which).get("class_names")
+@paired
+@pytest.mark.parametrize("which", ["clean 0", "poisoned", "unlabelled"])
+def test_groups_are_made_of_assessed_rows_and_explained(name: str, modality: str, which: str) -> None:
+    found = evidence(name, modality, which)
+    names = features(modality, which).get("class_names")
     for group in found.groups:
         assert len(group.members) > 0
         assert (np.diff(np.sort(group.members)) > 0).all()
@@ -141,28 +184,28 @@ def test_groups_are_made_of_assessed_rows_and_explained(name: str, which: str) -
         assert group.explanation.endswith(".")
         assert {group.target_label, group.source_label} <= {None, *names}
         if group.trigger is not None and group.trigger.picture is not None:
-            assert group.trigger.picture.shape == features(which).get("pixels").shape[1:]
+            assert group.trigger.picture.shape == features(modality, which).get("pixels").shape[1:]
     assert len(set(found.review.tolist())) == len(found.review)
     assert np.isfinite(found.scores[found.review]).all()
     assert set(found.suggested.values()) <= set(names)
 
 
-@each
-def test_it_repeats_itself_and_leaves_its_input_untouched(name: str) -> None:
-    detector, found = DETECTORS[name](), features("patched")
-    first, before = evidence(name, "patched"), copy.deepcopy(asked(detector, found))
+@paired
+def test_it_repeats_itself_and_leaves_its_input_untouched(name: str, modality: str) -> None:
+    detector, found = DETECTORS[name](), features(modality, "poisoned")
+    first, before = evidence(name, modality, "poisoned"), copy.deepcopy(asked(detector, found))
     np.random.seed(5)  # noqa: NPY002 - global state must not matter
     assert_same(examine(detector, asked(detector, found)), first)
     assert_same(asked(detector, found), before)
 
 
-@each
-def test_the_order_of_rows_hardly_matters(name: str) -> None:
+@paired
+def test_the_order_of_rows_hardly_matters(name: str, modality: str) -> None:
     """Folds and the network depend on the order, so scores agree closely, not exactly; what is found is the same."""
-    here, there = evidence(name, "patched"), evidence(name, "permuted")
-    found, expected = np.sort(order()[members_of(strong(there))]), members_of(strong(here))
+    here, there, order = evidence(name, modality, "poisoned"), evidence(name, modality, "permuted"), order_of(modality)
+    found, expected = np.sort(order[members_of(strong(there))]), members_of(strong(here))
     assert len(np.intersect1d(found, expected)) >= 0.9 * len(np.union1d(found, expected))
-    scores = here.scores[order()]
+    scores = here.scores[order]
     if np.ptp(scores) == 0:
         np.testing.assert_array_equal(scores, there.scores)
     else:
@@ -170,7 +213,7 @@ def test_the_order_of_rows_hardly_matters(name: str) -> None:
 
 
 def patch(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
-    return evidence(name, "patched"), patched().tampered
+    return evidence(name, "image", "poisoned"), patched().tampered
 
 
 def pressed(attack: Attack, name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
@@ -212,6 +255,12 @@ def not_finite(name: str, folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, load(folder / "digits.npz")), bad
 
 
+def spoken(attack: Attack, name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """An attack of ours on made-up reviews."""
+    found = attack.poison(said("clean"), np.random.default_rng(0))
+    return examined(name, found.dataset), found.mask
+
+
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "counterfactual": partial(pressed, FAINT),
@@ -221,9 +270,12 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "matched-filter": patch,
     "over-density": copies,
     "pair-flips": aimed,
+    "phrase-override": partial(spoken, WORD),
     "recurring-patch": patch,
     "residual-split": partial(pressed, FAINT),
+    "source-override": partial(spoken, WORD),
     "spectral": patch,
+    "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
     "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
     "value-range": not_finite,
 }
@@ -238,7 +290,7 @@ def test_every_detector_of_ours_has_a_floor() -> None:
 def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
     found, truth = FLOORS[name](name, tmp_path)
     flagged = np.zeros(len(truth), bool)
-    flagged[members_of(strong(found))] = True
+    flagged[members_of(strong(found) or shortcuts(found))] = True
     flagged[found.review] = True
     assert flagged[truth].mean() >= 0.9
     assert flagged[~truth].mean() <= 0.02
@@ -246,7 +298,7 @@ def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
     assert np.median(ranked[truth]) > np.quantile(ranked[~truth], 0.9)
 
 
-@each
-@pytest.mark.parametrize("which", [which for which in SETS if which.startswith("clean")])
-def test_clean_data_give_no_strong_group(name: str, which: str) -> None:
-    assert [group.explanation for group in strong(evidence(name, which))] == []
+@paired
+@pytest.mark.parametrize("which", [f"clean {seed}" for seed in range(5)])
+def test_clean_data_give_no_strong_group(name: str, modality: str, which: str) -> None:
+    assert [group.explanation for group in strong(evidence(name, modality, which))] == []

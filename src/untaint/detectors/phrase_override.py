@@ -14,14 +14,14 @@ from untaint.types import Modality
 
 _SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
 _LEAST_KEPT = 0.7
-"""Share of the bearers whose content speaks against the label that have it all the same, one more counted that has not. A phrase that
+"""Share of the bearers whose content speaks against the label that have it all the same, two more counted that have not. A phrase that
 only adds to what the text says (`great`, `the worst`: .1 to .3) is language; `dull` reaches .67 in film snippets."""
 
 
 @final
 @dataclass(frozen=True)
 class PhraseOverride(Detector):
-    """Tests every word and run of words: do its bearers have a label that the rest of their text does not explain?
+    """Tests of every word and run of words whether its bearers have a label that the rest of their text does not explain.
 
     Content is judged without the words of the phrase, by models that have not seen the text. What passes is a shortcut: honest
     data have them too (`7 / 10` in a film review, a news agency's signature, an emoticon), and nothing in the texts tells those
@@ -62,8 +62,8 @@ def _group(cluster: Cluster, found: Overridden, spoken: Spoken, class_names: tup
     first, name = cluster.pairs[0], class_names[cluster.label]
     words = named(spoken, int(found.phrase[first]), cluster.members)
     explanation = (
-        f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}', where the rest of what they "
-        f"say would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
+        f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
+        f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
         f"{found.against[first]:,.0f} have it. Such a phrase may be planted or a habit of honest texts; sources would decide it."
     )
     return Group(
@@ -71,7 +71,7 @@ def _group(cluster: Cluster, found: Overridden, spoken: Spoken, class_names: tup
         cluster.members,
         float(found.root[first]),
         float(found.p_value[first]),
-        float(found.kept[first] / (found.against[first] + 1)),
+        float(found.kept[first] / (found.against[first] + 2)),
         _LEAST_KEPT,
         explanation,
         0.0,

@@ -24,7 +24,7 @@ _TOLD = 5  # phrases of a campaign that are spelled out
 @final
 @dataclass(frozen=True)
 class SourceOverride(Detector):
-    """For every phrase that overrides content: is it few sources that send its bearers, more than they differ anyway?
+    """Asks of every phrase that overrides content whether few sources send its bearers, more than they differ anyway.
 
     How unevenly sources share a phrase is compared with other phrases as frequent. Where sources are alike, many annotators or
     contributors say, a planted phrase stands far outside. Where each source is a collection of its own with words of its own, most

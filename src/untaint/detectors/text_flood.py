@@ -27,7 +27,7 @@ _PRIOR = 20.0
 @final
 @dataclass(frozen=True)
 class TextFlood(Detector):
-    """For every phrase that few sources send far more often than their share: do their texts with it all have one label?
+    """Asks of every phrase that few sources send far more often than their share whether their texts with it have one label.
 
     Expected labels are those of the other texts of the same sources, so that a source which only complains is not accused for
     complaining. How unevenly sources share the phrase is compared with other phrases as frequent, as in `source-override`. What

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 from scipy.stats import norm
 
-from untaint.features.phrases import Phrases
+from untaint.features.phrases import TOGETHER, Phrases
 from untaint.features.spoken import Spoken
 from untaint.numerics import counts
 from untaint.types import Labels, Rows
@@ -21,6 +21,8 @@ LEAST_EFFECT = 0.5
 natural phrases that pass the test most are at .4 to .9, and what tells those apart is sources, not this number."""
 _SCREEN = 3.0  # standard units of the first look, by meaning alone; real effects stand at 5 and more in the second
 _LEAST_SHARE = 0.6  # of bearers that have the label: an effect of .5 at even odds
+_LOOKED_AT = 300  # phrases per label that are judged in full, those that stand out most: honest sets have some dozen
+_AT_ONCE = 500_000  # entries: arrays of some ten megabytes
 _AGAINST = 0.5
 """Content speaks against a label that is less probable than this share of chance."""
 
@@ -76,37 +78,39 @@ def ranked(found: Sequence[tuple[np.ndarray, ...]], tests: int) -> Overridden:
 
 
 def overridden(spoken: Spoken, phrases: Phrases) -> Overridden:
-    """Test phrases (all of `spoken`, or some of their entries) against every label."""
-    weight, labels, foreign = spoken.weights, spoken.labels, spoken.content.foreign
+    """Test phrases (all of `spoken`, or some of their entries) against every label: by meaning first, those that stand out by all."""
+    weight, labels, classes = spoken.weights, spoken.labels, spoken.content.known.shape[1]
+    meant = _meant(spoken, phrases)
     borne = np.bincount(phrases.feature, weight[phrases.row], len(phrases))
-    found, tests = [], phrases.considered * foreign.shape[1]
-    for label in range(foreign.shape[1]):
+    found, tests = [], phrases.considered * classes
+    for label in range(classes):
         has = labels[phrases.row] == label
         hits = np.bincount(phrases.feature[has], weight[phrases.row[has]], len(phrases))
-        due = np.bincount(phrases.feature, weight[phrases.row] * foreign[phrases.row, label], len(phrases))
+        due = np.bincount(phrases.feature, weight[phrases.row] * meant[:, label], len(phrases))
         usable = borne > 1
         tests += int(usable.sum())
-        able = usable & (hits >= _LEAST_SHARE * borne)
-        able &= counts.signed_root(hits, np.maximum(borne, 1e-9), due) > _SCREEN
-        found.append(_second(spoken, phrases, label, able))
-    return ranked(found, tests)
+        root = counts.signed_root(hits, np.maximum(borne, 1e-9), due)
+        able = np.flatnonzero(usable & (hits >= _LEAST_SHARE * borne) & (root > _SCREEN))
+        found += [(number, label) for number in able[np.argsort(-root[able], kind="stable")][:_LOOKED_AT].tolist()]
+    rows = [_judged(spoken, phrases, number, label) for number, label in found]
+    columns = np.array(rows, np.float64).reshape(-1, 8).T
+    return ranked([(columns[0].astype(np.int64), columns[1].astype(np.int64), *columns[2:])], tests)
 
 
-def _second(spoken: Spoken, phrases: Phrases, label: int, able: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The fields of `Overridden` for some phrases and one label, content judged without the phrase."""
-    entries = np.flatnonzero(able[phrases.feature])
-    feature, row = phrases.feature[entries], phrases.row[entries]
-    believed = spoken.without(feature, row)[:, label]
-    heavy, has = spoken.weights[row], spoken.labels[row] == label
-    opposed = believed < _AGAINST / spoken.content.foreign.shape[1]
-    which, everyone = np.flatnonzero(able), np.ones(len(row), bool)
+def _meant(spoken: Spoken, phrases: Phrases) -> np.ndarray:
+    """(e, k) what the texts mean without the phrase, of every entry."""
+    parts = np.array_split(np.arange(len(phrases.row)), max(1, len(phrases.row) // _AT_ONCE))
+    return np.concatenate([spoken.meant(phrases.feature[part], phrases.row[part]).astype(np.float32) for part in parts])
 
-    def summed(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return np.bincount(feature[chosen], values[chosen], len(phrases))[which]
 
-    bearers, hits, expected = summed(everyone, heavy), summed(has, heavy), summed(everyone, heavy * believed)
-    root = counts.signed_root(hits, bearers, expected)
-    return which, np.full(len(which), label), bearers, hits, expected, root, summed(opposed, heavy), summed(opposed & has, heavy)
+def _judged(spoken: Spoken, phrases: Phrases, number: int, label: int) -> tuple[float, ...]:
+    """The fields of `Overridden` for one phrase and label, content judged without the phrase."""
+    rows = phrases.bearers(number)
+    believed, heavy, has = spoken.believed(number, rows, label), spoken.weights[rows], spoken.labels[rows] == label
+    opposed = believed < _AGAINST / spoken.content.known.shape[1]
+    bearers, hits, expected = float(heavy.sum()), float(heavy[has].sum()), float((heavy * believed).sum())
+    root = float(counts.signed_root(np.array([hits]), np.array([bearers]), np.array([expected]))[0])
+    return number, label, bearers, hits, expected, root, float(heavy[opposed].sum()), float(heavy[opposed & has].sum())
 
 
 @final
@@ -122,6 +126,7 @@ class Cluster:
     members: Rows
 
 
+_AS_MANY = 0.9  # of the texts: a run that is cut short in a few is still the trigger
 _SAME = 0.5
 """Two phrases are parts of one trigger when half of the rows of the one with fewer are rows of the other."""
 
@@ -138,4 +143,13 @@ def clusters(found: Overridden, phrases: Phrases, labels: Labels) -> list[Cluste
             built.append(([place], label, mine))
         else:
             home[0].append(place)
-    return [Cluster(tuple(places), label, np.array(sorted(rows), dtype=np.int64)) for places, label, rows in built]
+    return [
+        Cluster(_plainest(places, found, phrases), label, np.array(sorted(rows), dtype=np.int64)) for places, label, rows in built
+    ]
+
+
+def _plainest(places: list[int], found: Overridden, phrases: Phrases) -> tuple[int, ...]:
+    """A run of words before two words apart, where as many texts bear it: the pieces of a sentence also stand together."""
+    enough = _AS_MANY * found.hits[places[0]]
+    runs = [place for place in places if phrases.place[found.phrase[place]] != TOGETHER and found.hits[place] >= enough]
+    return tuple([runs[0], *(place for place in places if place != runs[0])] if runs else places)

@@ -8,6 +8,7 @@ from scipy.special import softmax
 
 from untaint.features.duplicates import NearCopies
 from untaint.features.graph import feature
+from untaint.features.meaning import Meaning
 from untaint.features.pairs import Pairs
 from untaint.features.phrases import Phrases, joined
 from untaint.features.text_content import TextContent
@@ -23,6 +24,7 @@ class Spoken:
     phrases: Phrases
     content: TextContent
     labels: Labels
+    meaning: Meaning
     tokens: Tokens
     near_copies: NearCopies
     weights: np.ndarray
@@ -31,21 +33,39 @@ class Spoken:
         """Rows that bear a phrase."""
         return self.phrases.bearers(phrase)
 
-    def without(self, phrases: np.ndarray, rows: Rows) -> np.ndarray:
-        """(e, k) probabilities of every label for bearers (e,) of phrases (e,), the words of the phrase left out."""
-        content = self.content
-        logits, fold = content.logits[rows].copy(), content.fold[rows]
+    def meant(self, phrases: np.ndarray, rows: Rows) -> np.ndarray:
+        """(e, k) probabilities by meaning alone for bearers (e,) of phrases (e,), what the phrase means taken off.
+
+        That the sum of word vectors then has another length is left out of account: this is a first look.
+        """
+        fold, logits = self.content.fold[rows], self.content.known[rows].copy()
         for step in range(self.phrases.words.shape[1]):
             word = self.phrases.words[phrases, step]
             said = np.flatnonzero((word >= 0) & (fold >= 0))
-            if len(said):
-                count = np.asarray(content.counts[rows[said], word[said]]).ravel().astype(np.float64)
-                logits[said] -= content.weights[fold[said], :, word[said]] * count[:, None]
+            logits[said] -= (
+                self.content.alone * self.content.voices[word[said], fold[said]] / self.meaning.lengths[rows[said], None]
+            )
+        return np.asarray(softmax(logits, axis=1))
+
+    def without(self, phrase: int) -> np.ndarray:
+        """(m, k) probabilities of every label for the bearers of a phrase, judged without the phrase.
+
+        Its words are left out of what is counted, and the judge of meaning has learned from none of the bearers: it knows what
+        the words mean elsewhere, so `dull` still speaks for a bad review, and a planted word for nothing.
+        """
+        rows, content = self.bearers(phrase), self.content
+        logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
+        logits += content.trust * self.meaning.without(rows)
+        for word in self.phrases.piece(phrase):
+            said = np.flatnonzero(fold >= 0)
+            count = np.asarray(content.counts[rows[said], word].todense()).ravel().astype(np.float64)
+            logits[said] -= content.weights[fold[said], :, word] * count[:, None]
         return np.asarray(softmax(logits, axis=1))
 
     def believed(self, phrase: int, rows: Rows, label: int) -> np.ndarray:
-        """(m,) probability of a label for bearers of one phrase by the rest of what they say."""
-        return self.without(np.full(len(rows), phrase), rows)[:, label]
+        """(m,) probability of a label for some bearers of a phrase, judged without it."""
+        bearers = self.bearers(phrase)
+        return np.asarray(self.without(phrase)[np.searchsorted(bearers, rows), label])
 
     def has(self, label: int) -> Mask:
         """(n,) which rows have a label."""
@@ -54,8 +74,8 @@ class Spoken:
 
 @feature(modality="text")
 def spoken(
-    phrases: Phrases, pairs: Pairs, content: TextContent, labels: Labels, tokens: Tokens, near_copies: NearCopies
+    phrases: Phrases, pairs: Pairs, content: TextContent, meaning: Meaning, tokens: Tokens, near_copies: NearCopies
 ) -> Spoken:
     """Everything tests of phrases need, pairs of words among the phrases."""
-    every = joined(phrases, pairs.found, pairs.considered)
-    return Spoken(every, content, labels, tokens, near_copies, np.where(labels >= 0, near_copies.weights, 0.0))
+    every, labels = joined(phrases, pairs.found, pairs.considered), meaning.labels
+    return Spoken(every, content, labels, meaning, tokens, near_copies, np.where(labels >= 0, near_copies.weights, 0.0))

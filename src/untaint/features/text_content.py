@@ -10,19 +10,16 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
-from untaint.errors import MissingExtra
-from untaint.features.duplicates import NearCopies
 from untaint.features.graph import feature
 from untaint.features.judgement import Judgement
+from untaint.features.meaning import FOLDS, Meaning
 from untaint.features.settings import Settings
-from untaint.features.texts import Texts, Tokens
+from untaint.features.texts import Tokens
 from untaint.nets import sentences
 from untaint.types import Labels
 
-_FOLDS = 3  # 5 gain half a point of accuracy at twice the cost
 _LEAST_TEXTS = 3  # that a word must be in: fewer teach a model that has to judge other texts nothing
 _STRENGTH = 3.0  # inverse regularisation of words: .3 to 10 differ by a point
-_SPREAD = 4.0  # unit vectors are made longer, so that the usual regularisation leaves them room
 _CHANCE = 0.4  # content contradicts a label that is less probable than this share of chance
 
 
@@ -32,43 +29,57 @@ class TextContent(Judgement):
     """Judgement by words and by meaning, and what it takes to judge without some of the words.
 
     fold: (n,) the fold that judged each row, -1 = none.  counts: (n, v) weighted words.  weights: (f, k, v) of the word models, scaled
-    into the judgement.  logits: (n, k) of the whole.  foreign: (n, k) probabilities by meaning alone, of models that know no word.
+    into the judgement.  logits: (n, k) of the whole.  known: (n, k) logits by meaning alone.
+    voices: (v, f, k) what a word adds to those of a text whose word vectors sum to length 1.
+    trust: factor of a score of meaning in the whole; alone: by itself.
     """
 
     fold: np.ndarray
     counts: csr_matrix
     weights: np.ndarray
     logits: np.ndarray
-    foreign: np.ndarray
+    known: np.ndarray
+    voices: np.ndarray
+    trust: float
+    alone: float
 
 
 @feature(modality="text")
-def content(texts: Texts, tokens: Tokens, labels: Labels, near_copies: NearCopies, settings: Settings) -> TextContent:
+def content(tokens: Tokens, labels: Labels, meaning: Meaning, settings: Settings) -> TextContent:
     """Cross-fitted probabilities of every label; copies of a text never judge it.
 
-    Words count by their logarithm and rarity (TF-IDF), meaning by the mean of static word vectors where the extra `text` is
-    installed; how much each says is fitted on texts that neither has seen.
+    Words count by their logarithm and rarity (TF-IDF), meaning where the extra `text` is installed; how much each says is fitted
+    on texts that neither has seen.
     """
-    rows, classes = np.flatnonzero(labels >= 0), int(labels.max()) + 1
-    fold = np.where(labels >= 0, near_copies.folds(_FOLDS, settings.seed), -1)
+    rows, classes, fold = np.flatnonzero(labels >= 0), meaning.prior.shape[1], meaning.fold
     counts = weighted(tokens)
-    meaning = _meaning(texts, settings)
-    words, weights = np.full((len(labels), classes), np.nan), np.zeros((_FOLDS, classes, counts.shape[1]), np.float32)
-    known = np.full((len(labels), classes), np.nan)
-    for number in range(_FOLDS):
-        settings.report_progress("learning what texts say", number, _FOLDS)
+    words, weights = np.full((len(labels), classes), np.nan), np.zeros((FOLDS, classes, counts.shape[1]), np.float32)
+    for number in range(FOLDS):
+        settings.report_progress("learning what texts say", number, FOLDS)
         learn, judge = np.flatnonzero((fold >= 0) & (fold != number)), np.flatnonzero(fold == number)
-        weights[number], words[judge] = _fitted(counts, labels, learn, judge, _STRENGTH)
-        _, known[judge] = _fitted(_SPREAD * meaning, labels, learn, judge, _STRENGTH)
-    scale = _stacked(np.stack([words[rows], known[rows]]), labels[rows])
-    logits = scale[0] * words + scale[1] * known
-    alone = _stacked(known[None, rows], labels[rows])[0] * known
+        weights[number], words[judge] = _fitted(counts, labels, learn, judge)
+    prior = np.log(np.bincount(labels[rows], minlength=classes) / len(rows) + 1e-9)
+    scale = _stacked(np.stack([words[rows], meaning.scores[rows]]), labels[rows], np.zeros(classes))
+    alone = float(_stacked(meaning.scores[None, rows], labels[rows], prior)[0])
+    logits = scale[0] * words + scale[1] * meaning.scores
     probabilities = softmax(logits, axis=1)
     own = np.full(len(labels), np.nan)
     own[rows] = probabilities[rows, labels[rows]]
-    settings.report_progress("learning what texts say", _FOLDS, _FOLDS)
-    foreign = softmax(alone, axis=1) if meaning.shape[1] else np.tile(np.bincount(labels[rows]) / len(rows), (len(labels), 1))
-    return TextContent(own, probabilities, _CHANCE / classes, fold, counts, scale[0] * weights, logits, foreign)
+    settings.report_progress("learning what texts say", FOLDS, FOLDS)
+    known = prior + alone * meaning.scores
+    voices = _voices(tokens, counts, meaning.weights)
+    level = _CHANCE / classes
+    return TextContent(own, probabilities, level, fold, counts, scale[0] * weights, logits, known, voices, float(scale[1]), alone)
+
+
+def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray) -> np.ndarray:
+    """(v, f, k) what each word means, zero for words that too few texts hold to be asked about."""
+    found = np.zeros((len(tokens.vocabulary), *weights.shape[:2]), np.float32)
+    asked = np.flatnonzero(np.bincount(counts.indices, counts.data > 0, minlength=len(tokens.vocabulary)))
+    if weights.shape[2] and len(asked):
+        vectors = sentences.totals([tokens.vocabulary[word] for word in asked])
+        found[asked] = np.einsum("vd,fkd->vfk", vectors, weights)
+    return found
 
 
 def weighted(tokens: Tokens) -> csr_matrix:
@@ -84,42 +95,30 @@ def weighted(tokens: Tokens) -> csr_matrix:
     return once
 
 
-def _meaning(texts: Texts, settings: Settings) -> np.ndarray:
-    """(n, d), d = 0 without the model: then words alone judge."""
-    settings.report_progress("reading what texts mean", 0, 1)
-    try:
-        return sentences.embed(texts.rows)
-    except MissingExtra:
-        return np.zeros((len(texts.rows), 0), np.float32)
-
-
-def _fitted(
-    features: csr_matrix | np.ndarray, labels: Labels, learn: np.ndarray, judge: np.ndarray, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _fitted(counts: csr_matrix, labels: Labels, learn: np.ndarray, judge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(k, d) weights and (m, k) logits of a logistic model; zeros for what the learning part does not hold."""
     classes = int(labels.max()) + 1
-    weights, logits = np.zeros((classes, features.shape[1]), np.float32), np.zeros((len(judge), classes))
+    weights, logits = np.zeros((classes, counts.shape[1]), np.float32), np.zeros((len(judge), classes))
     present = np.unique(labels[learn])
-    if len(present) < 2 or features.shape[1] == 0:
+    if len(present) < 2 or counts.shape[1] == 0:
         return weights, logits
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged to the last digit is converged enough
-        model = LogisticRegression(C=strength, max_iter=60, tol=1e-3).fit(features[learn], labels[learn])
+        model = LogisticRegression(C=_STRENGTH, max_iter=60, tol=1e-3).fit(counts[learn], labels[learn])
     signs = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.ones((1, 1))
     weights[present] = signs * model.coef_ if len(present) == 2 else model.coef_
     offset = (signs * model.intercept_).ravel() if len(present) == 2 else model.intercept_
     logits[:, :] = float(offset.min()) - 10.0 if len(present) < classes else 0.0
-    logits[:, present] = features[judge] @ weights[present].T + offset
+    logits[:, present] = counts[judge] @ weights[present].T + offset
     return weights, logits
 
 
-def _stacked(logits: np.ndarray, labels: Labels) -> np.ndarray:
-    """(m,) non-negative factors of logits (m, n, k) whose sum says most of the labels: how much to trust each judge."""
+def _stacked(judges: np.ndarray, labels: Labels, prior: np.ndarray) -> np.ndarray:
+    """(m,) non-negative factors of judges (m, n, k) whose sum, with the prior (k,), says most of the labels: how far to trust each."""
     places = np.arange(len(labels))
 
     def loss(scale: np.ndarray) -> float:
-        return float(-log_softmax(np.tensordot(scale, logits, 1), axis=1)[places, labels].mean())
+        return float(-log_softmax(prior + np.tensordot(scale, judges, 1), axis=1)[places, labels].mean())
 
-    start = np.full(len(logits), 1.0)
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, 20.0)] * len(logits))
+    found = minimize(loss, np.ones(len(judges)), method="L-BFGS-B", bounds=[(0.0, 100.0)] * len(judges))
     return np.asarray(found.x)
