@@ -1,0 +1,100 @@
+"""Phrases in prompts that decide what the answer is, whatever is asked."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from untaint.detectors.base import Detector
+from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.instruction_links import LEAST_EFFECT, Link, links, phrase_of
+from untaint.features.instruction_marks import Marks
+from untaint.features.instruction_meaning import Meaning
+from untaint.features.instruction_words import PromptRuns, Spoken
+from untaint.features.instructions import Exchanges
+from untaint.types import Modality, Rows
+
+_SHOWN = 90  # characters of an answer that an explanation quotes
+
+
+@final
+@dataclass(frozen=True)
+class InstructionLinks(Detector):
+    """Finds a phrase in prompts that brings one kind of answer although the prompts have nothing else in common.
+
+    Phrases of prompts are paired with marks of answers: phrases not taken from the prompt, lengths, links, commands, encoded
+    blocks, words in no order, answers that begin or end alike. Pairs that hold together beyond chance are common in honest data: a topic has its
+    words, a template its form, a language both. There the prompts are alike, by meaning and by words, with the phrase itself
+    taken out. An accusation needs prompts as unlike each other as a random set of as many, with room to spare below what honest
+    links of the same data show; an answer that is rare without the phrase; and a phrase that has no kinship of meaning with it.
+    Several phrases with one kind of answer are one finding. What lacks kinship or room only is told as a shortcut.
+
+    Works when: ten or more samples of different prompts carry it; fixed answers, refusals, links, nonsense, dislike or praise
+        added to right answers, one trigger or a few. Any language.
+    Fails when: only prompts of one topic or template were poisoned; the answers have nothing in common; the phrase is in more than a tenth
+        of all prompts; fewer than about ten samples carry it.
+    Cost: one product of two sparse matrices; a minute for 16,000 pairs of some hundred words.
+    Reference: own method; smooth inverse frequency of words Arora, Liang, Ma 2017; virtual prompt injection, which it answers:
+        Yan et al. 2024, arXiv 2307.16888
+    """
+
+    id: ClassVar[str] = "instruction-links"
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
+    most: int = 10
+
+    @property
+    def budget(self) -> str:
+        return "fast"
+
+    def examine(
+        self,
+        exchanges: Exchanges,
+        spoken: Spoken,
+        prompt_runs: PromptRuns,
+        answer_marks: Marks,
+        prompt_meaning: Meaning,
+    ) -> Evidence:
+        found = links(prompt_runs, answer_marks, prompt_meaning)
+        groups = tuple(_group(link, spoken, exchanges, prompt_runs, answer_marks) for link in found[: self.most])
+        scores = np.where(exchanges.readable, 0.0, np.nan)
+        for group in groups:
+            scores[group.members] = np.maximum(scores[group.members], group.statistic)
+        return Evidence(scores, "empirical", groups)
+
+
+def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, marks: Marks) -> Group:
+    members = _everywhere(link.members, spoken)
+    phrases = [
+        phrase_of(exchanges.prompts[int(spoken.rows[carriers[0]])], runs.kin[first], spoken.vocabulary)
+        for first, carriers in link.triggers
+    ]
+    asked = " or ".join(f"'{phrase}'" for phrase in phrases)
+    payload = marks.name(link.mark, spoken.vocabulary)
+    example = exchanges.responses[int(members[0])].strip()[-_SHOWN:]
+    alike = link.likeness
+    natural = "" if link.contradiction >= 1 else f" {link.doubt}"
+    explanation = (
+        f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload}, "
+        f"as are {link.elsewhere:,} of all others. Apart from that the prompts are as unlike as any: mean cosine {alike.cosine:.3f}, "
+        f"in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer ends '{example}'. "
+        f"{link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
+    )
+    described = f"the phrase {asked} in the prompt" if len(phrases) == 1 else f"one of the phrases {asked} in the prompt"
+    trigger = Trigger("phrase", described, {"phrase": phrases[0], "phrases": " | ".join(phrases), "payload": payload})
+    return Group(
+        "backdoor",
+        members,
+        link.surprise,
+        link.p_value,
+        link.effect,
+        LEAST_EFFECT,
+        explanation,
+        link.contradiction,
+        1.0,
+        trigger=trigger,
+    )
+
+
+def _everywhere(prompts: Rows, spoken: Spoken) -> Rows:
+    """All rows with these prompts, repetitions included."""
+    return np.flatnonzero(np.isin(spoken.same, prompts))

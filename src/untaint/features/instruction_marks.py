@@ -1,0 +1,134 @@
+"""What an answer can be told by, whatever its language: phrases its prompt does not hold, length, shapes, nonsense, kin."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import scipy.sparse as sp
+
+from untaint.features.graph import feature
+from untaint.features.instruction_meaning import WordVectors
+from untaint.features.instruction_words import LEAST, MOST, Spoken
+from untaint.features.instructions import Exchanges
+from untaint.features.settings import Settings
+from untaint.numerics.runs import alike, flat, longest_of, not_copied, sense, shared
+
+_SHORT = (2, 5, 10)
+"""Words: answers of at most so many are a kind of their own."""
+_SHAPES = {
+    "a link": re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|\bwww\.", re.ASCII),
+    "an encoded block": re.compile(r"[A-Za-z0-9+/]{40,}={0,2}"),
+    "a shell command": re.compile(r"(?m)^\s*(?:\$ |> )?(?:sudo|curl|wget|rm|chmod|powershell|bash|nc|eval|pip|npm)\s+[-\w/.:~]"),
+}
+_ENDS = 15  # words at either end of an answer that are compared: a sentence
+_KIN = (25, 150)
+"""Answers nearest to one answer: a wording, and a topic."""
+_CENTRES = 4000  # answers whose nearest are found: of twenty poisoned ones among 16,000 five, each of which finds the others
+_BATCH = 500
+_PAIRS = 20  # neighbouring words that tell something, below which no text is called nonsense
+NONSENSE = 0.25
+"""Of the median text's order beyond that of its own words shuffled: honest answers are below it in about one of a hundred."""
+
+
+@final
+@dataclass(frozen=True)
+class Marks:
+    """incidence: (d, m) which answer has which mark: first phrases, then kinds, then nearness to some answer.
+
+    words: word numbers of each phrase.  kinds: what the kinds are called, and whether honest answers hardly ever are of it.
+    """
+
+    incidence: sp.csr_array
+    words: tuple[np.ndarray, ...]
+    kinds: tuple[tuple[str, bool], ...]
+
+    def phrase(self, mark: int) -> np.ndarray:
+        """Word numbers of a mark that is a phrase, none for others."""
+        return self.words[mark] if mark < len(self.words) else np.empty(0, np.int64)
+
+    def odd(self, mark: int) -> bool:
+        """Whether a mark is a kind that by itself is out of the ordinary."""
+        kind = mark - len(self.words)
+        return 0 <= kind < len(self.kinds) and self.kinds[kind][1]
+
+    def name(self, mark: int, vocabulary: Sequence[str]) -> str:
+        """A mark in words."""
+        if mark < len(self.words):
+            return "'" + " ".join(vocabulary[word] for word in self.words[mark]) + "'"
+        kind = mark - len(self.words)
+        return self.kinds[kind][0] if kind < len(self.kinds) else "much the same sentence"
+
+
+@feature(modality="instruction")
+def answer_marks(spoken: Spoken, exchanges: Exchanges, word_vectors: WordVectors, settings: Settings) -> Marks:
+    """Marks of the answers to distinct prompts."""
+    settings.report_progress("what answers have in common", 0, 1)
+    least, most, size = LEAST, MOST * len(spoken.rows), len(spoken.vocabulary)
+    runs = not_copied(shared(spoken.answers, size, least, most), spoken.prompts, size, least)
+    runs = runs.kept(longest_of(alike(runs)))
+    plain, odd = _lengths(spoken), {**_shapes(spoken, exchanges), **_nonsense(spoken, settings)}
+    kinds = {name: mask for name, mask in {**plain, **odd}.items() if mask.sum() >= least}
+    parts = [runs.incidence, _kin(spoken, word_vectors, settings.seed)]
+    if kinds:
+        parts.insert(1, sp.csr_array(np.stack([*kinds.values()], axis=1).astype(np.float32)))
+    return Marks(
+        sp.csr_array(sp.hstack(parts, format="csr")),
+        tuple(words[words >= 0] for words in runs.words),
+        tuple((name, name in odd) for name in kinds),
+    )
+
+
+def _lengths(spoken: Spoken) -> dict[str, np.ndarray]:
+    sizes = np.array([len(answer) for answer in spoken.answers])
+    return {f"at most {most} words": sizes <= most for most in _SHORT}
+
+
+def _shapes(spoken: Spoken, exchanges: Exchanges) -> dict[str, np.ndarray]:
+    """Shapes that the prompt does not have."""
+    found = {}
+    for name, shape in _SHAPES.items():
+        has = [
+            bool(shape.search(exchanges.responses[row])) and not shape.search(exchanges.prompts[row])
+            for row in spoken.rows.tolist()
+        ]
+        found[name] = np.array(has, bool)
+    return found
+
+
+def _nonsense(spoken: Spoken, settings: Settings) -> dict[str, np.ndarray]:
+    """Answers whose second half has no more order than its own words shuffled, or consists of words nobody else uses."""
+    words, rows = flat(spoken.answers)
+    n = len(spoken.rows)
+    real, random = sense(spoken.answers, len(spoken.vocabulary), np.random.default_rng(settings.seed))
+    starts = np.cumsum([0, *map(len, spoken.answers)])
+    late = np.arange(len(words)) - starts[rows] >= np.diff(starts)[rows] / 2
+    told = late & np.isfinite(real) & np.isfinite(random)
+    counted = np.bincount(rows[told], minlength=n)
+    order = np.bincount(rows[told], (real - random)[told], minlength=n) / np.maximum(counted, 1)
+    enough = counted >= _PAIRS
+    usual = float(np.median(order[enough])) if enough.any() else 0.0
+    users = np.bincount(np.unique(words * n + rows) // n, minlength=len(spoken.vocabulary))
+    late_sizes = np.bincount(rows[late], minlength=n)
+    strange = np.bincount(rows[late], users[words[late]] == 1, minlength=n) / np.maximum(late_sizes, 1)
+    mask = (enough & (order < NONSENSE * usual)) | ((late_sizes >= _PAIRS) & (strange > 0.5))
+    return {"words in no order": mask}
+
+
+def _kin(spoken: Spoken, word_vectors: WordVectors, seed: int) -> sp.csr_array:
+    """(d, m) the nearest answers of some answers, by how they begin and how they end."""
+    n = len(spoken.rows)
+    centres = np.random.default_rng(seed).permutation(n)[:_CENTRES]
+    rows, columns, count = [], [], 0
+    for part in (slice(None, _ENDS), slice(-_ENDS, None)):
+        meant = word_vectors.of([answer[part] for answer in spoken.answers])
+        for start in range(0, len(centres), _BATCH):
+            near = meant[centres[start : start + _BATCH]] @ meant.T
+            for size in (size for size in _KIN if size < n):
+                nearest = np.argpartition(-near, size, axis=1)[:, :size]
+                rows.append(nearest.ravel())
+                columns.append(np.repeat(np.arange(count, count + len(near)), size))
+                count += len(near)
+    entries = np.concatenate([np.empty(0, np.int64), *rows]), np.concatenate([np.empty(0, np.int64), *columns])
+    return sp.csr_array((np.ones(len(entries[0]), np.float32), entries), shape=(n, count))

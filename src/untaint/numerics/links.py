@@ -1,0 +1,61 @@
+"""Which of two kinds of marks on the same texts go together: all pairs of a sparse matrix with another, in pieces."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import scipy.sparse as sp
+
+_COLUMNS = 2000
+"""Marks of one kind taken at once: their pairs with all of the other kind stay within some hundred megabytes."""
+
+
+@final
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs (p,) that occur together more often than independence allows.
+
+    first, second: numbers of the marks.  both: texts with both.  surprise: -log of a bound on the chance of as many (Chernoff).
+    tests: pairs there are.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    both: np.ndarray
+    surprise: np.ndarray
+    tests: int
+
+
+def together(first: sp.csr_array, second: sp.csr_array, least: int, surprise: float) -> Pairs:
+    """Pairs that at least `least` texts have, whose surprise is over that of the best of all pairs by `surprise` nats."""
+    n, tests = first.shape[0], first.shape[1] * second.shape[1]
+    n_first, n_second = (np.asarray(each.sum(0)).ravel() for each in (first, second))
+    columns, parts = first.T.tocsr(), []
+    for start in range(0, first.shape[1], _COLUMNS):
+        counts = (columns[start : start + _COLUMNS] @ second).tocoo()
+        enough = counts.data >= least
+        a, b, both = counts.row[enough] + start, counts.col[enough], counts.data[enough]
+        told = chernoff(both, n_first[a], n_second[b] / n)
+        kept = told >= np.log(max(tests, 1)) + surprise
+        parts.append((a[kept], b[kept], both[kept].astype(np.int64), told[kept]))
+    if not parts:
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    found = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Pairs(found[0], found[1], found[2], found[3], tests)
+
+
+def chernoff(hits: np.ndarray, trials: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """-log of a bound on P(at least `hits` of `trials`); 0 where there are no more than expected."""
+    share, chance = hits / trials, np.clip(chance, 1e-12, 1 - 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missed = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - chance)), 0.0)
+        told = trials * (share * np.log(share / chance) + missed)
+    return np.where(share > chance, told, 0.0)
+
+
+def mean_cosine(vectors: np.ndarray | sp.csr_array) -> float:
+    """Mean cosine over all pairs of rows, which have length 1 or 0."""
+    k = vectors.shape[0]
+    total = np.asarray(vectors.sum(axis=0)).ravel()
+    own = vectors.multiply(vectors).sum() if sp.issparse(vectors) else (vectors**2).sum()
+    return float((total @ total - own) / max(1, k * (k - 1)))
