@@ -28,7 +28,8 @@ class Meaning:
     """vectors: (n, d) of length 1, d = 0 without the optional model.  lengths: (n,) before.
 
     labels: (n,) codes.  fold: (n,) who judges each row, -1 = none.  prior: (f, k) shares of labels.
-    grams (f, d, d), crosses (f, d, k): of what each fold's judge learned from.  scores: (n, k) of rows it did not learn from.
+    grams (f, d, d), their inverses, crosses (f, d, k) and weights (f, d, k): of what each fold's judge learned from.
+    scores: (n, k) of rows it did not learn from.
     """
 
     vectors: np.ndarray
@@ -37,25 +38,27 @@ class Meaning:
     fold: np.ndarray
     prior: np.ndarray
     grams: np.ndarray
+    inverses: np.ndarray
     crosses: np.ndarray
+    weights: np.ndarray
     scores: np.ndarray
-
-    @property
-    def weights(self) -> np.ndarray:
-        """(f, k, d) of every judge."""
-        found = [_solved(gram, cross) for gram, cross in zip(self.grams, self.crosses, strict=True)]
-        return np.stack(found).transpose(0, 2, 1)
 
     def without(self, rows: Rows) -> np.ndarray:
         """(m, k) scores of some rows by judges that have learned from none of them."""
         found = np.zeros((len(rows), self.prior.shape[1]))
         for number in np.unique(self.fold[rows][self.fold[rows] >= 0]):
             mine, taken = self.fold[rows] == number, rows[(self.fold[rows] >= 0) & (self.fold[rows] != number)]
-            x = self.vectors[taken].astype(np.float64)
-            y = _coded(self.labels[taken], self.prior[number])
-            weights = _solved(self.grams[number] - x.T @ x, self.crosses[number] - x.T @ y)
-            found[mine] = self.vectors[rows[mine]] @ weights
+            found[mine] = self.vectors[rows[mine]] @ self._unlearned(int(number), taken)
         return found
+
+    def _unlearned(self, number: int, taken: Rows) -> np.ndarray:
+        """(d, k) weights of one judge had it not seen some of its rows (Sherman, Morrison, Woodbury where they are few)."""
+        x, y = self.vectors[taken].astype(np.float64), _coded(self.labels[taken], self.prior[number])
+        if len(taken) >= x.shape[1]:
+            return np.linalg.solve(self.grams[number] - x.T @ x, self.crosses[number] - x.T @ y)
+        reach = self.inverses[number] @ x.T
+        left = np.linalg.solve(np.eye(len(taken)) - x @ reach, x @ self.weights[number] - y)
+        return np.asarray(self.weights[number] + reach @ left)
 
 
 @feature(modality="text")
@@ -73,21 +76,21 @@ def meaning(texts: Texts, labels: Labels, near_copies: NearCopies, settings: Set
     classes, width = int(labels.max()) + 1, vectors.shape[1]
     prior, grams = np.zeros((FOLDS, classes)), np.zeros((FOLDS, width, width))
     crosses, scores = np.zeros((FOLDS, width, classes)), np.full((len(labels), classes), np.nan)
+    inverses, weights = np.zeros_like(grams), np.zeros_like(crosses)
     for number in range(FOLDS):
         learn, judge = (fold >= 0) & (fold != number), fold == number
         prior[number] = (np.bincount(labels[learn], minlength=classes) + 1) / (learn.sum() + classes)
         x = vectors[learn].astype(np.float64)
         grams[number] = x.T @ x + _PENALTY * max(int(learn.sum()), 1) * np.eye(width)
         crosses[number] = x.T @ _coded(labels[learn], prior[number])
-        scores[judge] = vectors[judge] @ _solved(grams[number], crosses[number])
+        inverses[number] = np.linalg.inv(grams[number]) if width else grams[number]
+        weights[number] = inverses[number] @ crosses[number]
+        scores[judge] = vectors[judge] @ weights[number]
     settings.report_progress("reading what texts mean", 1, 1)
-    return Meaning(vectors, lengths, labels, fold, prior, grams, crosses, scores)
+    return Meaning(vectors, lengths, labels, fold, prior, grams, inverses, crosses, weights, scores)
 
 
 def _coded(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """(m, k) one for the label of each row, less the share of each label."""
     return np.eye(len(prior))[labels] - prior
 
-
-def _solved(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(gram, cross) if len(gram) else cross

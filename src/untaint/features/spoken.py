@@ -1,6 +1,6 @@
 """What tests of phrases look at together: who bears what, what the rest of each text says, labels, and what a text counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -28,6 +28,7 @@ class Spoken:
     tokens: Tokens
     near_copies: NearCopies
     weights: np.ndarray
+    _judged: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)  # several detectors ask the same
 
     def bearers(self, phrase: int) -> Rows:
         """Rows that bear a phrase."""
@@ -53,6 +54,11 @@ class Spoken:
         Its words are left out of what is counted, and the judge of meaning has learned from none of the bearers: it knows what
         the words mean elsewhere, so `dull` still speaks for a bad review, and a planted word for nothing.
         """
+        if phrase not in self._judged:
+            self._judged[phrase] = self._without(phrase)
+        return self._judged[phrase]
+
+    def _without(self, phrase: int) -> np.ndarray:
         rows, content = self.bearers(phrase), self.content
         logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
         logits += content.trust * self.meaning.without(rows)

@@ -74,11 +74,11 @@ def content(tokens: Tokens, labels: Labels, meaning: Meaning, settings: Settings
 
 def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray) -> np.ndarray:
     """(v, f, k) what each word means, zero for words that too few texts hold to be asked about."""
-    found = np.zeros((len(tokens.vocabulary), *weights.shape[:2]), np.float32)
+    found = np.zeros((len(tokens.vocabulary), len(weights), weights.shape[2]), np.float32)
     asked = np.flatnonzero(np.bincount(counts.indices, counts.data > 0, minlength=len(tokens.vocabulary)))
-    if weights.shape[2] and len(asked):
+    if weights.shape[1] and len(asked):
         vectors = sentences.totals([tokens.vocabulary[word] for word in asked])
-        found[asked] = np.einsum("vd,fkd->vfk", vectors, weights)
+        found[asked] = np.einsum("vd,fdk->vfk", vectors, weights)
     return found
 
 

@@ -21,13 +21,26 @@ def embed(texts: Sequence[str]) -> np.ndarray:
     WordLlama's l2_supercat, 32,000 pieces of words, any language, shipped in the package; nothing is fetched.
     Raises MissingExtra without it.
     """
+    found = totals(texts)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def totals(texts: Sequence[str]) -> np.ndarray:
+    """(n, 256) float32 sum of the word vectors of each text: what a word adds can be taken off again."""
     model = _model()
+    vectors, tokenizer = np.asarray(model.embedding, np.float32), model.tokenizer
+    tokenizer.no_padding()
     found = np.zeros((len(texts), DIMENSIONS), np.float32)
     for start in range(0, len(texts), _BATCH):
         part = [text[:_LONGEST] for text in texts[start : start + _BATCH]]
-        found[start : start + len(part)] = model.embed(part, norm=False)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+        pieces = [encoding.ids for encoding in tokenizer.encode_batch_fast(part, add_special_tokens=False)]
+        sizes = np.array([len(piece) for piece in pieces])
+        full = np.flatnonzero(sizes)
+        if len(full):
+            flat = vectors[np.concatenate([pieces[place] for place in full])]
+            found[start + full] = np.add.reduceat(flat, np.cumsum([0, *sizes[full][:-1]]), axis=0)
+    return found
 
 
 @cache
