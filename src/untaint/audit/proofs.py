@@ -13,6 +13,7 @@ from untaint.evidence.conviction import arguable, convicted, convicts
 from untaint.evidence.finding import Finding, Proof, Verdict
 from untaint.evidence.interventions import Natural, natural
 from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_codes
+from untaint.evidence.text_proof import TextBench, obeyed
 from untaint.features.graph import Features
 from untaint.features.proxy import answers
 from untaint.types import Pixels, Rows
@@ -27,6 +28,8 @@ def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Featur
 
     Costs nothing when there is neither a backdoor nor an arguable shortcut.
     """
+    if look.features.dataset.modality == "text":
+        return _on_texts(look, settings)
     tried = [found for found in look.verdict.findings if _backdoor(found) or arguable(found)]
     if not tried:
         return look.verdict
@@ -42,6 +45,25 @@ def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Featur
     except Exception as error:  # noqa: BLE001 - the findings stand without a proof; a broken network must not hide them
         reason = f"{type(error).__name__}: {error}"
         return convicted(look.verdict, {found.id: not_tried(reason) for found in tried})
+
+
+def _on_texts(look: Look, settings: AuditSettings) -> Verdict:
+    """Phrases put into other texts; it takes seconds, so every budget does it. A shortcut stays one: an honest habit is obeyed too."""
+    tried = [found for found in look.verdict.findings if found.alarm and found.kind in {"backdoor", "flood"}]
+    if not tried:
+        return look.verdict
+    get = look.features.get
+    try:
+        labels, named = (
+            get("labels"),
+            [found.members for found in look.verdict.findings if found.alarm or found.kind == "shortcut"],
+        )
+        free = np.setdiff1d(np.flatnonzero(labels >= 0), np.concatenate(named))
+        guilty = np.intersect1d(accused(look.verdict), np.flatnonzero(labels >= 0))
+        bench = TextBench(get("word_counts"), get("tokens"), labels, free, guilty, get("class_names"), settings.seed)
+        return convicted(look.verdict, {found.id: obeyed(found, bench, settings.alpha) for found in tried})
+    except FeatureUnavailable as missing:
+        return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
 
 
 def accused(verdict: Verdict) -> Rows:

@@ -1,6 +1,7 @@
 """What a text says, judged by models that have not seen it: words of this set, and meaning learned elsewhere."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -44,15 +45,50 @@ class TextContent(Judgement):
     alone: float
 
 
+@final
+@dataclass(frozen=True)
+class WordCounts:
+    """Words of every text: raw (n, v) how often each is said, rarity (v,) what a word counts, texts (v,) that have it."""
+
+    raw: csr_matrix
+    rarity: np.ndarray
+    texts: np.ndarray
+
+    def weighted(self, rows: np.ndarray | None = None, added: Sequence[int] = ()) -> csr_matrix:
+        """(m, v) rows of length 1: (1 + ln count) ln(n / texts with the word) of words in `_LEAST_TEXTS` texts or more.
+
+        rows: some of the texts.  added: words put into each of them.
+        """
+        found = self.raw.copy() if rows is None else self.raw[rows].copy()
+        if len(added):
+            every = np.repeat(np.arange(found.shape[0]), len(added))
+            more = (np.ones(len(every), np.float32), (every, np.tile(np.asarray(added), found.shape[0])))
+            found = csr_matrix(found + csr_matrix(more, shape=found.shape))
+        found.data = ((1 + np.log(found.data)) * self.rarity[found.indices]).astype(np.float32)
+        lengths = np.sqrt(np.asarray(found.multiply(found).sum(1)).ravel())
+        found.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(found.indptr)).astype(np.float32)
+        return found
+
+
 @feature(modality="text")
-def content(tokens: Tokens, labels: Labels, meaning: Meaning, settings: Settings) -> TextContent:
+def word_counts(tokens: Tokens) -> WordCounts:
+    """How often each text says each word."""
+    n, v = len(tokens.starts) - 1, len(tokens.vocabulary)
+    raw = csr_matrix((np.ones(len(tokens.ids), np.float32), (tokens.rows, tokens.ids)), shape=(n, v))
+    raw.sum_duplicates()
+    texts = np.bincount(raw.indices, minlength=v)
+    return WordCounts(raw, np.where(texts >= _LEAST_TEXTS, np.log(n / np.maximum(texts, 1)) + 1, 0.0), texts)
+
+
+@feature(modality="text")
+def content(tokens: Tokens, word_counts: WordCounts, labels: Labels, meaning: Meaning, settings: Settings) -> TextContent:
     """Cross-fitted probabilities of every label; copies of a text never judge it.
 
     Words count by their logarithm and rarity (TF-IDF), meaning where the extra `text` is installed; how much each says is fitted
     on texts that neither has seen.
     """
     rows, classes, fold = np.flatnonzero(labels >= 0), meaning.prior.shape[1], meaning.fold
-    counts = weighted(tokens)
+    counts = word_counts.weighted()
     words, weights = np.full((len(labels), classes), np.nan), np.zeros((FOLDS, classes, counts.shape[1]), np.float32)
     for number in range(FOLDS):
         settings.report_progress("learning what texts say", number, FOLDS)
@@ -80,19 +116,6 @@ def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray) -> np.ndarr
         vectors = sentences.totals([tokens.vocabulary[word] for word in asked])
         found[asked] = np.einsum("vd,fdk->vfk", vectors, weights)
     return found
-
-
-def weighted(tokens: Tokens) -> csr_matrix:
-    """(n, v) rows of length 1: (1 + ln count) ln(n / texts with the word) of words in `_LEAST_TEXTS` texts or more."""
-    n, v = len(tokens.starts) - 1, len(tokens.vocabulary)
-    once = csr_matrix((np.ones(len(tokens.ids), np.float32), (tokens.rows, tokens.ids)), shape=(n, v))
-    once.sum_duplicates()
-    texts = np.bincount(once.indices, minlength=v)
-    rarity = np.where(texts >= _LEAST_TEXTS, np.log(n / np.maximum(texts, 1)) + 1, 0.0)
-    once.data = ((1 + np.log(once.data)) * rarity[once.indices]).astype(np.float32)
-    lengths = np.sqrt(np.asarray(once.multiply(once).sum(1)).ravel())
-    once.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(once.indptr)).astype(np.float32)
-    return once
 
 
 def _fitted(counts: csr_matrix, labels: Labels, learn: np.ndarray, judge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

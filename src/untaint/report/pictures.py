@@ -12,7 +12,7 @@ from untaint.errors import BadInput
 from untaint.evidence.finding import AuditResult, Finding
 from untaint.report import rasters
 from untaint.report.base import Picture, Role
-from untaint.report.text import clip, storable
+from untaint.report.text import around, clip, storable
 from untaint.report.v1 import illustrated, ranked
 from untaint.types import Image, Rows
 
@@ -75,7 +75,7 @@ def _of_finding(finding: Finding, result: AuditResult, dataset: Dataset, n_findi
     members = ranked(result.samples, finding.members)
     normal = _normal(finding, result.samples)
     if dataset.modality != "image":
-        yield from _snippets(finding.id, dataset, members[:PER_GRID], normal[:PER_GRID])
+        yield from _snippets(finding, dataset, members[:PER_GRID], normal[:PER_GRID])
         return
     if finding.trigger is not None and finding.trigger.picture is not None:
         yield _png(finding.id, "trigger", -1, rasters.trigger(finding.trigger.picture, finding.trigger.mask))
@@ -112,19 +112,20 @@ def _png(finding: str, role: Role, row: int, image: Image) -> Picture:
     return Picture(finding, role, row, png=encode_png(image))
 
 
-def _snippets(finding: str, dataset: Dataset, members: Rows, normal: Rows) -> Iterator[Picture]:
+def _snippets(finding: Finding, dataset: Dataset, members: Rows, normal: Rows) -> Iterator[Picture]:
     roles: tuple[tuple[Role, Rows], ...] = (("member", members), ("normal", normal))
+    phrase = str(finding.trigger.parameters.get("phrase", "")) if finding.trigger is not None else ""
     for role, rows in roles:
         for row in rows:
-            text = _snippet(_payload(dataset, int(row)))
+            text = _snippet(_payload(dataset, int(row)), phrase)
             if text is not None:
-                yield Picture(finding, role, int(row), text=text)
+                yield Picture(finding.id, role, int(row), text=text)
 
 
-def _snippet(payload: Payload | None) -> str | None:
+def _snippet(payload: Payload | None, phrase: str) -> str | None:
     if isinstance(payload, np.ndarray) and payload.ndim <= 1:
         payload = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in payload[:100].tolist())
-    return str(storable(clip(payload, SNIPPET))) if isinstance(payload, str) else None
+    return str(storable(around(payload, phrase, SNIPPET))) if isinstance(payload, str) else None
 
 
 def _payload(dataset: Dataset, row: int) -> Payload | None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,30 @@ def visible(text: str) -> str:
 def _code(match: re.Match[str]) -> str:
     point = ord(match[0])
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def pattern(phrase: str) -> str:
+    """A regular expression for a phrase as a person would see it in a text: between its words, and around signs, a space or none.
+
+    Parts that stand apart, an ellipsis between, are each found by themselves.
+    """
+    parts = [part.split() for part in phrase.split(" … ")]
+    return "|".join(_whole(r"\s*".join(map(re.escape, words)), words) for words in parts if words) or re.escape(phrase)
+
+
+def _whole(expression: str, words: Sequence[str]) -> str:
+    """Not inside a longer word."""
+    before = r"(?<!\w)" if words[0][0].isalnum() else ""
+    return before + expression + (r"(?!\w)" if words[-1][-1].isalnum() else "")
+
+
+def around(text: str, phrase: str, length: int) -> str:
+    """At most `length` characters of a text, those around the phrase where it has one."""
+    found = re.search(pattern(phrase), text, flags=re.IGNORECASE) if phrase else None
+    if found is None or found.end() <= length:
+        return clip(text, length)
+    start = max(0, found.start() - length // 3)
+    return clip("…" + text[start:], length)
 
 
 def clip(text: str, length: int) -> str:

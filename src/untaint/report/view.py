@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from untaint.report.base import Picture, Report, Role
 from untaint.report.pictures import unreadable
-from untaint.report.text import clip
+from untaint.report.text import clip, pattern
 from untaint.report.v1 import Finding, ordered
 from untaint.report.wording import GLOSSARY, title
 
@@ -109,10 +109,10 @@ def _source(picture: Picture) -> str:
 
 
 def _parts(text: str, phrase: str) -> tuple[tuple[str, bool], ...]:
-    """The text cut at each occurrence of the phrase."""
+    """The text cut at each occurrence of the phrase, or of its parts where they stand apart."""
     if not phrase or not text:
         return ((text, False),)
-    pieces = re.split(f"({re.escape(phrase)})", text, flags=re.IGNORECASE)
+    pieces = re.split(f"({pattern(phrase)})", text, flags=re.IGNORECASE)
     return tuple((piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece)
 
 
