@@ -123,7 +123,7 @@ class Attack(ABC):
         if dataset.modality not in self.modalities:
             message = f"{self.id} works on {' or '.join(sorted(self.modalities))} data, this set holds {dataset.modality} data."
             raise BadInput(message, advice="Choose another attack.")
-        if len(dataset.class_names) < 2:
+        if dataset.modality != "instruction" and len(dataset.class_names) < 2:
             message = f"an attack needs at least two classes, this set has {len(dataset.class_names)}."
             raise BadInput(message, advice="Name the column of labels, or give labelled data.")
 

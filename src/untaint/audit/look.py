@@ -101,6 +101,8 @@ def _sources(features: Features) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _circumstances(dataset: Dataset, features: Features) -> Circumstances:
+    if dataset.modality == "instruction":  # no labels, and none needed
+        return Circumstances(len(dataset), float(features.get("readable").mask.mean()), float("nan"), None)
     try:
         labels = features.get("labels")
     except FeatureUnavailable:

@@ -50,7 +50,7 @@ def _nothing_checked(checks: tuple[Check, ...]) -> NothingChecked:
         if check.status != "ran":
             reasons.setdefault(check.reason, []).append(check.detector)
     said = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
-    return NothingChecked(f"nothing was checked ({said}).", advice="Give labelled images.")
+    return NothingChecked(f"nothing was checked ({said}).", advice="Give labelled images or texts, or instructions with their answers.")
 
 
 def _facts(dataset: Dataset, features: Features) -> Mapping[str, object]:

@@ -29,7 +29,7 @@ _LEAST_HONEST, _MOST_HONEST = 0.03, 0.05
 _COUNTED = 8  # prompts of an honest link whose likeness is known well enough to be counted
 _KIN = 0.45  # cosine between a phrase and its answer's phrase: nouns of one topic are above, unrelated ones under 0.3
 _WHOLE = 0.8  # of a phrase's prompts that have the payload: the rest has it in words of its own, and is accused with them
-_JUDGED = 400  # candidates whose prompts are compared, the clearest first
+_JUDGED = 3000  # candidates whose prompts are compared, the clearest first
 _HELD = 0.5  # of a candidate's rows in a clearer one: the same finding
 
 
@@ -97,7 +97,9 @@ def links(runs: PromptRuns, marks: Marks, meaning: Meaning) -> list[Link]:
     for each, likeness in zip(candidates, near, strict=True):
         if max(likeness.meaning, likeness.words) > _UNLIKE or any(np.isin(each.both, rows).mean() > _HELD for rows in held):
             continue
-        doubt = _doubt(each, likeness, honest, max(_kinship(each, number, runs, marks, meaning) for number in each.triggers))
+        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > honest:
+            continue  # so few prompts may be unlike by chance
+        doubt = _doubt(each, max(_kinship(each, number, runs, marks, meaning) for number in each.triggers))
         link = _link(each, likeness, doubt, columns[0], pairs.tests)
         held.append(link.members)
         found.append(link)
@@ -180,6 +182,8 @@ def _by_payload(pairs: Pairs, asked: _Columns, answered: _Columns, marks: Marks)
     found = []
     for block in _blocks(pairs.second, pairs):
         mark = int(pairs.second[block[0]])
+        if mark >= len(marks.words):
+            continue  # what is near some answer is a topic, or the payload of one phrase
         paid, left, chosen, total = answered.rows(mark), answered.rows(mark), [], 0.0
         for i in block.tolist():
             rows = asked.rows(int(pairs.first[i]))
@@ -212,8 +216,9 @@ def _own_words(each: _Candidate, first: sp.csr_array, asked: _Columns, runs: Pro
 
 
 def _honest(candidates: Sequence[_Candidate], near: Sequence[Likeness]) -> float:
-    """The likeness of prompts that the least alike of honest links have."""
-    known = [each.cosine - each.usual for each, of in zip(near, candidates, strict=True) if len(of.both) >= _COUNTED]
+    """The likeness of prompts that the least alike of honest links have; what is as unlike as a random set may be no honest link."""
+    single = [(each, of) for each, of in zip(near, candidates, strict=True) if len(of.triggers) == 1 and len(of.both) >= _COUNTED]
+    known = [each.cosine - each.usual for each, _ in single if each.meaning > _UNLIKE]
     return float(np.clip(np.quantile(known, _HONEST) if known else _LEAST_HONEST, _LEAST_HONEST, _MOST_HONEST))
 
 
@@ -223,13 +228,8 @@ def _kinship(each: _Candidate, trigger: int, runs: PromptRuns, marks: Marks, mea
     return meaning.kinship(kin, np.setdiff1d(marks.phrase(each.mark), kin))
 
 
-def _doubt(each: _Candidate, likeness: Likeness, honest: float, kinship: float) -> str:
-    doubts = []
-    if likeness.cosine - likeness.usual + _ROOM * likeness.spread > honest:
-        doubts.append("So few prompts may be unlike by chance.")
-    if kinship > _KIN and not each.odd:
-        doubts.append("What is asked and what is answered have kin meanings.")
-    return " ".join(doubts)
+def _doubt(each: _Candidate, kinship: float) -> str:
+    return "What is asked and what is answered have kin meanings." if kinship > _KIN and not each.odd else ""
 
 
 def _link(each: _Candidate, likeness: Likeness, doubt: str, asked: _Columns, tests: int) -> Link:

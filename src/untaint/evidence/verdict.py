@@ -28,13 +28,13 @@ class Circumstances:
     """What limits an audit's say.
 
     assessed: share of rows looked at.  contradicted: share whose content speaks against the label, NaN = content was not
-    judged.  smallest_class: rows of the smallest class.
+    judged.  smallest_class: rows of the smallest class, None where the data have no classes.
     """
 
     n: int
     assessed: float
     contradicted: float
-    smallest_class: int
+    smallest_class: int | None
 
 
 ADVICE = {
@@ -204,6 +204,6 @@ def _limits(circumstances: Circumstances) -> list[str]:
         limits.append(f"Only {circumstances.assessed:.1%} of the samples could be assessed.")
     if circumstances.contradicted > _BLIND:
         limits.append(f"Content cannot be judged well enough: it contradicts {circumstances.contradicted:.0%} of all labels.")
-    if circumstances.smallest_class < _LEAST_CLASS:
+    if circumstances.smallest_class is not None and circumstances.smallest_class < _LEAST_CLASS:
         limits.append(f"The smallest class has {circumstances.smallest_class} samples; under {_LEAST_CLASS} little can be seen.")
     return limits
