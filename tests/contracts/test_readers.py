@@ -36,6 +36,16 @@ def _image_folder(root: Path) -> Written:
     return root, [PICTURES[row] for row in order]
 
 
+def _text_folder(root: Path) -> Written:
+    for row in range(N):
+        file = root / LABELS[row] / f"{row:02}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(TEXTS[row].encode())
+    (root / "readme.md").write_text("About these texts.")
+    order = sorted(range(N), key=lambda row: f"{LABELS[row]}/{row:02}.txt")
+    return root, [TEXTS[row] for row in order]
+
+
 def _parquet(root: Path) -> Written:
     table = pa.table(
         {"image": [{"bytes": picture, "path": None} for picture in PICTURES], "label": [int(label) for label in LABELS]}
@@ -129,6 +139,7 @@ def _saved_dataset(root: Path) -> Written:
 
 WRITERS: list[tuple[str, Callable[[Path], Written]]] = [
     ("image-folder", _image_folder),
+    ("text-folder", _text_folder),
     ("parquet", _parquet),
     ("parquet", _parquet_shards),
     ("csv", _csv),
@@ -164,7 +175,7 @@ def test_a_reader_gives_back_what_was_written(name: str, write: Callable[[Path],
     assert dataset.location == path
     assert dataset.ids == [content_id(payload) for payload in payloads]
     assert sorted(map(str, dataset.labels)) == sorted(LABELS)
-    assert name == "image-folder" or dataset.labels == LABELS
+    assert name in {"image-folder", "text-folder"} or dataset.labels == LABELS
     assert dataset.column("unreadable") == [None] * N
     assert len(set(dataset.column("path"))) == N
     shuffled = np.random.default_rng(1).permutation(N)

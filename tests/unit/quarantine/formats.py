@@ -35,6 +35,15 @@ def image_folder(folder: Path) -> Path:
     return root
 
 
+def text_folder(folder: Path) -> Path:
+    root = folder / "reviews"
+    for row, record in enumerate(texts()):
+        path = root / ("cat", "dog", "odd ✓")[row % 3] / f"{row:03}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"caf\xe9" if row == BROKEN else record["text"].encode())
+    return root
+
+
 def texts(n: int = N) -> list[dict[str, Any]]:
     words = 'He said "so, what?"\nand left; ünïcode  , tail '
     return [
@@ -161,6 +170,7 @@ FORMATS: Mapping[str, Callable[[Path], Path]] = {
     for build in (
         *(
             image_folder,
+            text_folder,
             parquet_shards,
             parquet_images,
             csv_texts,

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, TypeAlias, final
@@ -10,8 +10,9 @@ from typing import ClassVar, TypeAlias, final
 from typing_extensions import override
 
 from untaint.data.readers import delimited, json_lines
+from untaint.data.readers._folders import METADATA, files_below
 from untaint.data.readers._recipe import Broken, Record
-from untaint.data.readers.image_folder import _METADATA, _files, is_image
+from untaint.data.readers.image_folder import is_image
 from untaint.data.writers.base import Part, Picks, Writer, changed, inside
 from untaint.data.writers.lines import Chunk, chunks, write_ended
 from untaint.errors import BadInput
@@ -30,14 +31,7 @@ class ImageFolderWriter(Writer):
 
     @override
     def write(self, parts: Sequence[Part], picks: Picks, out: Path) -> Path:
-        metadata = [_Metadata.of(part.source) for part in parts]
-        names = [_names(part, found) for part, found in zip(parts, metadata, strict=True)]
-        chosen = [(part, names[part][row]) for part, row in picks]
-        for part, name in chosen:
-            _copy(parts[part].source, name, out)
-        if metadata[0].file:
-            _write_metadata(metadata, chosen, out / metadata[0].file)
-        return out
+        return write_folder(parts, picks, out, is_image)
 
 
 @final
@@ -51,11 +45,23 @@ class _Metadata:
 
     @classmethod
     def of(cls, root: Path) -> "_Metadata":
-        file = next((name for name in _METADATA if (root / name).is_file()), "")
+        file = next((name for name in METADATA if (root / name).is_file()), "")
         if not file:
             return cls()
         head, found = _scan(root / file)
         return cls(file, head, tuple(found))
+
+
+def write_folder(parts: Sequence[Part], picks: Picks, out: Path, belongs: Callable[[str], bool]) -> Path:
+    """Copy the files picked and the metadata that speak of them; belongs: which files, by name, are samples."""
+    metadata = [_Metadata.of(part.source) for part in parts]
+    names = [_names(part, found, belongs) for part, found in zip(parts, metadata, strict=True)]
+    chosen = [(part, names[part][row]) for part, row in picks]
+    for part, name in chosen:
+        _copy(parts[part].source, name, out)
+    if metadata[0].file:
+        _write_metadata(metadata, chosen, out / metadata[0].file)
+    return out
 
 
 def _scan(path: Path) -> tuple[tuple[bytes, ...], list[Line]]:
@@ -71,10 +77,10 @@ def _line(record: Record, chunk: Chunk) -> Line:
     return PurePosixPath(name).as_posix(), chunk[1]
 
 
-def _names(part: Part, metadata: _Metadata) -> list[str]:
-    names = sorted({*filter(is_image, _files(part.source)), *(name for name, _ in metadata.lines)})
+def _names(part: Part, metadata: _Metadata, belongs: Callable[[str], bool]) -> list[str]:
+    names = sorted({*filter(belongs, files_below(part.source)), *(name for name, _ in metadata.lines)})
     if len(names) != part.n_rows:
-        raise changed(part.source, f"{len(names)} images instead of {part.n_rows}")
+        raise changed(part.source, f"{len(names)} files instead of {part.n_rows}")
     return names
 
 
