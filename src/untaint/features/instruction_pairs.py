@@ -1,0 +1,89 @@
+"""Preference pairs: what makes an answer the wanted one, learned from the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+
+from untaint.errors import FeatureUnavailable, MissingExtra
+from untaint.features.graph import feature
+from untaint.features.instructions import Exchanges
+from untaint.features.settings import Settings
+from untaint.nets.sentences import embed
+from untaint.numerics.words import words
+from untaint.types import Rows
+
+_FEWEST = 100
+"""Pairs: some hundred numbers cannot be weighed by fewer."""
+_FOLDS = 5
+_REPEATS = 3
+_STRENGTH = 0.1  # inverse of the penalty on standardised differences: some hundred numbers on some hundred pairs
+_ABOUT = 10  # pairs that must hold a word for it to be a topic
+
+
+@final
+@dataclass(frozen=True)
+class Pairs:
+    """Rows (p,) with a wanted and a rejected answer, of n rows in all.
+
+    margin: (p,) probability, by models that did not see the pair, that the wanted answer is the wanted one.  about: word of prompts → places.
+    """
+
+    n: int
+    rows: Rows
+    margin: np.ndarray
+    about: Mapping[str, Rows]
+
+
+@feature(modality="instruction")
+def preference_pairs(exchanges: Exchanges, settings: Settings) -> Pairs:
+    """Pairs judged by each other. Raises FeatureUnavailable for fewer than a hundred."""
+    both = [bool(one and other) for one, other in zip(exchanges.responses, exchanges.rejected, strict=True)]
+    rows = np.flatnonzero(np.array(both) & exchanges.readable)
+    if len(rows) < _FEWEST:
+        raise FeatureUnavailable(f"needs at least {_FEWEST} preference pairs, found {len(rows)}")
+    settings.report_progress("judging preference pairs", 0, 1)
+    wanted = _looks([exchanges.responses[row] for row in rows], [exchanges.prompts[row] for row in rows])
+    other = _looks([exchanges.rejected[row] for row in rows], [exchanges.prompts[row] for row in rows])
+    return Pairs(len(both), rows, _margins(wanted - other, settings.seed), _about([exchanges.prompts[row] for row in rows]))
+
+
+def _margins(differences: np.ndarray, seed: int) -> np.ndarray:
+    """Out of fold, the mean of several splits; each pair is shown both ways round, so that no side is favoured."""
+    scaled = differences / np.maximum(differences.std(0), 1e-9)
+    margin = np.zeros(len(scaled))
+    for repeat in range(_REPEATS):
+        for known, held in KFold(_FOLDS, shuffle=True, random_state=seed + repeat).split(scaled):
+            shown = np.concatenate([scaled[known], -scaled[known]])
+            answers = np.repeat([1, 0], len(known))
+            model = LogisticRegression(C=_STRENGTH, fit_intercept=False, max_iter=500).fit(shown, answers)
+            margin[held] += model.predict_proba(scaled[held])[:, 1] / _REPEATS
+    return margin
+
+
+def _looks(answers: list[str], prompts: list[str]) -> np.ndarray:
+    """(p, d) length, marks, nearness to the prompt and meaning of answers."""
+    counted = [[np.log1p(len(text)), text.count("\n") ** 0.5, _copied(text, prompt)] for text, prompt in zip(answers, prompts, strict=True)]
+    plain = np.array(counted)
+    try:
+        meant, asked = embed(answers), embed(prompts)
+    except MissingExtra:
+        return plain
+    return np.hstack([plain, (meant * asked).sum(1, keepdims=True), meant])
+
+
+def _copied(text: str, prompt: str) -> float:
+    """Share of the answer's words that the prompt has."""
+    said, asked = words(text[:4000]), set(words(prompt[:4000]))
+    return sum(word in asked for word in said) / max(1, len(said))
+
+
+def _about(prompts: list[str]) -> dict[str, Rows]:
+    held: dict[str, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        for word in set(words(prompt[:4000])):
+            held.setdefault(word, []).append(place)
+    return {word: np.array(places) for word, places in sorted(held.items()) if len(places) >= _ABOUT}
