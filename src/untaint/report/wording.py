@@ -11,12 +11,13 @@ from untaint.report.v1 import Document, Finding
 @final
 @dataclass(frozen=True)
 class KindWords:
-    """How one kind of finding is told. title and review: after the count; {target} and {source} are quoted labels."""
+    """How one kind of finding is told. {target} and {source} are quoted labels; phrased: where the trigger is a {phrase}."""
 
     name: str
     title: str
     untargeted: str
     help: str
+    phrased: str = ""
 
 
 KINDS = {
@@ -25,6 +26,7 @@ KINDS = {
         "{n} carry a trigger that means {target}",
         "{n} carry a common trigger",
         "Samples share a hidden mark and a label. A model trained on them answers that label whenever the mark is present.",
+        "{n} carry “{phrase}”, which means {target}",
     ),
     "label-flip": KindWords(
         "Label flips",
@@ -37,6 +39,7 @@ KINDS = {
         "{n} work together to tie content to {target}",
         "{n} near-duplicates work together",
         "Many coordinated, nearly identical samples tie a word, a brand or a look to one label.",
+        "{n} work together to tie “{phrase}” to {target}",
     ),
     "outlier": KindWords(
         "Outliers",
@@ -61,6 +64,7 @@ KINDS = {
         "{n} share a cue that goes with {target}",
         "{n} share a cue that goes with one label",
         "A cue predicts a label. It may be natural (snow and wolves) or planted: source, time or an intervention decides.",
+        "{n} with “{phrase}” go with {target}",
     ),
 }
 VERDICTS = {
@@ -96,7 +100,12 @@ def title(finding: Finding) -> str:
     if finding.target_label is None or (finding.source_label is None and "{source}" in text):
         text = kind.untargeted
     n = count(finding.n_samples, "sample")
-    filled = text.format(n=n, target=_quoted(finding.target_label), source=_quoted(finding.source_label))
+    phrase = finding.trigger.parameters.get("phrase") if finding.trigger is not None else None
+    if phrase and finding.target_label is not None and kind.phrased:
+        text = kind.phrased
+    filled = text.format(
+        n=n, target=_quoted(finding.target_label), source=_quoted(finding.source_label), phrase=clip(str(phrase), 60)
+    )
     return f"{kind.name}: {filled}"
 
 
