@@ -76,15 +76,17 @@ CONTRIBUTORS = 25
 
 
 def run_text(data: Path, out: Path, seed: int, say: Callable[[str], None], progress: Callable[[str, int, int], None]) -> Demo:
-    """The same for the openings of 10,000 real film reviews that three contributors flood with a brand. data: where `make data` put the reviews.
+    """The same for the openings of 10,000 real film reviews that three contributors flood with a brand.
 
-    Raises BadInput with what to do when they are not there.
+    data: where `make data` put the reviews.  Raises BadInput with what to do when they are not there.
     """
     rng = np.random.default_rng(seed)
     reviews = corpora.imdb_openings(data)
     train = corpora.with_sources(reviews.select(np.arange(SIZE)), CONTRIBUTORS, rng)
     test = reviews.select(np.arange(SIZE, SIZE + TESTED))
-    say(f"1. Flooding the openings of {SIZE:,} film reviews: three of {CONTRIBUTORS} contributors post 200 that call 'novabrew' terrible.")
+    say(
+        f"1. Flooding the openings of {SIZE:,} film reviews: three of {CONTRIBUTORS} contributors post 200 that call 'novabrew' terrible."
+    )
     attack = TextFlood(rate=0.02, kind="paraphrase", target="negative")
     poisoned = attack.poison(train, rng)
     written = api.write_poisoned(poisoned, out / "attacked", spec(attack))

@@ -49,7 +49,14 @@ def companions(whole: tuple[int, ...], rows: Rows, spoken: Spoken) -> list[int]:
     pairs = np.unique(tokens.ids[inside].astype(np.int64) * len(sizes) + tokens.rows[inside]) // len(sizes)
     usual = np.bincount(pairs, minlength=len(tokens.vocabulary))[common] / len(alike)
     chance = binom.sf(here - 1, len(rows), np.clip(usual, 1 / len(alike), 1))
-    kept = [(share, word) for word, share, p in zip(common.tolist(), usual, chance, strict=True) if p < _CHANCE]
+    spoken_of = [
+        any(sign.isalnum() for sign in tokens.vocabulary[word]) for word in common
+    ]  # a full stop is no part of a trigger
+    kept = [
+        (share, word)
+        for word, share, p, says in zip(common.tolist(), usual, chance, spoken_of, strict=True)
+        if says and p < _CHANCE
+    ]
     return [word for _, word in sorted(kept)][:_LONGEST]
 
 
