@@ -19,6 +19,8 @@ _LEAST = 3  # bearers from a source: two are no habit
 _REST = (
     0.25  # of a trigger's bearers outside the sources named: they are taken along, one source sent too few of them to be named
 )
+_SHARED = 0.3  # of a phrase's bearers, up to which it is not a part of another
+_ONE_SIDED = 0.97  # of all bearers with the label: of a honest word's, even odds give a half, a telling word's four fifths
 _MANY = 8.0
 """Phrases that stand out for every one that chance alone gives, because phrases in a text come together; 1 to 6 was seen on honest
 reviews with sources drawn at random."""
@@ -29,14 +31,13 @@ reviews with sources drawn at random."""
 class SourceTable:
     """phrases: all.  part: only entries from sources that sent far more of the phrase than their share.
 
-    shares: (s,) of all usable texts.  null: how unevenly sources share phrases.  roots (p,), totals (p,): of each phrase.
+    shares: (s,) of all usable texts.  roots (p,), totals (p,): how unevenly sources share each phrase, and its bearers.
     """
 
     phrases: Phrases
     part: Phrases
     sources: Sources
     shares: np.ndarray
-    null: concentration.Null
     roots: np.ndarray
     totals: np.ndarray
 
@@ -46,19 +47,28 @@ class SourceTable:
         return max(1.0, _MANY * float((self.totals > 0).sum()) * float(norm.sf(NOTABLE)))
 
     def p_value(self, phrase: int, tests: float) -> float:
-        """Of the unevenness of a phrase, corrected."""
-        return min(1.0, self.null.p_value(int(self.totals[phrase]), float(self.roots[phrase])) * max(tests, self.tests))
+        """Of the unevenness of a phrase among phrases that other texts bear, corrected: parts of one sentence are all as uneven."""
+        inside = np.zeros(int(self.phrases.row.max(initial=0)) + 1, bool)
+        inside[self.phrases.bearers(phrase)] = True
+        shared = np.bincount(self.phrases.feature[inside[self.phrases.row]], minlength=len(self.phrases))
+        other = (self.totals > 0) & (shared <= _SHARED * self.totals)
+        null = concentration.Null(self.totals[other], self.roots[other])
+        return min(1.0, null.p_value(int(self.totals[phrase]), float(self.roots[phrase])) * max(tests, self.tests))
 
     def guilty(self, phrase: int) -> np.ndarray:
         """Numbers of the sources that sent far more of a phrase than their share."""
         return np.unique(self.sources.codes[self.part.bearers(phrase)])
 
     def members(self, phrase: int, labelled: Mask) -> Rows:
-        """Rows with the label that bear the phrase and come from those sources; the rest too, where it is small."""
-        rows = self.phrases.bearers(phrase)
-        rows = rows[labelled[rows]]
+        """Rows with the label that bear the phrase and come from those sources.
+
+        The rest too, where it is small, or where hardly a bearer has another label: then nobody says it honestly.
+        """
+        every = self.phrases.bearers(phrase)
+        rows = every[labelled[every]]
         named = np.isin(self.sources.codes[rows], self.guilty(phrase))
-        return rows if (~named).sum() <= max(1, _REST * named.sum()) else rows[named]
+        alone = (~named).sum() <= max(1, _REST * named.sum()) or len(rows) >= _ONE_SIDED * len(every)
+        return rows if alone else rows[named]
 
 
 def source_table(phrases: Phrases, labels: Labels, sources: Sources) -> SourceTable:
@@ -73,7 +83,7 @@ def source_table(phrases: Phrases, labels: Labels, sources: Sources) -> SourceTa
     odd = (count >= _LEAST) & (count > _OVER * due) & (poisson.sf(count - 1, due) < _SURPRISE)
     marked = np.isin(feature.astype(np.int64) * len(shares) + sources.codes[row], phrase[odd] * len(shares) + source[odd])
     part = replace(phrases, feature=feature[marked], row=row[marked])
-    return SourceTable(phrases, part, sources, shares, concentration.Null(totals[totals > 0], roots[totals > 0]), roots, totals)
+    return SourceTable(phrases, part, sources, shares, roots, totals)
 
 
 _NAMED = 4  # sources that are spelled out
