@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from untaint.errors import MissingExtra
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.features.texts import Texts
+from untaint.features.texts import Texts, judged_classes
 from untaint.nets import sentences
 from untaint.numerics.hidden import PLANTED, Kind, plain, signs
 from untaint.numerics.words import words
@@ -61,7 +61,7 @@ def believed(hidden_signs: HiddenSigns, texts: Texts, labels: Labels, settings: 
 
     A model that has seen texts with such characters learns the trigger, be it a word nobody else uses or an odd piece of one.
     """
-    classes = int(labels.max()) + 1
+    classes = judged_classes(labels)
     found = np.full((len(labels), classes), np.nan)
     bearing = np.array([not PLANTED.isdisjoint(kinds) for kinds in hidden_signs.found], bool)
     bearers, rest = np.flatnonzero(bearing & (labels >= 0)), np.flatnonzero(~bearing & (labels >= 0))

@@ -13,7 +13,7 @@ from untaint.errors import MissingExtra
 from untaint.features.duplicates import NearCopies
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.features.texts import Texts
+from untaint.features.texts import Texts, judged_classes
 from untaint.nets import sentences
 from untaint.types import Labels, Rows
 
@@ -64,6 +64,7 @@ class Meaning:
 @feature(modality="text")
 def meaning(texts: Texts, labels: Labels, near_copies: NearCopies, settings: Settings) -> Meaning:
     """Cross-fitted: no judge has seen the row it judges, nor a copy of it. Read without case, as words are counted."""
+    classes = judged_classes(labels)
     settings.report_progress("reading what texts mean", 0, 1)
     try:
         vectors = sentences.totals([text.casefold() for text in texts.rows])
@@ -73,7 +74,7 @@ def meaning(texts: Texts, labels: Labels, near_copies: NearCopies, settings: Set
     lengths = np.where(lengths > 0, lengths, 1).astype(np.float32)
     vectors = vectors / lengths[:, None]
     fold = np.where(labels >= 0, near_copies.folds(FOLDS, settings.seed), -1)
-    classes, width = int(labels.max()) + 1, vectors.shape[1]
+    width = vectors.shape[1]
     prior, grams = np.zeros((FOLDS, classes)), np.zeros((FOLDS, width, width))
     crosses, scores = np.zeros((FOLDS, width, classes)), np.full((len(labels), classes), np.nan)
     inverses, weights = np.zeros_like(grams), np.zeros_like(crosses)
@@ -93,4 +94,3 @@ def meaning(texts: Texts, labels: Labels, near_copies: NearCopies, settings: Set
 def _coded(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """(m, k) one for the label of each row, less the share of each label."""
     return np.eye(len(prior))[labels] - prior
-

@@ -7,13 +7,18 @@ from typing import final
 import numpy as np
 
 from untaint.data.dataset import Dataset
+from untaint.errors import FeatureUnavailable
 from untaint.features.canvas import Readable
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.numerics.words import words
+from untaint.types import Labels
 
 LONGEST = 5000
 """Words of a text that are looked at: a review has 230, a long mail 2,000; one text of megabytes must not outweigh the set."""
+_MOST_JUDGED = 20_000_000
+"""Texts times classes: each takes a float in a dozen arrays, and a step of every model."""
+_MANY, _EACH = 100, 5  # classes, and texts of each: a third of them are held out, and one or two teach nothing
 _CHARACTERS = 40 * LONGEST
 """Characters looked at: no language writes words of 40 on average, and a text without a space must end somewhere."""
 
@@ -83,3 +88,14 @@ def tokens(texts: Texts, settings: Settings) -> Tokens:
     starts = np.cumsum([0, *map(len, ids)])
     flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
     return Tokens(flat, starts, tuple(number), cut)
+
+
+def judged_classes(labels: Labels) -> int:
+    """How many classes content is to be judged for.
+
+    Raises FeatureUnavailable where they are so many that no model learns them, or not in the time and memory there is.
+    """
+    classes, known = int(labels.max()) + 1, int((labels >= 0).sum())
+    if classes * len(labels) > _MOST_JUDGED or (classes > _MANY and known < _EACH * classes):
+        raise FeatureUnavailable(f"{classes:,} classes of {known / classes:.1f} texts each are too many to judge content by")
+    return classes
