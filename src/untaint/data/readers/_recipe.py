@@ -120,7 +120,9 @@ class Recipe:
 
 
 def as_name(value: object) -> str | None:
-    """A label or source as text: whole numbers without a decimal point, nothing for an empty cell."""
+    """A label or source as text: whole numbers without a decimal point, nothing for an empty cell, a list of one as that one."""
+    if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 and len(value) < 2:
+        return as_name(value[0]) if len(value) else None
     if is_missing(value):
         return None
     if isinstance(value, bytes):
