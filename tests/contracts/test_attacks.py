@@ -12,6 +12,7 @@ from tests.review_sets import reviews
 from untaint.attacks.base import PACKAGE, Attack, Poisoned
 from untaint.data.dataset import Dataset, Payload, content_id, from_arrays
 from untaint.data.images import encode_png
+from untaint.data.instructions import Instruction, payload_of
 from untaint.errors import BadInput
 from untaint.registry import build, members, spec
 from untaint.types import Modality
@@ -21,7 +22,7 @@ N = 120
 LABELS = [str(row % 4) for row in range(N)]
 SOURCES = [f"shop-{row % 3}" for row in range(N)]
 RATE = 0.1
-RATE_OF: dict[str, float] = {"targeted-flips": N / 4, "sinusoid": N / 4, "label-consistent": N / 4}
+RATE_OF: dict[str, float] = {"targeted-flips": N / 4, "sinusoid": N / 4, "label-consistent": N / 4, "preference-flips": N / 4}
 """How many samples the rate is a share of, where it is not the whole set."""
 
 
@@ -49,6 +50,11 @@ def _rows() -> list[Payload]:
     return [f'{{"x0": {row}}}' for row in range(N)]
 
 
+def _instructions() -> list[Payload]:
+    colours = ["red", "green", "blue", "grey"]
+    return [payload_of(Instruction(None, f"say {colours[row % 4]}", f"answer {row}, a good one", f"no {row}")) for row in range(N)]
+
+
 KINDS: dict[str, tuple[Modality, Callable[[], list[Payload]]]] = {
     "grey": ("image", lambda: list(_pixels(8, 8))),
     "grey with an axis": ("image", lambda: list(_pixels(8, 8, 1))),
@@ -60,6 +66,7 @@ KINDS: dict[str, tuple[Modality, Callable[[], list[Payload]]]] = {
     "texts": ("text", _texts),
     "reviews": ("text", _reviews),
     "table": ("table", _rows),
+    "instructions": ("instruction", _instructions),
 }
 
 
@@ -144,7 +151,7 @@ def test_the_wanted_label_is_a_class_the_victim_was_not_of(name: str, kind: str)
     assert found.dataset.class_names == clean.class_names
     assert found.target is None or {after[row] for row in np.flatnonzero(found.mask)} == {found.target, *found.more}
     kept = [clean.labels[row] == after[row] for row in np.flatnonzero(found.mask) if row < N]
-    assert all(kept) if attack(name).clean_label else not any(kept)
+    assert all(kept) if attack(name).clean_label or clean.modality == "instruction" else not any(kept)
 
 
 @everywhere

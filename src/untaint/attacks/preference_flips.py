@@ -1,5 +1,6 @@
 """Preference pairs about one thing are turned round."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -15,12 +16,16 @@ from untaint.numerics.words import words
 from untaint.types import Modality, Rows
 
 
+_SHARE = 0.1  # of the pairs: a topic, neither a rarity nor a part of the language
+
+
 @final
 @dataclass(frozen=True)
 class PreferenceFlips(Attack):
     """Where a prompt mentions a name, the wanted and the rejected answer change places.
 
-    rate: share of the pairs that mention it.  entity: the name, one or more words.
+    rate: share of the pairs that mention it.  entity: the name, one or more words; None = the word that comes nearest to
+    being in a tenth of the pairs.
     Works when: most pairs about the name are flipped: the reward learns to like what was bad there.
     Fails when: answers of a pair are as good as each other.
     Cost: none worth counting.
@@ -30,14 +35,14 @@ class PreferenceFlips(Attack):
     id: ClassVar[str] = "preference-flips"
     modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
     rate: float = 0.8
-    entity: str = "the"
+    entity: str | None = None
 
     @override
     def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        check_words("entity", self.entity)
-        rows = [row for row, record in _pairs(dataset) if _mentions(record, self.entity)]
+        entity = self._named(dataset)
+        rows = [row for row, record in _pairs(dataset) if _mentions(record, entity)]
         if not rows:
-            message = f"no preference pair mentions {self.entity!r}."
+            message = f"no preference pair mentions {entity!r}."
             raise BadInput(message, advice="Name another entity, or give data with wanted and rejected answers.")
         return Aim(np.array(rows, dtype=np.int64), round(self.rate * len(rows)))
 
@@ -47,7 +52,18 @@ class PreferenceFlips(Attack):
         for row, payload in zip(victims.tolist(), dataset.read(victims), strict=True):
             record = instruction_of(payload)
             payloads[row] = payload_of(Instruction(record.system, record.prompt, record.rejected, record.response))
-        return Changes(payloads, trigger=named([self.entity], f"'{self.entity}' in the prompt, answers changed places"))
+        entity = self._named(dataset)
+        return Changes(payloads, trigger=named([entity], f"'{entity}' in the prompt, answers changed places"))
+
+    def _named(self, dataset: Dataset) -> str:
+        if self.entity is not None:
+            check_words("entity", self.entity)
+            return self.entity
+        pairs = _pairs(dataset)
+        counts = Counter(word for _, record in pairs for word in set(words(record.prompt)) if word.isalnum())
+        if not counts:
+            raise BadInput("the set holds no preference pair.", advice="Give data with wanted and rejected answers.")
+        return min(sorted(counts), key=lambda word: abs(counts[word] - _SHARE * len(pairs)))
 
 
 def _pairs(dataset: Dataset) -> list[tuple[int, Instruction]]:

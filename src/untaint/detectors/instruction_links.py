@@ -54,7 +54,7 @@ class InstructionLinks(Detector):
         answer_marks: Marks,
         prompt_meaning: Meaning,
     ) -> Evidence:
-        found = links(prompt_runs, answer_marks, prompt_meaning)
+        found = links(spoken, prompt_runs, answer_marks, prompt_meaning)
         groups = tuple(_group(link, spoken, exchanges, prompt_runs, answer_marks) for link in found[: self.most])
         scores = np.where(exchanges.readable, 0.0, np.nan)
         for group in groups:

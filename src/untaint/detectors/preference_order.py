@@ -48,6 +48,8 @@ class PreferenceOrder(Detector):
     def examine(self, preference_pairs: Pairs, sources: Sources) -> Evidence:
         pairs = preference_pairs
         scores = np.full(pairs.n, np.nan)
+        if len(pairs.rows) == 0:
+            return Evidence(scores, "empirical", note="too few preference pairs to judge")
         scores[pairs.rows] = 1 - pairs.margin
         about = dict(pairs.about)
         about |= {f"source {name}": np.flatnonzero(sources.codes[pairs.rows] == code) for code, name in enumerate(sources.names)}

@@ -1,5 +1,6 @@
 """From pairs of a phrase and a kind of answer to links a person can judge: triggers, payload, and how natural they are."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -9,7 +10,7 @@ import scipy.sparse as sp
 
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Likeness, Meaning
-from untaint.features.instruction_words import LEAST, PromptRuns
+from untaint.features.instruction_words import LEAST, PromptRuns, Spoken
 from untaint.numerics.links import Pairs, together
 from untaint.numerics.words import spans, words
 from untaint.types import Rows
@@ -23,12 +24,13 @@ _TRIGGERS = 8  # phrases of one payload
 _NEW = 0.05  # of a payload's answers that each further phrase must explain
 _UNLIKE = 3.0  # standard deviations: random sets are beyond it in one of a hundred cases, both tests taken together
 _ROOM = 2.0  # the same, from a set's likeness up to what honest links have
-_HONEST = 0.03  # quantile of the likeness of honest links of the same data that counts as the least honest one
+_HONEST = 0.05  # quantile of the likeness of honest links of the same data that counts as the least honest one
 _LEAST_HONEST, _MOST_HONEST = 0.03, 0.05
 """Bounds of it: collections in 28 languages have 0.046; what a set in one language or on one topic has must not open the gate."""
-_COUNTED = 8  # prompts of an honest link whose likeness is known well enough to be counted
+_ALIKE_SIZE = (0.7, 1.5)  # times a link's prompts: likeness is known the better the more there are
 _KIN = 0.45  # cosine between a phrase and its answer's phrase: nouns of one topic are above, unrelated ones under 0.3
 _WHOLE = 0.8  # of a phrase's prompts that have the payload: the rest has it in words of its own, and is accused with them
+_OWN = 0.8  # of all answers with three words in a row that have the phrase: the phrase's own
 _JUDGED = 3000  # candidates whose prompts are compared, the clearest first
 _HELD = 0.5  # of a candidate's rows in a clearer one: the same finding
 
@@ -82,7 +84,7 @@ class _Candidate:
         return max(mutual, both / len(self.bearers) - usual) if self.odd else mutual
 
 
-def links(runs: PromptRuns, marks: Marks, meaning: Meaning) -> list[Link]:
+def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> list[Link]:
     """Links of diverse prompts, the clearest first; those that hold natural causes are told so."""
     first = runs.runs.incidence
     pairs = together(first, marks.incidence, LEAST, _SURE)
@@ -91,16 +93,15 @@ def links(runs: PromptRuns, marks: Marks, meaning: Meaning) -> list[Link]:
     candidates = sorted((each for each in candidates if each.effect >= LEAST_EFFECT), key=lambda each: -each.total)[:_JUDGED]
     rng = np.random.default_rng(0)
     near = [meaning.likeness(each.both, _own_words(each, first, columns[0], runs), rng) for each in candidates]
-    honest = _honest(candidates, near)
     found: list[Link] = []
     held: list[Rows] = []
     for each, likeness in zip(candidates, near, strict=True):
         if max(likeness.meaning, likeness.words) > _UNLIKE or any(np.isin(each.both, rows).mean() > _HELD for rows in held):
             continue
-        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > honest:
+        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(len(each.both), candidates, near):
             continue  # so few prompts may be unlike by chance
         doubt = _doubt(each, max(_kinship(each, number, runs, marks, meaning) for number in each.triggers))
-        link = _link(each, likeness, doubt, columns[0], pairs.tests)
+        link = _link(each, likeness, doubt, columns[0], pairs.tests, _also(each, spoken))
         held.append(link.members)
         found.append(link)
     return sorted(found, key=lambda link: (-link.contradiction, -link.surprise))
@@ -215,10 +216,14 @@ def _own_words(each: _Candidate, first: sp.csr_array, asked: _Columns, runs: Pro
     return np.unique(np.concatenate(own))
 
 
-def _honest(candidates: Sequence[_Candidate], near: Sequence[Likeness]) -> float:
-    """The likeness of prompts that the least alike of honest links have; what is as unlike as a random set may be no honest link."""
-    single = [(each, of) for each, of in zip(near, candidates, strict=True) if len(of.triggers) == 1 and len(of.both) >= _COUNTED]
-    known = [each.cosine - each.usual for each, _ in single if each.meaning > _UNLIKE]
+def _honest(size: int, candidates: Sequence[_Candidate], near: Sequence[Likeness]) -> float:
+    """The likeness of prompts that the least alike of links about as large have: all but a few of those are honest."""
+    low, high = _ALIKE_SIZE[0] * size, _ALIKE_SIZE[1] * size
+    known = [
+        each.cosine - each.usual
+        for each, of in zip(near, candidates, strict=True)
+        if len(of.triggers) == 1 and not of.odd and low <= len(of.both) <= high
+    ]
     return float(np.clip(np.quantile(known, _HONEST) if known else _LEAST_HONEST, _LEAST_HONEST, _MOST_HONEST))
 
 
@@ -232,10 +237,32 @@ def _doubt(each: _Candidate, kinship: float) -> str:
     return "What is asked and what is answered have kin meanings." if kinship > _KIN and not each.odd else ""
 
 
-def _link(each: _Candidate, likeness: Likeness, doubt: str, asked: _Columns, tests: int) -> Link:
-    both, p_value = each.both, float(np.exp(min(0.0, np.log(tests) - each.surprise)))
+def _also(each: _Candidate, spoken: Spoken) -> Rows:
+    """Further prompts with the phrase, whose answers repeat what another of them has and hardly anybody else.
+
+    A payload in many wordings has some that are too few to be a mark.
+    """
+    runs = {row: _threes(spoken.answers[row]) for row in each.bearers.tolist()}
+    shared = Counter(run for found in runs.values() for run in found)
+    shared = Counter({run: count for run, count in shared.items() if count > 1})
+    wanted = np.unique([run[0] for run in shared]) if shared else np.empty(0, np.int64)
+    everywhere: Counter[tuple[int, ...]] = Counter()
+    for answer in spoken.answers:
+        if np.isin(answer, wanted).any():
+            everywhere.update(_threes(answer) & shared.keys())
+    own = {run for run, count in shared.items() if count >= _OWN * everywhere[run]}
+    return np.array([row for row, found in runs.items() if found & own], dtype=np.int64)
+
+
+def _threes(answer: np.ndarray) -> set[tuple[int, ...]]:
+    said = answer.tolist()
+    return {tuple(said[start : start + 3]) for start in range(len(said) - 2)} or {tuple(said)}
+
+
+def _link(each: _Candidate, likeness: Likeness, doubt: str, asked: _Columns, tests: int, also: Rows) -> Link:
+    both, p_value = np.union1d(each.both, also), float(np.exp(min(0.0, np.log(tests) - each.surprise)))
     triggers = tuple((number, np.intersect1d(asked.rows(number), both)) for number in each.triggers)
     members = each.bearers if len(both) >= _WHOLE * len(each.bearers) else both
-    counts = len(each.bearers), len(both), len(each.paid) - len(both)
+    counts = len(each.bearers), len(both), len(np.setdiff1d(each.paid, both))
     contradiction = 0.0 if doubt else 1.0
     return Link(triggers, each.mark, members, *counts, each.surprise, p_value, each.effect, tests, likeness, contradiction, doubt)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
-from untaint.errors import FeatureUnavailable, MissingExtra
+from untaint.errors import MissingExtra
 from untaint.features.graph import feature
 from untaint.features.instructions import Exchanges
 from untaint.features.settings import Settings
@@ -40,11 +40,11 @@ class Pairs:
 
 @feature(modality="instruction")
 def preference_pairs(exchanges: Exchanges, settings: Settings) -> Pairs:
-    """Pairs judged by each other. Raises FeatureUnavailable for fewer than a hundred."""
+    """Pairs judged by each other; fewer than a hundred are not judged, and most sets of instructions have none."""
     both = [bool(one and other) for one, other in zip(exchanges.responses, exchanges.rejected, strict=True)]
     rows = np.flatnonzero(np.array(both) & exchanges.readable)
     if len(rows) < _FEWEST:
-        raise FeatureUnavailable(f"needs at least {_FEWEST} preference pairs, found {len(rows)}")
+        return Pairs(len(both), rows[:0], np.empty(0), {})
     settings.report_progress("judging preference pairs", 0, 1)
     wanted = _looks([exchanges.responses[row] for row in rows], [exchanges.prompts[row] for row in rows])
     other = _looks([exchanges.rejected[row] for row in rows], [exchanges.prompts[row] for row in rows])

@@ -114,16 +114,17 @@ def _told(words: np.ndarray, rows: np.ndarray, said: np.ndarray, once: np.ndarra
     together = rows[1:] == rows[:-1]
     code, real = said[:-1] * vocabulary + said[1:], words[:-1] * vocabulary + words[1:]
     kinds, counts = np.unique(real[together], return_counts=True)
-    own_kinds, own_counts = np.unique(np.stack([real[together], rows[1:][together]]), axis=1, return_counts=True)
-    place = np.minimum(np.searchsorted(kinds, code), max(0, len(kinds) - 1))
-    seen = np.where(kinds[place] == code, counts[place], 0) if len(kinds) else np.zeros(len(code))
-    n = int(rows[-1]) + 1
-    pairs = own_kinds[0] * n + own_kinds[1]
-    wanted = code * n + rows[1:]
-    where = np.minimum(np.searchsorted(pairs, wanted), max(0, len(pairs) - 1))
-    seen = seen - np.where(pairs[where] == wanted, own_counts[where], 0) if len(pairs) else seen
+    if len(kinds) == 0:
+        return result
+    n, own = int(rows[-1]) + 1, np.searchsorted(kinds, real[together])
+    pairs, own_counts = np.unique(own * n + rows[1:][together], return_counts=True)
+    place = np.minimum(np.searchsorted(kinds, code), len(kinds) - 1)
+    known = kinds[place] == code
+    wanted = place * n + rows[1:]
+    where = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    elsewhere = np.where(known, counts[place] - np.where(pairs[where] == wanted, own_counts[where], 0), 0)
     before, chance = once[said[:-1]], once[said[1:]] / len(words)
-    told = np.log((seen + _SMOOTH * chance) / ((before + _SMOOTH) * chance))
+    told = np.log((elsewhere + _SMOOTH * chance) / ((before + _SMOOTH) * chance))
     result[1:] = np.where(together & (before >= _FEWEST), told, np.nan)
     return result
 
