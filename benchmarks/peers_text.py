@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from untaint.audit.settings import AuditSettings
 from untaint.bench.corpora import CORPORA, DATA, with_sources
@@ -51,8 +52,8 @@ SOURCES = 20
 def without_sources(dataset: Dataset) -> Dataset:
     """The same texts, and nobody knows who sent them."""
     place = dataset.index.schema.get_field_index("source")
-    nobody = [None] * len(dataset)
-    index = dataset.index.set_column(place, dataset.index.schema.field(place), [nobody])
+    nobody = pa.nulls(len(dataset), pa.string())
+    index = dataset.index.set_column(place, "source", nobody)
     return Dataset(index, dataset.store, dataset.modality, dataset.format)
 
 
