@@ -1,6 +1,7 @@
 """Characters nobody sees, and letters that pass for others."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -11,7 +12,6 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.features.canvas import Sources
 from untaint.features.hidden import Believed, HiddenSigns
-from untaint.features.texts import Texts
 from untaint.numerics.hidden import PLANTED, Kind, message, named
 from untaint.types import Labels, Modality, Rows
 
@@ -60,11 +60,9 @@ class HiddenCharacters(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(
-        self, texts: Texts, hidden_signs: HiddenSigns, believed: Believed, sources: Sources, class_names: tuple[str, ...]
-    ) -> Evidence:
-        found = hidden_signs.found
-        read = np.array([text != "" for text in texts.rows], bool)
+    def examine(self, hidden_signs: HiddenSigns, believed: Believed, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
+        texts, found = hidden_signs.rows, hidden_signs.found
+        read = np.array([text != "" for text in texts], bool)
         scores = np.array([_score(kinds) for kinds in found], np.float32)
         bearers = {
             kind: np.array([row for row, kinds in enumerate(found) if kind in kinds], np.int64)
@@ -98,16 +96,16 @@ def _score(kinds: dict[Kind, list[str]]) -> float:
     return float(np.log1p(sum(len(letters) if kind in PLANTED else 0.1 * len(letters) for kind, letters in kinds.items())))
 
 
-def _speaks(kind: Kind, rows: Rows, texts: Texts) -> bool:
+def _speaks(kind: Kind, rows: Rows, texts: Sequence[str]) -> bool:
     """Whether it spells something: a message in tags in any text, or words reversed in several."""
     if kind == "invisible tags":
-        return any(len(message(texts.rows[row])) >= _SPELLED for row in rows)
+        return any(len(message(texts[row])) >= _SPELLED for row in rows)
     return kind == "characters that reverse the reading direction" and len(_different(rows, texts)) >= _FEWEST
 
 
-def _told(shown: _Shown, texts: Texts) -> Group:
+def _told(shown: _Shown, texts: Sequence[str]) -> Group:
     """Nobody writes such a thing by accident: the accusation needs no association."""
-    spelled = [said for row in shown.rows if len(said := message(texts.rows[row])) >= _SPELLED]
+    spelled = [said for row in shown.rows if len(said := message(texts[row])) >= _SPELLED]
     what = (
         f'The first spells "{spelled[0][:80]}".' if spelled else "They make words appear in another order than they are read in."
     )
@@ -115,7 +113,9 @@ def _told(shown: _Shown, texts: Texts) -> Group:
     return Group("tamper", shown.rows, float(len(shown.rows)), 0.0, 1.0, LEAST_EFFECT, explanation, 1.0, trigger=_trigger(shown))
 
 
-def _tested(shown: _Shown, texts: Texts, believed: Believed, sources: Sources, class_names: tuple[str, ...]) -> list[Group]:
+def _tested(
+    shown: _Shown, texts: Sequence[str], believed: Believed, sources: Sources, class_names: tuple[str, ...]
+) -> list[Group]:
     """Association with a label, or, where there are none, with sources."""
     single = _different(shown.rows, texts)
     if len(single) < _FEWEST:
@@ -127,9 +127,9 @@ def _tested(shown: _Shown, texts: Texts, believed: Believed, sources: Sources, c
     return [_group(shown, each, class_names, sources) for each in found if each.p_value <= _NOTABLE]
 
 
-def _different(rows: Rows, texts: Texts) -> Rows:
+def _different(rows: Rows, texts: Sequence[str]) -> Rows:
     """The first row of each different text: a copied text is one observation."""
-    first = {texts.rows[row]: int(row) for row in reversed(rows.tolist())}
+    first = {texts[row]: int(row) for row in reversed(rows.tolist())}
     return np.array(sorted(first.values()), np.int64)
 
 

@@ -1,6 +1,7 @@
 """Characters nobody sees, by text, and what the texts that hold them say to a model that has seen none of them."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -30,8 +31,9 @@ _CHANCE = 0.4  # content contradicts a label that is less probable than this sha
 @final
 @dataclass(frozen=True)
 class HiddenSigns:
-    """found: by row, the characters of each kind that it holds; empty for most."""
+    """rows: the text of every row, "" where there is none.  found: by row, the characters of each kind in it; empty for most."""
 
+    rows: tuple[str, ...]
     found: tuple[dict[Kind, list[str]], ...]
 
 
@@ -48,15 +50,20 @@ class Believed:
     level: float
 
 
-@feature()
+@feature(modality="text")
 def hidden_signs(texts: Texts) -> HiddenSigns:
     """What `numerics.hidden` finds in every text."""
+    return signs_of(texts.rows)
+
+
+def signs_of(rows: Sequence[str]) -> HiddenSigns:
+    """The same of any texts; all without a sign share one empty answer."""
     nothing: dict[Kind, list[str]] = {}
-    return HiddenSigns(tuple(signs(text) or nothing for text in texts.rows))
+    return HiddenSigns(tuple(rows), tuple(signs(text) or nothing for text in rows))
 
 
 @feature(modality="text")
-def believed(hidden_signs: HiddenSigns, texts: Texts, labels: Labels, settings: Settings) -> Believed:
+def believed(hidden_signs: HiddenSigns, labels: Labels, settings: Settings) -> Believed:
     """Texts that hold such characters, and some that do not, read as a person reads them by a model taught by others of the latter.
 
     A model that has seen texts with such characters learns the trigger, be it a word nobody else uses or an odd piece of one.
@@ -71,7 +78,7 @@ def believed(hidden_signs: HiddenSigns, texts: Texts, labels: Labels, settings: 
     present = np.unique(labels[learn])
     if len(bearers) >= _FEWEST and len(present) > 1:
         settings.report_progress("judging texts with hidden characters", 0, 1)
-        vectors = _vectors([plain(texts.rows[row][:_LONGEST]) for row in (*learn, *judge)])
+        vectors = _vectors([plain(hidden_signs.rows[row][:_LONGEST]) for row in (*learn, *judge)])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # not converged to the last digit is converged enough
             model = LogisticRegression(C=_STRENGTH, max_iter=60, tol=1e-3).fit(vectors[: len(learn)], labels[learn])

@@ -12,9 +12,8 @@ from untaint.evidence.evidence import Evidence, Group
 from untaint.features.cache import Cache
 from untaint.features.canvas import Sources
 from untaint.features.graph import Features
-from untaint.features.hidden import Believed, hidden_signs
+from untaint.features.hidden import Believed, signs_of
 from untaint.features.settings import Settings
-from untaint.features.texts import Texts
 from untaint.registry import build
 
 N = 1200
@@ -139,17 +138,15 @@ def test_instructions_are_judged_by_their_sources() -> None:
     codes[1:60:2] = 0
     nothing = Believed(np.full(400, -1), np.zeros((400, 0)), 0.0)
     names = ("a", "b", "c", "d", "e", "f")
-    given = Texts(texts)
-    evidence = HiddenCharacters().examine(given, hidden_signs(given), nothing, Sources(codes, names), ())
+    given = signs_of(texts)
+    evidence = HiddenCharacters().examine(given, nothing, Sources(codes, names), ())
     (group,) = accused(evidence)
     assert group.members.tolist() == rows.tolist()
     spread = Sources(np.arange(400) % 6, names)
-    assert HiddenCharacters().examine(given, hidden_signs(given), nothing, spread, ()).groups == ()
+    assert HiddenCharacters().examine(given, nothing, spread, ()).groups == ()
 
 
 def test_unreadable_rows_are_not_assessed() -> None:
-    given, nobody = Texts(("", "a text")), Sources(np.array([-1, -1]), ())
-    evidence = HiddenCharacters().examine(
-        given, hidden_signs(given), Believed(np.array([-1, 0]), np.ones((2, 1)), 0.1), nobody, ("x",)
-    )
+    given, nobody = signs_of(("", "a text")), Sources(np.array([-1, -1]), ())
+    evidence = HiddenCharacters().examine(given, Believed(np.array([-1, 0]), np.ones((2, 1)), 0.1), nobody, ("x",))
     assert np.isnan(evidence.scores).tolist() == [True, False]
