@@ -109,7 +109,8 @@ def _told(shown: _Shown, texts: Sequence[str]) -> Group:
     what = (
         f'The first spells "{spelled[0][:80]}".' if spelled else "They make words appear in another order than they are read in."
     )
-    explanation = f"{len(shown.rows):,} texts hold {shown.kind} ({shown.characters}), which nobody sees. {what}"
+    many = "One text holds" if len(shown.rows) == 1 else f"{len(shown.rows):,} texts hold"
+    explanation = f"{many} {shown.kind} ({shown.characters}), which nobody sees. {what}"
     return Group("tamper", shown.rows, float(len(shown.rows)), 0.0, 1.0, LEAST_EFFECT, explanation, 1.0, trigger=_trigger(shown))
 
 
