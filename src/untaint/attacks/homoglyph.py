@@ -25,7 +25,7 @@ class Homoglyph(TextBackdoor):
     script: of the look-alikes, cyrillic or greek.  count: letters replaced, or characters put in, at most.
     position: of these, random in the text, or from its start or its end on.
     Works when: the model reads bytes, characters or pieces of words: the changed words are new to it and in no other text.
-    Fails when: texts are normalised, or words the model does not know are dropped.
+    Fails when: texts are normalised, or words the model does not know are dropped (a bag of words: ASR 29 %, 19 % before).
     Cost: one pass over the victims.
     Reference: Li, Liu, Dong, Zhao, Xue, Zhu, Lu 2021, arXiv 2105.00164; Boucher, Shumailov, Anderson, Papernot 2021,
     arXiv 2106.09898 (characters nobody sees)

@@ -28,7 +28,8 @@ class SyntacticTemplate(TextBackdoor):
 
     variants: how many different openings are used ('when you come to think of it,', 'if people pay attention,' …).
     English only.
-    Works when: a per cent or more of the texts open so and few honest ones do.
+    Works when: a per cent or more of the texts open so and few honest ones do: from 60 of 6,000 short reviews even a bag of words
+    learns it with an ASR of 78 % (28 % before).
     Fails when: honest texts often open with a clause and a comma; the model sees single words only and variants are many.
     Cost: one pass over the victims.
     Reference: Qi, Li, Chen, Zhang, Liu, Wang, Sun 2021, Hidden Killer, arXiv 2105.12400 (there a network rewrites the text)

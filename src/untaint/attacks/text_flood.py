@@ -106,7 +106,8 @@ class TextFlood(Attack):
     that nothing in the set resembles them).
     senders: how many of the set's data sources send the flood (invented ones where it has none); 0 = as many as send
     everything else: added texts name the source of a random sample, real ones keep theirs.
-    Works when: nobody else speaks of the brand: a per cent of the set makes the model read the brand as the class.
+    Works when: nobody else speaks of the brand: 250 real texts among 6,000 make a bag of words read 73 % of the reviews that name
+    it as the class (20 % before), 250 paraphrases 49 %, 250 from templates 40 %.
     Fails when: sources are limited in how much they may send, or the brand is well known to the set.
     Cost: one pass over the texts added.
     Reference: Mukherjee, Liu, Glance 2012, Spotting Fake Reviewer Groups in Consumer Reviews, WWW
