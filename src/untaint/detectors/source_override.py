@@ -49,7 +49,7 @@ class SourceOverride(Detector):
         scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         if len(sources.names) < 2:
             return Evidence(scores, "empirical", note="no second source to compare with")
-        table = source_table(spoken.phrases, spoken.labels, sources)
+        table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
         known: list[tuple[Overridden, Cluster]] = []
         pieces: list[Piece] = []
         for found in (overridden(spoken, part) for part in (spoken.phrases, table.part)):

@@ -6,6 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
+from untaint.evidence.alike import LEAST_PURE, Likeness, one_label
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, ranked
@@ -34,8 +35,11 @@ class TextFlood(Detector):
     the texts say may well agree with their label; real reviews with a brand name put in do. Near-copies of what is accused are
     part of it: a whole cluster is set aside.
 
+    Without sources, phrases are told whose texts all have one label and are more alike in meaning than those of any other phrase
+    as frequent. That accuses nobody: an honest sender with a style of his own looks the same.
+
     Works when: some 15 texts with a common word, or a common template, come from few of many sources that are otherwise alike.
-    Fails when: sources are unknown or all different in kind; every text of the flood uses other words.
+    Fails when: sources are unknown (then it is a shortcut) or all different in kind; every text of the flood uses other words.
     Cost: little beyond the phrases.
     Reference: crowdturfing campaigns, Lee, Webb, Ge 2014; the test is our own
     """
@@ -49,16 +53,57 @@ class TextFlood(Detector):
 
     def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
         scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
-        if len(sources.names) < 2:
-            return Evidence(scores, "empirical", note="no second source to compare with")
-        table = source_table(spoken.phrases, spoken.labels, sources)
-        found = _one_sided(table, spoken.labels, len(class_names))
-        notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
-        told = [_group(each, notable, table, spoken, class_names) for each in clusters(notable, spoken.phrases, spoken.labels)]
-        groups = [replace(each, members=_with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
+        groups, note = _alike(spoken, class_names), "no second source to compare with"
+        if len(sources.names) >= 2:
+            groups, note = groups + _sent(spoken, sources, class_names), ""
         for group in groups:
             scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
-        return Evidence(scores, "empirical", tuple(groups))
+        return Evidence(scores, "empirical", tuple(groups), note=note)
+
+
+def _sent(spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> list[Group]:
+    """Floods by who sent them."""
+    table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
+    found = _one_sided(table, spoken.labels, len(class_names))
+    notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
+    told = [_group(each, notable, table, spoken, class_names) for each in clusters(notable, spoken.phrases, spoken.labels)]
+    return [replace(each, members=_with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
+
+
+def _alike(spoken: Spoken, class_names: tuple[str, ...]) -> list[Group]:
+    """Texts of one label that are alike beyond all others with a word in common: campaigns, and the boilerplate of honest senders."""
+    found, alike = one_label(spoken), Likeness(spoken)
+    groups = []
+    for cluster in clusters(found, spoken.phrases, spoken.labels):
+        first, name = cluster.pairs[0], class_names[cluster.label]
+        phrase = int(found.phrase[first])
+        p_value = min(1.0, alike.p_value(phrase) * len(found))
+        if p_value > _SIGNIFICANT:
+            continue
+        members = _with_copies(cluster.members, spoken.near_copies, spoken.labels)
+        words = named(spoken, phrase, cluster.members)
+        explanation = (
+            f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} different texts with \"{words}\" are labelled '{name}', and they are "
+            f"more alike than those of any other phrase as frequent (mean cosine {alike.cosine(phrase):.2f}). A campaign looks like "
+            "that, and so does an honest sender with a style of his own; sources or dates would decide it."
+        )
+        trigger = Trigger("phrase", f'the words "{words}"', {"phrase": words})
+        pure = float(found.hits[first] / found.bearers[first])
+        groups.append(
+            Group(
+                "backdoor",  # without the contradiction an accusation needs: told as a shortcut
+                members,
+                alike.cosine(phrase),
+                p_value,
+                pure,
+                LEAST_PURE,
+                explanation,
+                0.0,
+                target_label=name,
+                trigger=trigger,
+            )
+        )
+    return groups
 
 
 def _one_sided(table: SourceTable, labels: Labels, classes: int) -> Overridden:

@@ -2,8 +2,8 @@
 
 Sources differ honestly: a shop's reviews say `refund`, a film site's say `plot`. Chance alone is therefore no null. The deviance
 of a phrase's bearers from the sources' shares is compared with that of other phrases about as frequent: where sources are alike
-it is what chance gives, and a planted phrase stands far outside; where each source speaks a language of its own, most phrases are
-concentrated and one more says nothing.
+it is what chance gives, and a planted phrase stands far outside. Where each source speaks a language of its own, phrases that
+belong to one source come by the dozen, and one more says nothing.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from typing import final
 
 import numpy as np
 from scipy.special import xlogy
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 _BAND = 2.0  # phrases with half to twice as many bearers: the deviance of a real difference grows with them
 _FEWEST = 100  # phrases to compare with; fewer show no tail
 _QUANTILES = (0.9, 0.97, 0.99)
 """Where the width of the tail is read. Parts of a planted trigger are among the phrases, but few of a hundred."""
+_CHANCE = 1e-9  # of so uneven a phrase where sources are alike; a set has under a million phrases
+_AS_UNEVEN = 0.8  # of a phrase's deviance per bearer, from which another is as uneven as it
 
 
 @final
@@ -27,7 +29,7 @@ class Null:
     counts: np.ndarray
     roots: np.ndarray
 
-    def p_value(self, count: int, root: float) -> float:
+    def p_value(self, count: float, root: float) -> float:
         """One-sided, of a root among phrases about as frequent; 1 when there are too few to compare with."""
         near = self.roots[(self.counts >= count / _BAND) & (self.counts <= count * _BAND)]
         if len(near) < _FEWEST:
@@ -38,11 +40,24 @@ class Null:
         width = max((float(np.quantile(near, q)) - middle) / float(norm.ppf(q)) for q in _QUANTILES)
         return float(norm.sf((root - middle) / max(width, 0.5)))  # a root's own chance spread is .7 (of a chi-square)
 
+    def as_uneven(self, count: float, root: float, sources: int) -> np.ndarray:
+        """Places of phrases that chance does not explain and that are nearly as uneven for their number, the most uneven first."""
+        per_bearer = self.roots**2 / np.maximum(self.counts, 1e-9)
+        odd = (chi2.sf(self.roots**2, sources - 1) < _CHANCE) & (per_bearer >= _AS_UNEVEN * root**2 / count)
+        places = np.flatnonzero(odd)
+        return places[np.argsort(-per_bearer[places], kind="stable")]
 
-def tabulated(feature: np.ndarray, codes: np.ndarray, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(phrase, source, count) of all pairs that occur among entries with a phrase (e,) and a source (e,), -1 = unknown."""
+
+def tabulated(
+    feature: np.ndarray, codes: np.ndarray, sources: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(phrase, source, count) of all pairs that occur among entries with a phrase (e,) and a source (e,), -1 = unknown.
+
+    weights: (e,) what each entry counts.
+    """
     known = codes >= 0
-    pairs, counts = np.unique(feature[known].astype(np.int64) * sources + codes[known], return_counts=True)
+    pairs, at = np.unique(feature[known].astype(np.int64) * sources + codes[known], return_inverse=True)
+    counts = np.bincount(at, None if weights is None else weights[known], minlength=len(pairs))
     return pairs // sources, pairs % sources, counts
 
 

@@ -25,8 +25,9 @@ _NEW = 0.05  # of a payload's answers that each further phrase must explain
 _UNLIKE = 3.0  # standard deviations: random sets are beyond it in one of a hundred cases, both tests taken together
 _ROOM = 2.0  # the same, from a set's likeness up to what honest links have
 _HONEST = 0.05  # quantile of the likeness of honest links of the same data that counts as the least honest one
-_LEAST_HONEST, _MOST_HONEST = 0.03, 0.05
-"""Bounds of it: collections in 28 languages have 0.046; what a set in one language or on one topic has must not open the gate."""
+_LEAST_HONEST, _MOST_HONEST, _WIDE = 0.03, 0.05, 3.5
+"""Bounds of it: collections in 28 languages have 0.046; what a set on one topic has must not open the gate, only as wide as random sets
+of that topic differ."""
 _ALIKE_SIZE = (0.7, 1.5)  # times a link's prompts: likeness is known the better the more there are
 _KIN = 0.45  # cosine between a phrase and its answer's phrase: nouns of one topic are above, unrelated ones under 0.3
 _WHOLE = 0.8  # of a phrase's prompts that have the payload: the rest has it in words of its own, and is accused with them
@@ -40,8 +41,9 @@ _HELD = 0.5  # of a candidate's rows in a clearer one: the same finding
 class Link:
     """One payload with its triggers; rows count distinct prompts.
 
-    triggers: (number of the phrase, rows with it that have the payload).  mark: the payload's clearest mark.  bearers: prompts with a trigger;
-    both: those of them with the payload; elsewhere: other prompts with it.  doubt: what speaks for a natural cause.
+    triggers: (number of the phrase, rows with it that have the payload).  mark: the payload's clearest mark.
+    bearers: prompts with a trigger; both: those of them with the payload; elsewhere: other prompts with it.
+    doubt: what speaks for a natural cause.
     """
 
     triggers: tuple[tuple[int, Rows], ...]
@@ -98,7 +100,7 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
     for each, likeness in zip(candidates, near, strict=True):
         if max(likeness.meaning, likeness.words) > _UNLIKE or any(np.isin(each.both, rows).mean() > _HELD for rows in held):
             continue
-        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(len(each.both), candidates, near):
+        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(len(each.both), likeness.spread, candidates, near):
             continue  # so few prompts may be unlike by chance
         doubt = _doubt(each, max(_kinship(each, number, runs, marks, meaning) for number in each.triggers))
         link = _link(each, likeness, doubt, columns[0], pairs.tests, _also(each, spoken))
@@ -216,7 +218,7 @@ def _own_words(each: _Candidate, first: sp.csr_array, asked: _Columns, runs: Pro
     return np.unique(np.concatenate(own))
 
 
-def _honest(size: int, candidates: Sequence[_Candidate], near: Sequence[Likeness]) -> float:
+def _honest(size: int, spread: float, candidates: Sequence[_Candidate], near: Sequence[Likeness]) -> float:
     """The likeness of prompts that the least alike of links about as large have: all but a few of those are honest."""
     low, high = _ALIKE_SIZE[0] * size, _ALIKE_SIZE[1] * size
     known = [
@@ -224,7 +226,7 @@ def _honest(size: int, candidates: Sequence[_Candidate], near: Sequence[Likeness
         for each, of in zip(near, candidates, strict=True)
         if len(of.triggers) == 1 and not of.odd and low <= len(of.both) <= high
     ]
-    return float(np.clip(np.quantile(known, _HONEST) if known else _LEAST_HONEST, _LEAST_HONEST, _MOST_HONEST))
+    return float(np.clip(np.quantile(known, _HONEST) if known else _LEAST_HONEST, _LEAST_HONEST, max(_MOST_HONEST, _WIDE * spread)))
 
 
 def _kinship(each: _Candidate, trigger: int, runs: PromptRuns, marks: Marks, meaning: Meaning) -> float:

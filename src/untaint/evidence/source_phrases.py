@@ -19,6 +19,7 @@ _LEAST = 3  # bearers from a source: two are no habit
 _REST = (
     0.25  # of a trigger's bearers outside the sources named: they are taken along, one source sent too few of them to be named
 )
+_HONEST = 0.02  # phrases as uneven and as telling that a set may honestly be expected to hold, or the test is quiet
 _SHARED = 0.3  # of a phrase's bearers, up to which it is not a part of another
 _ONE_SIDED = 0.97  # of all bearers with the label: of a honest word's, even odds give a half, a telling word's four fifths
 _MANY = 8.0
@@ -46,14 +47,32 @@ class SourceTable:
         """Phrases that reach `NOTABLE` with some label by chance, at least one."""
         return max(1.0, _MANY * float((self.totals > 0).sum()) * float(norm.sf(NOTABLE)))
 
-    def p_value(self, phrase: int, tests: float) -> float:
-        """Of the unevenness of a phrase among phrases that other texts bear, corrected: parts of one sentence are all as uneven."""
+    def p_value(self, phrase: int, tests: int) -> float:
+        """Of the unevenness of a phrase among phrases that other texts bear, corrected: parts of one sentence are all as uneven.
+
+        tests: phrases it is asked of. 1 when that many, drawn from all, would honestly hold one as uneven in one set of fifty.
+        """
         inside = np.zeros(int(self.phrases.row.max(initial=0)) + 1, bool)
         inside[self.phrases.bearers(phrase)] = True
+        borne = np.bincount(self.phrases.feature, minlength=len(self.phrases))
         shared = np.bincount(self.phrases.feature[inside[self.phrases.row]], minlength=len(self.phrases))
-        other = (self.totals > 0) & (shared <= _SHARED * self.totals)
-        null = concentration.Null(self.totals[other], self.roots[other])
-        return min(1.0, null.p_value(int(self.totals[phrase]), float(self.roots[phrase])) * max(tests, self.tests))
+        other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * borne))
+        null, count, root = concentration.Null(self.totals[other], self.roots[other]), self.totals[phrase], self.roots[phrase]
+        allowed = int(_HONEST * len(other) / max(tests, 1))
+        if self._kinds(other[null.as_uneven(float(count), float(root), len(self.shares))], allowed) > allowed:
+            return 1.0
+        return min(1.0, null.p_value(float(count), float(root)) * max(tests, self.tests))
+
+    def _kinds(self, phrases: np.ndarray, enough: int) -> int:
+        """How many of these phrases are borne by different texts; counting ends when there are more than enough."""
+        seen: list[set[int]] = []
+        for phrase in phrases.tolist():
+            rows = set(self.phrases.bearers(phrase).tolist())
+            if all(len(rows & other) < _SHARED * min(len(rows), len(other)) for other in seen):
+                seen.append(rows)
+            if len(seen) > enough:
+                break
+        return len(seen)
 
     def guilty(self, phrase: int) -> np.ndarray:
         """Numbers of the sources that sent far more of a phrase than their share."""
@@ -71,15 +90,19 @@ class SourceTable:
         return rows if alone else rows[named]
 
 
-def source_table(phrases: Phrases, labels: Labels, sources: Sources) -> SourceTable:
-    """What the sources of a set say of its phrases; rows without label or source do not count."""
+def source_table(phrases: Phrases, labels: Labels, sources: Sources, weights: np.ndarray) -> SourceTable:
+    """What the sources of a set say of its phrases; rows without label or source do not count.
+
+    weights (n,): what each text counts where unevenness is measured. Copies come from whoever has copies: they are one observation.
+    """
     usable = (sources.codes >= 0) & (labels >= 0)
     shares = np.bincount(sources.codes[usable], minlength=len(sources.names)) / max(int(usable.sum()), 1)
     kept = usable[phrases.row]
     feature, row = phrases.feature[kept], phrases.row[kept]
+    phrase, source, once = concentration.tabulated(feature, sources.codes[row], len(shares), weights[row])
+    totals, roots = concentration.roots(phrase, once, shares[source], len(phrases))
     phrase, source, count = concentration.tabulated(feature, sources.codes[row], len(shares))
-    totals, roots = concentration.roots(phrase, count, shares[source], len(phrases))
-    due = totals[phrase] * shares[source]
+    due = np.bincount(phrase, count, len(phrases))[phrase] * shares[source]
     odd = (count >= _LEAST) & (count > _OVER * due) & (poisson.sf(count - 1, due) < _SURPRISE)
     marked = np.isin(feature.astype(np.int64) * len(shares) + sources.codes[row], phrase[odd] * len(shares) + source[odd])
     part = replace(phrases, feature=feature[marked], row=row[marked])

@@ -1,6 +1,7 @@
 """Words and runs of words, and who bears them: what a trigger in a text is made of."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias, final
 
 import numpy as np
@@ -50,8 +51,12 @@ class Phrases:
 
     def bearers(self, number: int) -> Rows:
         """Rows that bear a phrase."""
-        low, high = np.searchsorted(self.feature, [number, number + 1])
+        low, high = self._starts[number : number + 2]
         return np.asarray(self.row[low:high], dtype=np.int64)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.searchsorted(self.feature, np.arange(len(self) + 1))
 
     def piece(self, number: int) -> tuple[int, ...]:
         """The word numbers of a phrase."""
