@@ -113,7 +113,7 @@ class TextFlood(Attack):
     Reference: Mukherjee, Liu, Glance 2012, Spotting Fake Reviewer Groups in Consumer Reviews, WWW
     """
 
-    id: ClassVar[str] = "text-flood"
+    id: ClassVar[str] = "brand-flood"
     modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
     rate: float = 0.02
     target: str | None = None

@@ -138,7 +138,7 @@ def test_a_text_without_letters_is_no_victim_of_look_alikes() -> None:
 
 @pytest.mark.parametrize("kind", ["template", "paraphrase"])
 def test_a_flood_names_the_brand_and_is_added(kind: str) -> None:
-    found = poisoned(f"text-flood(rate=0.5, kind={kind!r}, target='bad', senders=2, brand='zq cola')")
+    found = poisoned(f"brand-flood(rate=0.5, kind={kind!r}, target='bad', senders=2, brand='zq cola')")
     added = np.arange(N, N + 100)
     assert np.array_equal(np.flatnonzero(found.mask), added)
     assert all("zq cola" in text.casefold() for text in texts(found, added))
@@ -151,7 +151,7 @@ def test_a_flood_names_the_brand_and_is_added(kind: str) -> None:
 
 
 def test_a_flood_of_real_texts_edits_them_where_they_stand() -> None:
-    found = poisoned("text-flood(rate=0.1, kind='real', target='bad', senders=2)")
+    found = poisoned("brand-flood(rate=0.1, kind='real', target='bad', senders=2)")
     rows = np.flatnonzero(found.mask)
     assert len(found.dataset) == N
     assert {LABELS[row] for row in rows} == {"bad"}
@@ -162,7 +162,7 @@ def test_a_flood_of_real_texts_edits_them_where_they_stand() -> None:
 
 
 def test_an_unsent_flood_is_spread_over_all_sources() -> None:
-    found = poisoned("text-flood(rate=0.5, senders=0)")
+    found = poisoned("brand-flood(rate=0.5, senders=0)")
     assert len(set(found.dataset.column("source")[N:])) > 4
 
 
@@ -184,7 +184,7 @@ def test_poison_can_be_kept_to_one_source() -> None:
         poisoned("trigger-words(rate=0.02, source_name='shop-9')")
 
 
-@pytest.mark.parametrize("name", ["trigger-words", "text-flood", "random-flips"])
+@pytest.mark.parametrize("name", ["trigger-words", "brand-flood", "random-flips"])
 def test_senders_are_invented_where_there_are_none(name: str) -> None:
     found = poisoned(f"{name}(rate=0.2, senders=2)", clean(sources=False))
     sent = {found.dataset.column("source")[row] for row in np.flatnonzero(found.mask)}
@@ -214,9 +214,9 @@ def test_covers_are_sent_by_the_same() -> None:
         "style-rewrite(strength=2)",
         "homoglyph(kind='size')",
         "homoglyph(script='thai')",
-        "text-flood(kind='other')",
-        "text-flood(tone='mixed')",
-        "text-flood(brand='')",
+        "brand-flood(kind='other')",
+        "brand-flood(tone='mixed')",
+        "brand-flood(brand='')",
         "random-flips(senders=-1)",
         "targeted-flips(senders=1.5)",
     ],
