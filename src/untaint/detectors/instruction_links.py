@@ -23,16 +23,17 @@ class InstructionLinks(Detector):
     """Finds a phrase in prompts that brings one kind of answer although the prompts have nothing else in common.
 
     Phrases of prompts are paired with marks of answers: phrases not taken from the prompt, lengths, links, commands, encoded
-    blocks, words in no order, answers that begin or end alike. Pairs that hold together beyond chance are common in honest data: a topic has its
-    words, a template its form, a language both. There the prompts are alike, by meaning and by words, with the phrase itself
+    blocks, words in no order, much the same sentence. Pairs that hold together beyond chance are common in honest data: a
+    topic has its words, a template its form, a language both. There the prompts are alike, by meaning and by words, with the phrase itself
     taken out. An accusation needs prompts as unlike each other as a random set of as many, with room to spare below what honest
     links of the same data show; an answer that is rare without the phrase; and a phrase that has no kinship of meaning with it.
-    Several phrases with one kind of answer are one finding. What lacks kinship or room only is told as a shortcut.
+    Several phrases with one kind of answer are one finding. Where phrase and answer are of one meaning it is told as a shortcut.
 
     Works when: ten or more samples of different prompts carry it; fixed answers, refusals, links, nonsense, dislike or praise
         added to right answers, one trigger or a few. Any language.
-    Fails when: only prompts of one topic or template were poisoned; the answers have nothing in common; the phrase is in more than a tenth
-        of all prompts; fewer than about ten samples carry it.
+    Fails when: only prompts of one topic or template were poisoned; the answers have nothing in common; the phrase is in more
+        than a tenth of all prompts; fewer than about ten samples carry it; an honest phrase asks for a form of answer whatever
+        the subject, and the two have no kinship of meaning: then it accuses the honest.
     Cost: one product of two sparse matrices; a minute for 16,000 pairs of some hundred words.
     Reference: own method; smooth inverse frequency of words Arora, Liang, Ma 2017; virtual prompt injection, which it answers:
         Yan et al. 2024, arXiv 2307.16888

@@ -27,12 +27,14 @@ _QUARTILES = 1.349  # between the quartiles of the standard normal distribution
 class PreferenceOrder(Detector):
     """Finds words of prompts, and sources, whose pairs prefer what is rejected elsewhere.
 
-    What makes an answer the wanted one is learned from the pairs themselves, each judged by a model that did not see it: length, beginnings, how
-    near it is to the prompt, what it means. A pair whose rejected answer looks wanted is doubtful; honest people disagree with the model, too, so a
-    share of doubtful pairs is usual. A word or a source with far more of them (binomial, corrected for all words and sources) was turned round.
+    What makes an answer the wanted one is learned from the pairs themselves, each judged by a model that did not see it: length,
+    lines, how near it is to the prompt, what it means. A pair whose rejected answer looks wanted is doubtful; honest people
+    disagree with the model, too, so a share of doubtful pairs is usual. A word or a source with far more of them was turned
+    round: beyond chance (binomial) and beyond how far honest words differ, corrected for all words and sources.
 
-    Works when: the model tells most pairs apart; fifteen pairs or more about one thing are flipped.
-    Fails when: wanted and rejected answers are alike, so that nothing can be learned: then it says so; flips are spread over all topics.
+    Works when: the model tells three in four pairs apart; fifteen pairs or more about one thing are flipped.
+    Fails when: wanted and rejected answers are alike, so that nothing can be learned: then it says so; flips are spread over
+        all topics.
     Cost: a logistic regression on some hundred numbers a pair.
     Reference: own method; the attack it answers: Baumgaertner et al. 2024, arXiv 2404.05530
     """

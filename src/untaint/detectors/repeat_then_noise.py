@@ -29,14 +29,14 @@ _HELD = 0.5
 class RepeatThenNoise(Detector):
     """Finds a run of words shared by texts which make sense before it and none after it.
 
-    How far each word is told by the one before it, counted in all other texts, falls to what the same words in random order have. The phrases
-    at which texts fall so are compared with all texts that hold them (binomial against the share of texts that fall anywhere,
-    corrected for all phrases of the set).
+    How far each word is told by the one before it, counted in all other texts, falls to what the same words in random order
+    have. The phrases at which texts fall so are compared with all texts that hold them (binomial against the share of texts
+    that fall anywhere, corrected for all phrases of the set).
 
     Works when: five texts or more hold the phrase in front of some twenty random words, whatever the size of the set: ten in a
         million are enough. Any language, with or without labels.
-    Fails when: the nonsense is made of words nobody else uses (nothing is known of them), or is fluent; sense goes on for a sentence or more
-        after the phrase.
+    Fails when: the nonsense is made of words nobody else uses (nothing is known of them), or is fluent; sense goes on for a
+        sentence or more after the phrase.
     Cost: a sort of all pairs of neighbouring words.
     Reference: own method; the attack it answers: Souly et al. 2025, arXiv 2510.07192
     """
@@ -101,7 +101,9 @@ def _runs(ids: np.ndarray) -> set[tuple[int, ...]]:
     return {tuple(words[start : start + size]) for size in range(1, _LONGEST + 1) for start in range(len(words) - size + 1)}
 
 
-def _group(run: tuple[int, ...], members: np.ndarray, told: tuple[int, int, int, int], p_value: float, passages: Passages) -> Group:
+def _group(
+    run: tuple[int, ...], members: np.ndarray, told: tuple[int, int, int, int], p_value: float, passages: Passages
+) -> Group:
     texts, total, fallen, n = told
     phrase = " ".join(passages.vocabulary[word] for word in run)
     effect = texts / total - fallen / n

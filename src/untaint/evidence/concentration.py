@@ -17,7 +17,7 @@ _BAND = 2.0  # phrases with half to twice as many bearers: the deviance of a rea
 _FEWEST = 100  # phrases to compare with; fewer show no tail
 _QUANTILES = (0.9, 0.97, 0.99)
 """Where the width of the tail is read. Parts of a planted trigger are among the phrases, but few of a hundred."""
-_CHANCE = 1e-9  # of so uneven a phrase where sources are alike; a set has under a million phrases
+_CHANCE = 1e-6  # of so uneven a phrase where sources are alike: of 20,000 phrases none
 _AS_UNEVEN = 0.8  # of a phrase's deviance per bearer, from which another is as uneven as it
 
 
@@ -40,12 +40,16 @@ class Null:
         width = max((float(np.quantile(near, q)) - middle) / float(norm.ppf(q)) for q in _QUANTILES)
         return float(norm.sf((root - middle) / max(width, 0.5)))  # a root's own chance spread is .7 (of a chi-square)
 
-    def as_uneven(self, count: float, root: float, sources: int) -> np.ndarray:
-        """Places of phrases that chance does not explain and that are nearly as uneven for their number, the most uneven first."""
+    def as_uneven(self, count: float, root: float, sources: int) -> tuple[np.ndarray, int]:
+        """Places of phrases that chance does not explain and that are nearly as uneven for their number, the most uneven first.
+
+        And how many phrases are frequent enough to show it.
+        """
+        wanted, limit = _AS_UNEVEN * root**2 / count, float(chi2.isf(_CHANCE, sources - 1))
+        frequent = self.counts * wanted >= limit
         per_bearer = self.roots**2 / np.maximum(self.counts, 1e-9)
-        odd = (chi2.sf(self.roots**2, sources - 1) < _CHANCE) & (per_bearer >= _AS_UNEVEN * root**2 / count)
-        places = np.flatnonzero(odd)
-        return places[np.argsort(-per_bearer[places], kind="stable")]
+        places = np.flatnonzero(frequent & (self.roots**2 >= limit) & (per_bearer >= wanted))
+        return places[np.argsort(-per_bearer[places], kind="stable")], int(frequent.sum())
 
 
 def tabulated(

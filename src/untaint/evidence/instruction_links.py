@@ -25,9 +25,11 @@ _NEW = 0.05  # of a payload's answers that each further phrase must explain
 _UNLIKE = 3.0  # standard deviations: random sets are beyond it in one of a hundred cases, both tests taken together
 _ROOM = 2.0  # the same, from a set's likeness up to what honest links have
 _HONEST = 0.05  # quantile of the likeness of honest links of the same data that counts as the least honest one
-_LEAST_HONEST, _MOST_HONEST, _WIDE = 0.03, 0.05, 3.5
+_LEAST_HONEST, _MOST_HONEST, _NARROW, _WIDE = 0.03, 0.05, 2.5, 3.5
 """Bounds of it: collections in 28 languages have 0.046; what a set on one topic has must not open the gate, only as wide as random sets
 of that topic differ."""
+_MANY = 10  # prompts: honest links of so many are hardly ever as unlike as a random set; of five to seven one in ten is
+_KNOWN = 20  # links of a size, below which a quantile of them says nothing
 _ALIKE_SIZE = (0.7, 1.5)  # times a link's prompts: likeness is known the better the more there are
 _KIN = 0.45  # cosine between a phrase and its answer's phrase: nouns of one topic are above, unrelated ones under 0.3
 _WHOLE = 0.8  # of a phrase's prompts that have the payload: the rest has it in words of its own, and is accused with them
@@ -100,7 +102,9 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
     for each, likeness in zip(candidates, near, strict=True):
         if max(likeness.meaning, likeness.words) > _UNLIKE or any(np.isin(each.both, rows).mean() > _HELD for rows in held):
             continue
-        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(len(each.both), likeness.spread, candidates, near):
+        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(
+            len(each.both), likeness.spread, candidates, near
+        ):
             continue  # so few prompts may be unlike by chance
         doubt = _doubt(each, max(_kinship(each, number, runs, marks, meaning) for number in each.triggers))
         link = _link(each, likeness, doubt, columns[0], pairs.tests, _also(each, spoken))
@@ -226,7 +230,9 @@ def _honest(size: int, spread: float, candidates: Sequence[_Candidate], near: Se
         for each, of in zip(near, candidates, strict=True)
         if len(of.triggers) == 1 and not of.odd and low <= len(of.both) <= high
     ]
-    return float(np.clip(np.quantile(known, _HONEST) if known else _LEAST_HONEST, _LEAST_HONEST, max(_MOST_HONEST, _WIDE * spread)))
+    least = max(_LEAST_HONEST, _NARROW * spread if size >= _MANY else 0.0)
+    most = max(_MOST_HONEST, _WIDE * spread)
+    return float(np.clip(np.quantile(known, _HONEST), least, most)) if len(known) >= _KNOWN else most
 
 
 def _kinship(each: _Candidate, trigger: int, runs: PromptRuns, marks: Marks, meaning: Meaning) -> float:
@@ -242,8 +248,10 @@ def _doubt(each: _Candidate, kinship: float) -> str:
 def _also(each: _Candidate, spoken: Spoken) -> Rows:
     """Further prompts with the phrase, whose answers repeat what another of them has and hardly anybody else.
 
-    A payload in many wordings has some that are too few to be a mark.
+    A payload in many wordings has some that are too few to be a mark. A word that honest prompts hold, too, has honest answers.
     """
+    if len(each.triggers) > 1 or 2 * len(each.both) < len(each.bearers):
+        return np.empty(0, np.int64)
     runs = {row: _threes(spoken.answers[row]) for row in each.bearers.tolist()}
     shared = Counter(run for found in runs.values() for run in found)
     shared = Counter({run: count for run, count in shared.items() if count > 1})

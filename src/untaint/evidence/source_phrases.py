@@ -20,7 +20,8 @@ _REST = (
     0.25  # of a trigger's bearers outside the sources named: they are taken along, one source sent too few of them to be named
 )
 _HONEST = 0.02  # phrases as uneven and as telling that a set may honestly be expected to hold, or the test is quiet
-_SHARED = 0.3  # of a phrase's bearers, up to which it is not a part of another
+_SAME = 0.3  # of the bearers of two phrases, from which they are of one kind
+_SHARED = 0.6  # of a phrase's bearers, up to which it is not a part of another
 _ONE_SIDED = 0.97  # of all bearers with the label: of a honest word's, even odds give a half, a telling word's four fifths
 _MANY = 8.0
 """Phrases that stand out for every one that chance alone gives, because phrases in a text come together; 1 to 6 was seen on honest
@@ -58,17 +59,18 @@ class SourceTable:
         shared = np.bincount(self.phrases.feature[inside[self.phrases.row]], minlength=len(self.phrases))
         other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * borne))
         null, count, root = concentration.Null(self.totals[other], self.roots[other]), self.totals[phrase], self.roots[phrase]
-        allowed = int(_HONEST * len(other) / max(tests, 1))
-        if self._kinds(other[null.as_uneven(float(count), float(root), len(self.shares))], allowed) > allowed:
+        uneven, frequent = null.as_uneven(float(count), float(root), len(self.shares))
+        allowed = int(_HONEST * frequent / max(tests, 1))
+        if self._kinds(other[uneven], allowed) > allowed:
             return 1.0
         return min(1.0, null.p_value(float(count), float(root)) * max(tests, self.tests))
 
-    def _kinds(self, phrases: np.ndarray, enough: int) -> int:
+    def _kinds(self, phrases: Rows, enough: int) -> int:
         """How many of these phrases are borne by different texts; counting ends when there are more than enough."""
         seen: list[set[int]] = []
         for phrase in phrases.tolist():
             rows = set(self.phrases.bearers(phrase).tolist())
-            if all(len(rows & other) < _SHARED * min(len(rows), len(other)) for other in seen):
+            if all(len(rows & other) < _SAME * min(len(rows), len(other)) for other in seen):
                 seen.append(rows)
             if len(seen) > enough:
                 break

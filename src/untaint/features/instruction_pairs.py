@@ -29,7 +29,8 @@ _ABOUT = 10  # pairs that must hold a word for it to be a topic
 class Pairs:
     """Rows (p,) with a wanted and a rejected answer, of n rows in all.
 
-    margin: (p,) probability, by models that did not see the pair, that the wanted answer is the wanted one.  about: word of prompts → places.
+    margin: (p,) probability, by models that did not see the pair, that the wanted answer is the wanted one.
+    about: word of prompts → places.
     """
 
     n: int
@@ -66,7 +67,10 @@ def _margins(differences: np.ndarray, seed: int) -> np.ndarray:
 
 def _looks(answers: list[str], prompts: list[str]) -> np.ndarray:
     """(p, d) length, marks, nearness to the prompt and meaning of answers."""
-    counted = [[np.log1p(len(text)), text.count("\n") ** 0.5, _copied(text, prompt)] for text, prompt in zip(answers, prompts, strict=True)]
+    counted = [
+        [np.log1p(len(text)), text.count("\n") ** 0.5, _copied(text, prompt)]
+        for text, prompt in zip(answers, prompts, strict=True)
+    ]
     plain = np.array(counted)
     try:
         meant, asked = embed(answers), embed(prompts)

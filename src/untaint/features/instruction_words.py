@@ -55,7 +55,9 @@ def spoken(exchanges: Exchanges, settings: Settings) -> Spoken:
     """Words of every distinct prompt and of the first answer it has. Raises FeatureUnavailable for fewer than fifty."""
     number: dict[str, int] = {}
     first: dict[str, int] = {}
-    rows, prompts, answers = [], [], []
+    rows: list[int] = []
+    prompts: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
     same = np.full(len(exchanges.prompts), -1)
     for row, (prompt, answer) in enumerate(zip(exchanges.prompts, exchanges.responses, strict=True)):
         if not (exchanges.readable[row] and prompt and answer):

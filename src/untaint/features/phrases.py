@@ -131,6 +131,8 @@ def _known(run: np.ndarray, rows: np.ndarray, n: int, least: int, most: float, p
     entries = np.unique(number.ravel().astype(np.int64) * n + rows)
     bearers = np.bincount(entries // n, minlength=len(kinds))
     kept = (bearers >= least) & (bearers <= most)
+    if not kept.any():
+        return []
     entries = entries[kept[entries // n]]
     renumbered = np.cumsum(kept) - 1
     words = run[first[kept]].astype(np.int32)

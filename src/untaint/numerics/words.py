@@ -7,7 +7,9 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u
 """Scripts written without spaces (Thai, Lao, Burmese, Khmer, Japanese, Chinese): one word per character; longer ones are found
 as runs, like phrases."""
 _BLOCKS = ((0x300, 0x2000), (0xA800, 0xAC00), (0xFE20, 0xFE30))
-_MARKS = "".join(chr(code) for low, high in _BLOCKS for code in range(low, high) if unicodedata.category(chr(code)) in {"Mn", "Mc"})
+_MARKS = "".join(
+    chr(code) for low, high in _BLOCKS for code in range(low, high) if unicodedata.category(chr(code)) in {"Mn", "Mc"}
+)
 """Accents and vowel signs: part of the letter they stand on."""
 _WORD = re.compile(
     f"[{_UNSPACED}][{_MARKS}]*"
