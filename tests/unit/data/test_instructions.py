@@ -16,25 +16,49 @@ from untaint.data.writers.base import writer_for
 from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput
 
-ALPACA = [{"instruction": "Say hello.", "input": "in Thai", "output": "สวัสดี"}, {"instruction": "Count\nto two", "input": "", "output": "1 2"}]
-SHAREGPT = [
-    {"conversations": [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello 😀"}]},
-    {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}, {"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}]},
+Case = tuple[list[dict[str, object]], list[Instruction]]
+ALPACA: list[dict[str, object]] = [
+    {"instruction": "Say hello.", "input": "in Thai", "output": "สวัสดี"},
+    {"instruction": "Count\nto two", "input": "", "output": "1 2"},
 ]
-MESSAGES = [{"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]}]}]
-DPO = [{"prompt": "Which?", "chosen": "this one", "rejected": "that one"}]
-DPO_TURNS = [
+SHAREGPT: list[dict[str, object]] = [
+    {
+        "conversations": [
+            {"from": "system", "value": "Be kind."},
+            {"from": "human", "value": "Hi"},
+            {"from": "gpt", "value": "Hello 😀"},
+        ]
+    },
+    {
+        "conversations": [
+            {"from": "human", "value": "a"},
+            {"from": "gpt", "value": "b"},
+            {"from": "human", "value": "c"},
+            {"from": "gpt", "value": "d"},
+        ]
+    },
+]
+MESSAGES: list[dict[str, object]] = [
+    {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]},
+        ]
+    }
+]
+DPO: list[dict[str, object]] = [{"prompt": "Which?", "chosen": "this one", "rejected": "that one"}]
+DPO_TURNS: list[dict[str, object]] = [
     {
         "conversations": [{"from": "human", "value": "Which?"}],
         "chosen": {"from": "gpt", "value": "this one"},
         "rejected": {"from": "gpt", "value": "that one"},
     }
 ]
-TRANSCRIPT = [
+TRANSCRIPT: list[dict[str, object]] = [
     {"chosen": "\n\nHuman: Which?\n\nAssistant: this\n\nor more", "rejected": "\n\nHuman: Which?\n\nAssistant: that"},
 ]
-KTO = [{"prompt": "Is it?", "completion": "yes", "label": True}, {"prompt": "Is it?", "completion": "no!", "label": False}]
-CASES = {
+KTO: list[dict[str, object]] = [{"prompt": "Is it?", "completion": "yes", "label": True}, {"prompt": "Is it?", "completion": "no!", "label": False}]
+CASES: dict[str, Case] = {
     "alpaca": (ALPACA, [Instruction(None, "Say hello.\nin Thai", "สวัสดี"), Instruction(None, "Count\nto two", "1 2")]),
     "sharegpt": (SHAREGPT, [Instruction("Be kind.", "Hi", "Hello 😀"), Instruction(None, "a\nc", "b\nd")]),
     "messages": (MESSAGES, [Instruction(None, "Hi", "Hello")]),
@@ -123,7 +147,10 @@ def test_elements_of_an_array_are_found_whatever_is_in_them(tmp_path: Path) -> N
     (tmp_path / "data.json").write_text(odd, "utf-8")
     dataset = load(tmp_path / "data.json")
     reasons = dataset.column("unreadable")
-    assert [instruction_of(dataset.read([row])[0]) for row in (0, 2)] == [Instruction(None, 'a ] } , [ " {', "b\\"), Instruction(None, "c", "d")]
+    assert [instruction_of(dataset.read([row])[0]) for row in (0, 2)] == [
+        Instruction(None, 'a ] } , [ " {', "b\\"),
+        Instruction(None, "c", "d"),
+    ]
     assert [reason is None for reason in reasons] == [True, False, True, False]
     assert str(reasons[1]).endswith("expected a JSON object, got int")
 
