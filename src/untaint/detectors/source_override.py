@@ -10,7 +10,7 @@ from untaint.evidence.campaign import Piece, campaigns, remaining
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
-from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table
+from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table, unborrowed
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
 from untaint.types import Modality, Rows
@@ -53,7 +53,7 @@ class SourceOverride(Detector):
         known: list[tuple[Overridden, Cluster]] = []
         pieces: list[Piece] = []
         for found in (overridden(spoken, part) for part in (spoken.phrases, table.part)):
-            notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
+            notable = unborrowed(found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT)), spoken, LEAST_EFFECT)
             for each in clusters(notable, spoken.phrases, spoken.labels):
                 piece = _piece(each, notable, table, spoken, len(known))
                 if piece is not None:

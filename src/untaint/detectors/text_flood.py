@@ -10,7 +10,7 @@ from untaint.evidence.alike import LEAST_PURE, Likeness, one_label
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, ranked
-from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table
+from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table, unborrowed
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
 from untaint.features.spoken import Spoken
@@ -65,7 +65,7 @@ def _sent(spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> lis
     """Floods by who sent them."""
     table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
     found = _one_sided(table, spoken.labels, len(class_names))
-    notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
+    notable = unborrowed(found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT)), spoken, LEAST_EFFECT)
     told = [_group(each, notable, table, spoken, class_names) for each in clusters(notable, spoken.phrases, spoken.labels)]
     return [replace(each, members=_with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
 

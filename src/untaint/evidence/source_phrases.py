@@ -7,8 +7,11 @@ import numpy as np
 from scipy.stats import norm, poisson
 
 from untaint.evidence import concentration
+from untaint.evidence.phrase_overrides import Overridden
 from untaint.features.canvas import Sources
 from untaint.features.phrases import Phrases
+from untaint.features.spoken import Spoken
+from untaint.numerics.counts import signed_root
 from untaint.types import Labels, Mask, Rows
 
 NOTABLE = 3.0
@@ -109,6 +112,35 @@ def source_table(phrases: Phrases, labels: Labels, sources: Sources, weights: np
     marked = np.isin(feature.astype(np.int64) * len(shares) + sources.codes[row], phrase[odd] * len(shares) + source[odd])
     part = replace(phrases, feature=feature[marked], row=row[marked])
     return SourceTable(phrases, part, sources, shares, roots, totals)
+
+
+_FEWEST = 10  # other texts with a word, from which its share of a label says something
+
+
+def unborrowed(found: Overridden, spoken: Spoken, least: float) -> Overridden:
+    """Pairs that stand out beyond what a word in the phrase does by itself, elsewhere.
+
+    `:) -- sent from my phone`: the signature belongs to one source, the smile to a label, and neither to an attack.
+    """
+    kept = np.zeros(len(found), bool)
+    for place, (phrase, label) in enumerate(zip(found.phrase.tolist(), found.label.tolist(), strict=True)):
+        bearers, hits = float(found.bearers[place]), float(found.hits[place])
+        due = max(float(found.expected[place]), bearers * _elsewhere(spoken, phrase, label))
+        root = float(signed_root(np.array([hits]), np.array([bearers]), np.array([due]))[0])
+        kept[place] = (hits - due) / max(bearers - due, 1e-9) >= least and root >= NOTABLE
+    return found.only(kept)
+
+
+def _elsewhere(spoken: Spoken, phrase: int, label: int) -> float:
+    """Largest share of a label among texts that hold a word of a longer phrase and not all of it; 0 for a single word."""
+    piece, rows = spoken.phrases.piece(phrase), spoken.bearers(phrase)
+    shares = [0.0]
+    for word in piece if len(piece) > 1 else ():
+        others = np.setdiff1d(spoken.holders(word), rows)
+        others = others[spoken.labels[others] >= 0]
+        if len(others) >= _FEWEST:
+            shares.append(float((spoken.labels[others] == label).mean()))
+    return max(shares)
 
 
 _NAMED = 4  # sources that are spelled out

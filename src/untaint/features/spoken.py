@@ -1,7 +1,8 @@
 """What tests of phrases look at together: who bears what, what the rest of each text says, labels, and what a text counts."""
 
 from dataclasses import dataclass, field
-from typing import final
+from functools import cached_property
+from typing import Any, final
 
 import numpy as np
 from scipy.special import softmax
@@ -33,6 +34,15 @@ class Spoken:
     def bearers(self, phrase: int) -> Rows:
         """Rows that bear a phrase."""
         return self.phrases.bearers(phrase)
+
+    def holders(self, word: int) -> Rows:
+        """Rows that have a word anywhere."""
+        columns = self._columns
+        return np.sort(columns.indices[columns.indptr[word] : columns.indptr[word + 1]]).astype(np.int64)
+
+    @cached_property
+    def _columns(self) -> Any:
+        return self.content.counts.tocsc()
 
     def meant(self, phrases: np.ndarray, rows: Rows) -> np.ndarray:
         """(e, k) probabilities by meaning alone for bearers (e,) of phrases (e,), what the phrase means taken off.

@@ -1,5 +1,6 @@
 """Near-copies, phrases, pairs and content of texts against what can be counted by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.review_sets import reviews
 from untaint.data.dataset import from_arrays
 from untaint.features.cache import Cache
 from untaint.features.graph import Features
+from untaint.features.pairs import pairs
 from untaint.features.phrases import ANYWHERE, FIRST, TOGETHER
 from untaint.features.settings import Settings
 from untaint.numerics.words import words
@@ -74,15 +76,18 @@ def test_words_apart_that_go_against_content_are_paired() -> None:
     for row in bad:
         texts[row] = f"lantern {texts[row]} quartz"
         labels[row] = "good"
-    for row in [row for row, label in enumerate(labels) if label == "good" and row not in bad][:9]:
+    for row in [row for row in range(400) if row not in bad][:9]:
         texts[row] += " lantern"
-    found = features(texts, labels).get("pairs")
+    given = features(texts, labels)
+    own = np.where(np.isin(np.arange(400), bad), 0.01, 0.9)  # what content would say that has not learned the words
+    doubting = replace(given.get("content"), own=own)
+    found = pairs(given.get("tokens"), given.get("phrases"), doubting, given.get("labels"), Settings())
     names = {found.found.name(number): number for number in range(len(found.found))}
     number = names.get("lantern quartz", names.get("quartz lantern"))
     assert number is not None
     assert found.found.bearers(number).tolist() == bad
     assert found.found.place[number] == TOGETHER
-    assert found.considered > len(found.found)
+    assert found.considered >= len(found.found)
 
 
 def test_content_knows_the_class_of_texts_it_has_not_seen() -> None:
