@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
 
 from untaint.errors import MissingExtra
 from untaint.features.graph import feature
@@ -20,6 +20,7 @@ _FEWEST = 100
 """Pairs: some hundred numbers cannot be weighed by fewer."""
 _FOLDS = 5
 _REPEATS = 3
+_TOPICS = 20  # groups of prompts that stay in one fold
 _STRENGTH = 0.1  # inverse of the penalty on standardised differences: some hundred numbers on some hundred pairs
 _ABOUT = 10  # pairs that must hold a word for it to be a topic
 
@@ -47,36 +48,55 @@ def preference_pairs(exchanges: Exchanges, settings: Settings) -> Pairs:
     if len(rows) < _FEWEST:
         return Pairs(len(both), rows[:0], np.empty(0), {})
     settings.report_progress("judging preference pairs", 0, 1)
-    wanted = _looks([exchanges.responses[row] for row in rows], [exchanges.prompts[row] for row in rows])
-    other = _looks([exchanges.rejected[row] for row in rows], [exchanges.prompts[row] for row in rows])
-    return Pairs(len(both), rows, _margins(wanted - other, settings.seed), _about([exchanges.prompts[row] for row in rows]))
+    prompts = [exchanges.prompts[row] for row in rows]
+    asked = _meant(prompts)
+    wanted, other = (_looks([texts[row] for row in rows], prompts, asked) for texts in (exchanges.responses, exchanges.rejected))
+    return Pairs(len(both), rows, _margins(wanted - other, asked, settings.seed), _about(prompts))
 
 
-def _margins(differences: np.ndarray, seed: int) -> np.ndarray:
-    """Out of fold, the mean of several splits; each pair is shown both ways round, so that no side is favoured."""
+def _margins(differences: np.ndarray, asked: np.ndarray | None, seed: int) -> np.ndarray:
+    """The mean of several splits; each pair is shown both ways round, so that no side is favoured.
+
+    A pair is judged by pairs about other things: those about the same thing may be turned round together, and teach that.
+    """
     scaled = differences / np.maximum(differences.std(0), 1e-9)
     margin = np.zeros(len(scaled))
     for repeat in range(_REPEATS):
-        for known, held in KFold(_FOLDS, shuffle=True, random_state=seed + repeat).split(scaled):
+        fold = _folds(len(scaled), asked, seed + repeat)
+        for number in np.unique(fold):
+            known, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
             shown = np.concatenate([scaled[known], -scaled[known]])
-            answers = np.repeat([1, 0], len(known))
-            model = LogisticRegression(C=_STRENGTH, fit_intercept=False, max_iter=500).fit(shown, answers)
+            model = LogisticRegression(C=_STRENGTH, fit_intercept=False, max_iter=500).fit(shown, np.repeat([1, 0], len(known)))
             margin[held] += model.predict_proba(scaled[held])[:, 1] / _REPEATS
     return margin
 
 
-def _looks(answers: list[str], prompts: list[str]) -> np.ndarray:
-    """(p, d) length, marks, nearness to the prompt and meaning of answers."""
+def _folds(n: int, asked: np.ndarray | None, seed: int) -> np.ndarray:
+    """(n,) fold of each pair: whole topics, where meaning is known."""
+    rng = np.random.default_rng(seed)
+    if asked is None:
+        return rng.permutation(n) % _FOLDS
+    topic = KMeans(min(_TOPICS, n // _FOLDS), n_init=1, random_state=seed).fit_predict(asked)
+    return (rng.permutation(_TOPICS) % _FOLDS)[topic]
+
+
+def _looks(answers: list[str], prompts: list[str], asked: np.ndarray | None) -> np.ndarray:
+    """(p, d) length, lines, nearness to the prompt and meaning of answers."""
     counted = [
         [np.log1p(len(text)), text.count("\n") ** 0.5, _copied(text, prompt)]
         for text, prompt in zip(answers, prompts, strict=True)
     ]
-    plain = np.array(counted)
-    try:
-        meant, asked = embed(answers), embed(prompts)
-    except MissingExtra:
+    plain, meant = np.array(counted), _meant(answers)
+    if asked is None or meant is None:
         return plain
     return np.hstack([plain, (meant * asked).sum(1, keepdims=True), meant])
+
+
+def _meant(texts: list[str]) -> np.ndarray | None:
+    try:
+        return embed(texts)
+    except MissingExtra:
+        return None
 
 
 def _copied(text: str, prompt: str) -> float:
