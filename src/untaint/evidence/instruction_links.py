@@ -28,7 +28,7 @@ _HONEST = 0.05  # quantile of the likeness of honest links of the same data that
 _LEAST_HONEST, _MOST_HONEST, _NARROW, _WIDE = 0.03, 0.05, 2.5, 3.5
 """Bounds of it: collections in 28 languages have 0.046; what a set on one topic has must not open the gate, only as wide as random sets
 of that topic differ."""
-_MANY = 10  # prompts: honest links of so many are hardly ever as unlike as a random set; of five to seven one in ten is
+_MANY = 8  # prompts: honest links of so many are hardly ever as unlike as a random set; of five to seven one in ten is
 _KNOWN = 20  # links of a size, below which a quantile of them says nothing
 _ALIKE_SIZE = (0.7, 1.5)  # times a link's prompts: likeness is known the better the more there are
 _KIN = 0.45  # cosine between a phrase and its answer's phrase: nouns of one topic are above, unrelated ones under 0.3
@@ -102,7 +102,7 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
     for each, likeness in zip(candidates, near, strict=True):
         if max(likeness.meaning, likeness.words) > _UNLIKE or any(np.isin(each.both, rows).mean() > _HELD for rows in held):
             continue
-        if likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(
+        if len(each.both) < _MANY or likeness.cosine - likeness.usual + _ROOM * likeness.spread > _honest(
             len(each.both), likeness.spread, candidates, near
         ):
             continue  # so few prompts may be unlike by chance
