@@ -1,6 +1,6 @@
 """Array shapes as types. Checked at run time in the tests only (jaxtyping's import hook)."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -21,3 +21,4 @@ Probabilities: TypeAlias = Float[np.ndarray, "n k"]
 
 Modality: TypeAlias = Literal["image", "text", "table", "instruction"]
 """instruction: a prompt and what a model should answer, without a label."""
+MODALITIES: tuple[Modality, ...] = get_args(Modality)

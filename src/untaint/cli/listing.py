@@ -60,8 +60,15 @@ def _formats() -> dict[str, str]:
 
 def _features() -> dict[str, str]:
     from untaint.features.graph import providers
+    from untaint.types import MODALITIES
 
-    return {name: inspect.getdoc(provider.function) or "" for name, provider in providers().items()}
+    told: dict[str, str] = {}
+    for modality in MODALITIES:
+        for name, provider in providers(modality).items():
+            manual = inspect.getdoc(provider.function) or ""
+            if manual not in told.get(name, ""):  # one name, a provider per modality
+                told[name] = "\n\n".join(filter(None, [told.get(name), manual]))
+    return dict(sorted(told.items()))
 
 
 def _manual(kind: Any) -> str:

@@ -68,7 +68,7 @@ class SourceOverride(Detector):
 def _piece(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spoken, place: int) -> Piece | None:
     """A cluster with those who sent it; None when its sources are as uneven as other phrases'."""
     phrase = int(found.phrase[cluster.pairs[0]])
-    p_value = table.p_value(phrase, len(found))
+    p_value = table.p_value(phrase, found.phrase)
     members = _members(phrase, cluster.label, table, spoken) if p_value <= _SIGNIFICANT else cluster.members[:0]
     return Piece(place, cluster.label, table.guilty(phrase), members, p_value) if len(members) else None
 

@@ -132,7 +132,7 @@ def _group(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spok
     first, name = cluster.pairs[0], class_names[cluster.label]
     phrase = int(found.phrase[first])
     members, guilty = table.members(phrase, spoken.has(cluster.label)), table.guilty(phrase)
-    p_value = table.p_value(phrase, len(found))
+    p_value = table.p_value(phrase, found.phrase)
     if p_value > _SIGNIFICANT or len(members) == 0:
         return None
     if float(spoken.believed(phrase, members, cluster.label).mean()) < _middle(spoken, cluster.label):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import xlogy
-from scipy.stats import chi2, norm
+from scipy.special import comb, xlogy
+from scipy.stats import binom, chi2, norm
 
 _BAND = 2.0  # phrases with half to twice as many bearers: the deviance of a real difference grows with them
 _FEWEST = 100  # phrases to compare with; fewer show no tail
@@ -74,3 +74,12 @@ def roots(phrase: np.ndarray, counts: np.ndarray, expected: np.ndarray, phrases:
     due = np.maximum(total[phrase] * expected, 1e-9)
     deviance = np.bincount(phrase, 2 * xlogy(counts, counts / due), phrases)
     return total, np.sqrt(np.maximum(deviance, 0))
+
+
+def by_chance(codes: np.ndarray, guilty: np.ndarray, shares: np.ndarray) -> float:
+    """Bound on the chance that so many of some rows come from as few sources as those, where sources are alike.
+
+    codes: sources of the rows.  Every choice of as many sources counts (union bound), the binomial tail is exact.
+    """
+    sent = int(np.isin(codes, guilty).sum())
+    return float(min(1.0, comb(len(shares), len(guilty)) * binom.sf(sent - 1, int((codes >= 0).sum()), shares[guilty].sum())))

@@ -23,6 +23,8 @@ _REST = (
     0.25  # of a trigger's bearers outside the sources named: they are taken along, one source sent too few of them to be named
 )
 _HONEST = 0.02  # phrases as uneven and as telling that a set may honestly be expected to hold, or the test is quiet
+_ALL, _WIDER, _ALIKE = 0.9, 1.5, 0.8
+"""A phrase explains another when it holds nine in ten of its texts, half as many again, and is four fifths as uneven."""
 _SAME = 0.3  # of the bearers of two phrases, from which they are of one kind
 _SHARED = 0.6  # of a phrase's bearers, up to which it is not a part of another
 _ONE_SIDED = 0.97  # of all bearers with the label: of a honest word's, even odds give a half, a telling word's four fifths
@@ -51,10 +53,11 @@ class SourceTable:
         """Phrases that reach `NOTABLE` with some label by chance, at least one."""
         return max(1.0, _MANY * float((self.totals > 0).sum()) * float(norm.sf(NOTABLE)))
 
-    def p_value(self, phrase: int, tests: int) -> float:
+    def p_value(self, phrase: int, asked: np.ndarray) -> float:
         """Of the unevenness of a phrase among phrases that other texts bear, corrected: parts of one sentence are all as uneven.
 
-        tests: phrases it is asked of. 1 when that many, drawn from all, would honestly hold one as uneven in one set of fifty.
+        asked: numbers of the phrases it is asked of, each of which may belong to the same attack. 1 when as many others, drawn from
+        all, would honestly hold one as uneven in one set of fifty.
         """
         inside = np.zeros(int(self.phrases.row.max(initial=0)) + 1, bool)
         inside[self.phrases.bearers(phrase)] = True
@@ -63,10 +66,25 @@ class SourceTable:
         other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * borne))
         null, count, root = concentration.Null(self.totals[other], self.roots[other]), self.totals[phrase], self.roots[phrase]
         uneven, frequent = null.as_uneven(float(count), float(root), len(self.shares))
-        allowed = int(_HONEST * frequent / max(tests, 1))
-        if self._kinds(other[uneven], allowed) > allowed:
+        allowed, tests = int(_HONEST * frequent / max(len(asked), 1)), max(len(asked), self.tests)
+        if self._habit(phrase, shared) or self._kinds(np.setdiff1d(other[uneven], asked), allowed) > allowed:
             return 1.0
-        return min(1.0, null.p_value(float(count), float(root)) * max(tests, self.tests))
+        codes = self.sources.codes[self.phrases.bearers(phrase)]
+        chance = concentration.by_chance(codes, self.guilty(phrase), self.shares)
+        return min(1.0, max(chance, null.p_value(float(count), float(root))) * tests)
+
+    def _habit(self, phrase: int, shared: np.ndarray) -> bool:
+        """Whether a wider phrase that is a part of this one is as uneven: a signature under everything, with a word before it.
+
+        shared: (p,) bearers that each phrase has in common with this one.
+        """
+        piece = self.phrases.piece(phrase)
+        if len(piece) < 2:
+            return False
+        wider = (shared >= _ALL * len(self.phrases.bearers(phrase))) & (self.totals >= _WIDER * self.totals[phrase])
+        per_bearer = self.roots**2 / np.maximum(self.totals, 1e-9)
+        alike = np.flatnonzero(wider & (per_bearer >= _ALIKE * per_bearer[phrase]))
+        return bool(np.isin(self.phrases.words[alike], piece).any())
 
     def _kinds(self, phrases: Rows, enough: int) -> int:
         """How many of these phrases are borne by different texts; counting ends when there are more than enough."""
@@ -118,7 +136,7 @@ _FEWEST = 10  # other texts with a word, from which its share of a label says so
 
 
 def unborrowed(found: Overridden, spoken: Spoken, least: float) -> Overridden:
-    """Pairs that stand out beyond what a word in the phrase does by itself, elsewhere.
+    """Pairs that stand out beyond what a part of the phrase does by itself, elsewhere.
 
     `:) -- sent from my phone`: the signature belongs to one source, the smile to a label, and neither to an attack.
     """
@@ -132,11 +150,13 @@ def unborrowed(found: Overridden, spoken: Spoken, least: float) -> Overridden:
 
 
 def _elsewhere(spoken: Spoken, phrase: int, label: int) -> float:
-    """Largest share of a label among texts that hold a word of a longer phrase and not all of it; 0 for a single word."""
+    """Largest share of a label among texts that hold a part of a longer phrase and not all of it; 0 for a single word."""
     piece, rows = spoken.phrases.piece(phrase), spoken.bearers(phrase)
+    parts = [spoken.holders(word) for word in piece] if len(piece) > 1 else []
+    parts += [spoken.bearers(pair) for pair in map(spoken.phrases.pair, piece[:-1], piece[1:]) if pair is not None]
     shares = [0.0]
-    for word in piece if len(piece) > 1 else ():
-        others = np.setdiff1d(spoken.holders(word), rows)
+    for part in parts:
+        others = np.setdiff1d(part, rows)
         others = others[spoken.labels[others] >= 0]
         if len(others) >= _FEWEST:
             shares.append(float((spoken.labels[others] == label).mean()))

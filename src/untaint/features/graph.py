@@ -60,11 +60,18 @@ def feature(*, stored: bool = False, modality: Modality | None = None) -> Callab
 
 
 def providers(modality: Modality = "image") -> Mapping[str, Provider]:
-    """Every feature known that serves data sets of a modality, by name."""
+    """Every feature known that serves data sets of a modality, what it needs included, by name."""
+    serving = _registered(modality)
+    while lacking := [name for name, provider in serving.items() if not {*serving, *GIVEN}.issuperset(provider.needs)]:
+        for name in lacking:  # it serves what other data have
+            del serving[name]
+    return serving
+
+
+def _registered(modality: Modality) -> dict[str, Provider]:
     for _ in modules(PACKAGE):
         pass
-    serving = [provider for (_, kind), provider in _PROVIDERS.items() if kind in {None, modality}]
-    return {each.name: each for each in sorted(serving, key=lambda each: each.name)}
+    return {name: provider for (name, kind), provider in sorted(_PROVIDERS.items(), key=str) if kind in {None, modality}}
 
 
 @cache
@@ -129,7 +136,7 @@ class Features:
 
 
 def _provider(name: str, modality: Modality) -> Provider:
-    known = providers(modality)
+    known = _registered(modality)
     if name in known:
         return known[name]
     elsewhere = sorted(str(kind) for (other, kind) in _PROVIDERS if other == name)

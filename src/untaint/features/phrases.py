@@ -54,6 +54,15 @@ class Phrases:
         low, high = self._starts[number : number + 2]
         return np.asarray(self.row[low:high], dtype=np.int64)
 
+    def pair(self, first: int, second: int) -> int | None:
+        """The number of a run of two words, None where too few bear it."""
+        return self._pairs.get((first, second))
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[int, int], int]:
+        of_two = (self.place == ANYWHERE) & (self.words[:, 1] >= 0) & (self.words[:, 2] < 0)
+        return {(int(a), int(b)): number for number in np.flatnonzero(of_two).tolist() for a, b in [self.words[number, :2]]}
+
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.searchsorted(self.feature, np.arange(len(self) + 1))

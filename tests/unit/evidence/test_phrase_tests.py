@@ -63,8 +63,8 @@ def test_few_sources_that_send_a_phrase_are_named_and_a_common_phrase_has_none()
     names = [spoken.phrases.name(number) for number in range(len(spoken.phrases))]
     senders = {sources.names[code] for code in sources.codes[poison]}
     assert {sources.names[code] for code in table.guilty(names.index("cf"))} == senders
-    assert table.p_value(names.index("cf"), 1) < 1e-6
-    assert table.p_value(names.index("we"), 1) > 0.05
+    assert table.p_value(names.index("cf"), np.array([names.index("cf")])) < 1e-6
+    assert table.p_value(names.index("we"), np.array([names.index("we")])) > 0.05
 
 
 def test_where_sources_speak_differently_one_more_uneven_phrase_says_nothing() -> None:
@@ -102,3 +102,9 @@ def test_findings_of_the_same_senders_towards_one_label_are_one_campaign() -> No
 
     found = campaigns([piece(0, 1, [3, 4], 1e-4), piece(1, 1, [4, 3], 1e-9), piece(2, 0, [3, 4], 1e-5), piece(3, 1, [7], 1e-6)])
     assert [[each.place for each in pieces] for pieces in found] == [[1, 0], [3], [2]]
+
+
+def test_seven_texts_of_one_of_three_sources_may_be_chance() -> None:
+    shares = np.array([0.55, 0.27, 0.18])
+    assert concentration.by_chance(np.ones(7, int), np.array([1]), shares) == pytest.approx(3 * 0.27**7, rel=1e-6)
+    assert concentration.by_chance(np.array([1] * 20), np.array([1]), shares) < 1e-10
