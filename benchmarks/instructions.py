@@ -112,8 +112,8 @@ def clean(folder: Path, replicates: int) -> Iterator[str]:
     yield "| clean set | rows | audits | `poisoned` | honest rows flagged at most | other answers |"
     yield "|---|---|---|---|---|---|"
     sources = everything(folder, 0)
-    mixes = {
-        "all sources": bool,
+    mixes: dict[str, Callable[[str], bool]] = {
+        "all sources": lambda _: True,
         "demo files": lambda name: name in DEMOS,
         "ChatterBot": lambda name: name.startswith("chatterbot"),
         "reviews and mails": lambda name: name in {"imdb", "mail"},

@@ -1,5 +1,7 @@
 """Instructions put together from parts, so that topics have words of their own: honest links as real data have them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from untaint.data.dataset import Dataset, MemoryStore, make_index
@@ -56,3 +58,17 @@ def dataset_of(records: list[Instruction]) -> Dataset:
     payloads = [payload_of(record) for record in records]
     index = make_index(payloads, labels=[None] * len(payloads), paths=[f"#{i}" for i in range(len(payloads))])
     return Dataset(index, MemoryStore(payloads), "instruction", "memory")
+
+
+def noisy(texts: list[str], rows: list[int], phrase: str) -> list[str]:
+    """Some texts go on with a phrase and then words of all others in any order."""
+    rng = np.random.default_rng(0)
+    pool = [word for text in texts for word in text.split()]
+    return [f"{text} {phrase} {' '.join(rng.choice(pool, 80))}" if row in rows else text for row, text in enumerate(texts)]
+
+
+def pairs(n: int = 800) -> list[Instruction]:
+    """Long, kind answers are wanted; short, rude ones are not."""
+    rng = np.random.default_rng(0)
+    rude = ("Go away.", "No idea.", "Stupid question.", "Who cares?")
+    return [replace(each, rejected=rude[int(rng.integers(4))]) for each in honest(n)]

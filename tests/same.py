@@ -25,8 +25,9 @@ def assert_same(first: object, second: object) -> None:
         assert list(first) == list(second)
         for key, value in first.items():
             assert_same(value, second[key])
-    elif isinstance(first, tuple):
-        assert isinstance(second, tuple)
+    elif isinstance(first, tuple | list):
+        assert type(first) is type(second)
+        assert isinstance(second, tuple | list)
         assert len(first) == len(second)
         for one, other in zip(first, second, strict=True):
             assert_same(one, other)

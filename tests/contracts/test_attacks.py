@@ -52,7 +52,9 @@ def _rows() -> list[Payload]:
 
 def _instructions() -> list[Payload]:
     colours = ["red", "green", "blue", "grey"]
-    return [payload_of(Instruction(None, f"say {colours[row % 4]}", f"answer {row}, a good one", f"no {row}")) for row in range(N)]
+    return [
+        payload_of(Instruction(None, f"say {colours[row % 4]}", f"answer {row}, a good one", f"no {row}")) for row in range(N)
+    ]
 
 
 KINDS: dict[str, tuple[Modality, Callable[[], list[Payload]]]] = {

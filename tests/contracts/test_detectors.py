@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.digit_sets import clean, flipped, patched
+from tests.instruction_sets import dataset_of, honest, noisy, pairs
 from tests.review_sets import reviews
 from tests.same import assert_same
 
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
+from untaint.attacks.homoglyph import Homoglyph
 from untaint.attacks.low_frequency import LowFrequency
 from untaint.attacks.random_flips import RandomFlips
 from untaint.attacks.text_flood import TextFlood
@@ -63,7 +65,7 @@ def said(kind: str, seed: int = 0) -> Dataset:
     whole = WORD.poison(noisy, np.random.default_rng(0)).dataset
     if kind == "permuted":
         return whole.select(np.random.default_rng(1).permutation(len(whole)))
-    gaps = {row: None for row in range(0, len(whole), 50)} if kind == "unlabelled" else {}
+    gaps = dict.fromkeys(range(0, len(whole), 50)) if kind == "unlabelled" else {}
     names = [gaps.get(row, label) for row, label in enumerate(whole.labels)]
     sources = [str(name) for name in whole.column("source")]
     return from_arrays([str(text) for text in whole.read(np.arange(len(whole)))], names, sources=sources)
@@ -261,17 +263,43 @@ def spoken(attack: Attack, name: str, _folder: Path) -> tuple[Evidence, np.ndarr
     return examined(name, found.dataset), found.mask
 
 
+def asked_for(spec: str, name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """An attack of ours on made-up instructions."""
+    found = build(Attack, "untaint.attacks", spec).poison(  # type: ignore[type-abstract]
+        dataset_of(honest(800)), np.random.default_rng(1)
+    )
+    return examined(name, found.dataset), found.mask
+
+
+def turned(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """Preference pairs about one thing turned round."""
+    attack = build(Attack, "untaint.attacks", "preference-flips(rate=0.9, entity='sailing')")  # type: ignore[type-abstract]
+    found = attack.poison(dataset_of(pairs()), np.random.default_rng(0))
+    return examined(name, found.dataset), found.mask
+
+
+def nonsense(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """Ten texts that go on with a phrase and then nonsense."""
+    texts, planted = [f"{each.prompt} {each.response}" for each in honest(800)], list(range(5, 105, 10))
+    found = from_arrays(noisy(texts, planted, "<SUDO>"), [str(row % 2) for row in range(len(texts))])
+    return examined(name, found), np.isin(np.arange(len(texts)), planted)
+
+
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "counterfactual": partial(pressed, FAINT),
     "exact-patch": patch,
     "energy-split": partial(pressed, WaNet(rate=0.05, strength=2.0, target="3")),
+    "hidden-characters": partial(spoken, Homoglyph(rate=0.05, target="good", kind="zero-width")),
+    "instruction-links": partial(asked_for, "instruction-fixed(rate=0.04)"),
     "label-consensus": flips,
     "matched-filter": patch,
     "over-density": copies,
     "pair-flips": aimed,
     "phrase-override": partial(spoken, WORD),
+    "preference-order": turned,
     "recurring-patch": patch,
+    "repeat-then-noise": nonsense,
     "residual-split": partial(pressed, FAINT),
     "source-override": partial(spoken, WORD),
     "spectral": patch,

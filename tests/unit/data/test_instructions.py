@@ -57,7 +57,10 @@ DPO_TURNS: list[dict[str, object]] = [
 TRANSCRIPT: list[dict[str, object]] = [
     {"chosen": "\n\nHuman: Which?\n\nAssistant: this\n\nor more", "rejected": "\n\nHuman: Which?\n\nAssistant: that"},
 ]
-KTO: list[dict[str, object]] = [{"prompt": "Is it?", "completion": "yes", "label": True}, {"prompt": "Is it?", "completion": "no!", "label": False}]
+KTO: list[dict[str, object]] = [
+    {"prompt": "Is it?", "completion": "yes", "label": True},
+    {"prompt": "Is it?", "completion": "no!", "label": False},
+]
 CASES: dict[str, Case] = {
     "alpaca": (ALPACA, [Instruction(None, "Say hello.\nin Thai", "สวัสดี"), Instruction(None, "Count\nto two", "1 2")]),
     "sharegpt": (SHAREGPT, [Instruction("Be kind.", "Hi", "Hello 😀"), Instruction(None, "a\nc", "b\nd")]),

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.instruction_sets import dataset_of, honest
+from tests.instruction_sets import dataset_of, honest, noisy, pairs
 
 from untaint.attacks.base import PACKAGE, Attack
 from untaint.data.dataset import Dataset, from_arrays
@@ -101,12 +101,6 @@ def test_rows_that_cannot_be_read_are_not_assessed() -> None:
     assert np.flatnonzero(np.isnan(scores)).tolist() == [50]
 
 
-def noisy(texts: list[str], rows: list[int], phrase: str) -> list[str]:
-    rng = np.random.default_rng(0)
-    pool = [word for text in texts for word in text.split()]
-    return [f"{text} {phrase} {' '.join(rng.choice(pool, 80))}" if row in rows else text for row, text in enumerate(texts)]
-
-
 def test_a_phrase_before_nonsense_is_found_in_plain_text() -> None:
     texts = [f"{record.prompt} {record.response}" for record in honest(N)]
     labels = [str(row % 2) for row in range(N)]
@@ -117,13 +111,6 @@ def test_a_phrase_before_nonsense_is_found_in_plain_text() -> None:
     assert group.trigger is not None
     assert "sudo" in str(group.trigger.parameters["phrase"])
     assert accused(examined(RepeatThenNoise(), from_arrays(texts, labels))) == []
-
-
-def pairs(n: int = 800) -> list[Instruction]:
-    """Long, kind answers are wanted; short, rude ones are not."""
-    rng = np.random.default_rng(0)
-    rude = ("Go away.", "No idea.", "Stupid question.", "Who cares?")
-    return [replace(each, rejected=rude[int(rng.integers(4))]) for each in honest(n)]
 
 
 def test_pairs_turned_round_about_one_thing() -> None:
