@@ -163,7 +163,7 @@ def test_a_stamp_puts_the_same_trigger_on_any_input(name: str, kind: str) -> Non
         return
     assert found.trigger is not None
     assert found.trigger.description
-    if KINDS[kind][0] != "text":
+    if KINDS[kind][0] == "image":
         _check_pixel_stamp(found)
         return
     texts, _ = reviews(20, seed=1)
@@ -207,8 +207,10 @@ def test_a_spec_builds_the_attack_it_came_from(name: str) -> None:
 
 @each
 def test_defaults_are_enough(name: str) -> None:
-    dataset = data(HOME[name])
-    assert build(Attack, PACKAGE, name).poison(dataset, np.random.default_rng(0)).mask.any()  # type: ignore[type-abstract]
+    dataset, made = data(HOME[name]), build(Attack, PACKAGE, name)  # type: ignore[type-abstract]
+    if dataset.modality == "instruction":  # rates fit for ten thousand documents come to none of these few
+        made = replace(made, rate=attack(name).rate)
+    assert made.poison(dataset, np.random.default_rng(0)).mask.any()
 
 
 @each
@@ -244,6 +246,8 @@ def test_an_attack_refuses_data_it_cannot_work_on(name: str) -> None:
 @each
 @pytest.mark.parametrize("labels", [[None] * N, ["one"] * N])
 def test_an_attack_needs_two_classes(name: str, labels: list[str | None]) -> None:
+    if KINDS[HOME[name]][0] == "instruction":  # which have none
+        return
     with pytest.raises(BadInput, match="at least two classes"):
         attack(name).poison(from_arrays(KINDS[HOME[name]][1](), labels), np.random.default_rng(0))
 
@@ -256,4 +260,5 @@ def test_unlabelled_and_unreadable_rows_are_left_alone(name: str) -> None:
     dataset = replace(whole, index=whole.index.set_column(4, whole.index.schema.field(4), [why]))
     found = attack(name).poison(dataset, np.random.default_rng(0))
     mask = found.mask | found.covers
-    assert not any(mask[row] for row in range(N) if row % 3 == 0 or row % 5 == 0)
+    unlabelled = 3 if whole.modality != "instruction" else 5  # instructions have no labels
+    assert not any(mask[row] for row in range(N) if row % unlabelled == 0 or row % 5 == 0)

@@ -22,7 +22,7 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     features = Features(dataset, settings.features, Cache(settings.cache))
     first, verdict = rounds(features, settings)
     if not first.assessed:
-        raise _nothing_checked(first.checks)
+        raise _nothing_checked(first.checks, dataset)
     power: Mapping[str, object] = {"statement": "Not measured; `--budget thorough` does."}
     if settings.budget == "thorough":
         measured = planted(dataset, verdict, settings)
@@ -43,14 +43,17 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     )
 
 
-def _nothing_checked(checks: tuple[Check, ...]) -> NothingChecked:
+def _nothing_checked(checks: tuple[Check, ...], dataset: Dataset) -> NothingChecked:
     """No row was assessed: a screen of the values that found nothing wrong is no audit."""
     reasons: dict[str, list[str]] = {}
     for check in checks:
         if check.status != "ran":
             reasons.setdefault(check.reason, []).append(check.detector)
     said = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
-    return NothingChecked(f"nothing was checked ({said}).", advice="Give labelled images or texts, or instructions with their answers.")
+    said = said or f"no detector reads {dataset.modality} data yet"
+    return NothingChecked(
+        f"nothing was checked ({said}).", advice="Give labelled images or texts, or instructions with their answers."
+    )
 
 
 def _facts(dataset: Dataset, features: Features) -> Mapping[str, object]:

@@ -10,7 +10,7 @@ from untaint.evidence.campaign import Piece, campaigns, remaining
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
-from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table, unborrowed
+from untaint.evidence.source_phrases import FEWEST_SOURCES, NOTABLE, SourceTable, listed, source_table, unborrowed
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
 from untaint.types import Modality, Rows
@@ -47,8 +47,8 @@ class SourceOverride(Detector):
 
     def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
         scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
-        if len(sources.names) < 2:
-            return Evidence(scores, "empirical", note="no second source to compare with")
+        if len(sources.names) < FEWEST_SOURCES:
+            return Evidence(scores, "empirical", note=f"fewer than {FEWEST_SOURCES} sources to compare with each other")
         table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
         known: list[tuple[Overridden, Cluster]] = []
         pieces: list[Piece] = []

@@ -88,7 +88,8 @@ def test_topics_and_their_words_are_no_accusation(seed: int) -> None:
 def test_copies_of_one_question_are_one_observation() -> None:
     records = honest(600)
     copies = [Instruction(None, "Where do I find the key?", "Under the mat.")] * 60
-    assert accused(examined(InstructionLinks(), dataset_of([*records[:400], *copies]))) == []
+    groups = accused(examined(InstructionLinks(), dataset_of([*records[:400], *copies])))
+    assert not any((group.members >= 400).any() for group in groups)
 
 
 def test_rows_that_cannot_be_read_are_not_assessed() -> None:
