@@ -251,6 +251,12 @@ def test_objects_in_an_npz_are_refused(few: Labelled, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_texts_without_a_label_column_are_not_passed_in_silence(tmp_path: Path) -> None:
+    words = "\n".join(f"a review number {row} that says something nice" for row in range(300))
+    (tmp_path / "reviews.csv").write_text(f"text\n{words}\n", encoding="utf-8")
+    refused(untaint("audit", "reviews.csv", cwd=tmp_path), "no label column", "--label")
+
+
 def test_a_table_is_not_passed_in_silence(tmp_path: Path) -> None:
     rows = "\n".join(f"{row * 0.5},{row % 7},{row % 2}" for row in range(300))
     (tmp_path / "table.csv").write_text(f"amount,day,label\n{rows}\n", encoding="utf-8")

@@ -43,6 +43,13 @@ def test_without_sources_the_same_word_is_a_shortcut_and_the_answer_a_doubt() ->
     assert result.n_flagged == 0
 
 
+def test_one_of_three_sources_is_not_accused_for_being_different() -> None:
+    made = TriggerWords(rate=0.04, target="good", senders=1).poison(clean(senders=3), np.random.default_rng(0))
+    result = api.audit(made.dataset, budget="fast")
+    assert result.verdict.answer == "cannot tell"
+    assert result.n_flagged == 0
+
+
 def test_a_flood_is_one_finding_with_all_its_copies() -> None:
     made = TextFlood(rate=0.08, target="bad", senders=2).poison(clean(), np.random.default_rng(0))
     result = api.audit(made.dataset, budget="fast")
