@@ -36,10 +36,12 @@ def load(
     label: str | None = None,
     source: str | None = None,
     payload: str | None = None,
+    time: str | None = None,
     format: str | None = None,
 ) -> Dataset:
-    """A data set from a local path or a Python object; label, source, payload name columns. See `untaint list formats`."""
-    return data if isinstance(data, Dataset) else reading.load(data, label=label, source=source, payload=payload, format=format)
+    """A data set from a local path or a Python object; label, source, payload, time name columns. See `untaint list formats`."""
+    asked = {"label": label, "source": source, "payload": payload, "time": time, "format": format}
+    return data if isinstance(data, Dataset) else reading.load(data, **asked)
 
 
 def audit(
@@ -48,6 +50,7 @@ def audit(
     label: str | None = None,
     source: str | None = None,
     payload: str | None = None,
+    time: str | None = None,
     out: str | Path | None = None,
     alpha: float = 0.01,
     budget: Budget = "standard",
@@ -59,12 +62,13 @@ def audit(
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
 
+    label, source, payload, time: names of columns, None = find them.
     alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
     encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
-    dataset = load(data, label=label, source=source, payload=payload)
+    dataset = load(data, label=label, source=source, payload=payload, time=time)
     target = None if out is None else _spared(writable(Path(out), dataset.location), dataset.location)
     extra = {} if progress is None else {"report_progress": progress}
     cache = None if target is None else target / CACHE

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Source
+from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Source, Time
 
 
 def attack(
@@ -24,6 +24,7 @@ def attack(
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    time: Time = None,
     format: Format = None,
     quiet: Quiet = False,
 ) -> None:
@@ -40,7 +41,7 @@ def attack(
 
     given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
     with progress.step("poisoning a copy", quiet=quiet):
-        dataset = api.load(data, label=label, source=source, payload=payload, format=format)
+        dataset = api.load(data, label=label, source=source, payload=payload, time=time, format=format)
         poisoned = api.attack(dataset, name, seed=seed, **given)
         written = api.write_poisoned(poisoned, out, name)
     if not quiet:

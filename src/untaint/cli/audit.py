@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload, Quiet, Seed, Source
+from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload, Quiet, Seed, Source, Time
 
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
@@ -30,6 +30,7 @@ def audit(
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    time: Time = None,
     format: Format = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the steps a stopped audit resumes.")] = _OUT,
     alpha: Annotated[
@@ -60,7 +61,7 @@ def audit(
     from untaint.cli import summary
 
     with progress.step("reading the index", quiet=quiet):
-        dataset = api.load(data, label=label, source=source, payload=payload, format=format)
+        dataset = api.load(data, label=label, source=source, payload=payload, time=time, format=format)
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
@@ -76,5 +77,5 @@ def audit(
             progress=report,
         )
     if not quiet:
-        summary.audit(result, out, {"label": label, "source": source, "payload": payload, "format": format})
+        summary.audit(result, out, {"label": label, "source": source, "payload": payload, "time": time, "format": format})
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source
+from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source, Time
 
 
 def clean(
@@ -24,6 +24,7 @@ def clean(
     label: Label = None,
     source: Source = None,
     payload: Payload = None,
+    time: Time = None,
     format: Format = None,
     quiet: Quiet = False,
 ) -> None:
@@ -34,7 +35,7 @@ def clean(
     """
     from untaint import api
 
-    columns = {"label": label, "source": source, "payload": payload, "format": format}
+    columns = {"label": label, "source": source, "payload": payload, "time": time, "format": format}
     with progress.step("setting aside, and checking both parts by digest", quiet=quiet):
         held = api.clean(data, audit=audit, out=out, release=release or (), **columns)
     if not quiet:

@@ -37,6 +37,9 @@ Label: TypeAlias = Annotated[
 ]
 Source: TypeAlias = Annotated[str | None, typer.Option("--source", help="Column that says who sent a sample.")]
 Payload: TypeAlias = Annotated[str | None, typer.Option("--payload", help="Column that holds the images or texts.")]
+Time: TypeAlias = Annotated[
+    str | None, typer.Option("--time", help="Column that says when a sample was collected: ISO dates or seconds since 1970.")
+]
 Format: TypeAlias = Annotated[str | None, typer.Option("--format", help="Format of the data. Recognised when not given.")]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress: only files and the exit code.")]

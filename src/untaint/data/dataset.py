@@ -28,6 +28,7 @@ INDEX = pa.schema(
         ("path", pa.string()),  # where a person finds the sample: a file, a tar member, "data.parquet#17"
         ("label", pa.string()),  # null = unlabelled
         ("source", pa.string()),  # null = unknown
+        ("collected_at", pa.timestamp("us", "UTC")),  # null = unknown
         ("unreadable", pa.string()),  # null = fine, else why the payload cannot be used
     ]
 )
@@ -77,6 +78,7 @@ class Columns:
     label: str | None = None
     source: str | None = None
     note: str = ""
+    time: str | None = None
 
 
 @final
@@ -114,9 +116,14 @@ class Dataset:
         return self.column("label")
 
     def column(self, name: str) -> list[str | None]:
-        """One column of the index as a list."""
+        """One column of the index as a list; the times are `times`."""
         values: list[str | None] = self.index.column(name).to_pylist()
         return values
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """(n,) when each sample was collected, datetime64[us] in UTC, NaT = unknown."""
+        return np.asarray(self.index.column("collected_at").cast(pa.timestamp("us")).to_numpy())
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -125,13 +132,15 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over ids, labels, sources and unreadable rows in order: changes when anything an audit sees changes."""
+        """SHA-256 over ids, labels, sources, unreadable rows and times in order: changes when anything an audit sees changes."""
         hasher = hashlib.sha256()
         for name in ("id", "label", "source", "unreadable"):
             values = self.column(name)
             # Lengths first: whoever writes a label must not be able to move a border between two of them.
             hasher.update(",".join("-" if value is None else str(len(value)) for value in values).encode() + b";")
             hasher.update("".join(value or "" for value in values).encode())
+        if self.index.column("collected_at").null_count < len(self):
+            hasher.update(self.times.astype("<i8").tobytes())
         return hasher.hexdigest()
 
     def read(self, rows: Rows | Sequence[int]) -> list[Payload]:
@@ -155,9 +164,13 @@ class Dataset:
         return replace(self, index=self.index.take(pa.array(chosen)), store=ViewStore(self.store, chosen))
 
     def edited(
-        self, payloads: Mapping[int, Payload], labels: Mapping[int, str], sources: Mapping[int, str] | None = None
+        self,
+        payloads: Mapping[int, Payload],
+        labels: Mapping[int, str],
+        sources: Mapping[int, str] | None = None,
+        times: Mapping[int, np.datetime64] | None = None,
     ) -> "Dataset":
-        """A copy in which some rows have another payload, label or source; ids follow the content."""
+        """A copy in which some rows have another payload, label, source or time; ids follow the content."""
         ids, names = list(self.ids), list(self.labels)
         for row, payload in payloads.items():
             ids[row] = content_id(payload)
@@ -167,16 +180,34 @@ class Dataset:
         if sources:
             senders = self.column("source")
             table = _with_column(table, "source", [sources.get(row, sender) for row, sender in enumerate(senders)])
+        if times:
+            moments = self.times.copy()
+            moments[list(times)] = list(times.values())
+            table = timed(table, moments)
         store = ViewStore(self.store, np.arange(len(self)), dict(payloads))
         return replace(self, index=table, store=store)
 
-    def extended(self, payloads: Sequence[Payload], labels: Sequence[str | None], sources: Sequence[str | None]) -> "Dataset":
-        """A copy with samples added at the end."""
+    def extended(
+        self,
+        payloads: Sequence[Payload],
+        labels: Sequence[str | None],
+        sources: Sequence[str | None],
+        times: np.ndarray | None = None,
+    ) -> "Dataset":
+        """A copy with samples added at the end. times: when they were collected, datetime64, None = unknown."""
         n, added = len(self), range(len(payloads))
         extra = make_index(payloads, labels=labels, sources=sources, paths=[f"added#{i}" for i in added])
+        extra = extra if times is None else timed(extra, times)
         rows = np.concatenate([np.arange(n), np.full(len(payloads), -1)])
         store = ViewStore(self.store, rows, {n + i: payloads[i] for i in added})
         return replace(self, index=pa.concat_tables([self.index, extra]), store=store)
+
+
+def timed(index: pa.Table, times: np.ndarray) -> pa.Table:
+    """An index with other times (n,), datetime64, NaT = unknown."""
+    place = INDEX.get_field_index("collected_at")
+    column = pa.array(times.astype("datetime64[us]")).cast(INDEX.field(place).type)
+    return index.set_column(place, INDEX.field(place), column)
 
 
 def content_id(payload: Payload) -> str:
@@ -204,17 +235,22 @@ def make_index(
         "path": list(paths),
         "label": list(labels),
         "source": list(sources) if sources is not None else [None] * len(payloads),
+        "collected_at": [None] * len(payloads),
         "unreadable": [reasons.get(row) for row in range(len(payloads))],
     }
     return pa.table(columns, schema=INDEX)
 
 
 def from_arrays(
-    images: np.ndarray | Sequence[Payload], labels: Sequence[object], *, sources: Sequence[str] | None = None
+    images: np.ndarray | Sequence[Payload],
+    labels: Sequence[object],
+    *,
+    sources: Sequence[str] | None = None,
+    times: np.ndarray | None = None,
 ) -> Dataset:
     """A data set from images (n, h, w) or (n, h, w, c) or texts, and one label each.
 
-    Raises BadInput when the lengths differ or the set is empty.
+    times: (n,) datetime64, NaT = unknown.  Raises BadInput when the lengths differ or the set is empty.
     """
     if len(images) != len(labels) or len(images) == 0:
         raise BadInput(
@@ -224,6 +260,7 @@ def from_arrays(
     payloads = [images[i] for i in range(len(images))]
     modality: Modality = "text" if isinstance(payloads[0], str) else "image"
     index = make_index(payloads, labels=names, sources=sources, paths=[f"#{i}" for i in range(len(payloads))])
+    index = index if times is None else timed(index, times)
     return Dataset(index, MemoryStore(images), modality, "memory")
 
 

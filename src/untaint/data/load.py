@@ -23,17 +23,18 @@ def load(
     label: str | None = None,
     source: str | None = None,
     payload: str | tuple[str, ...] | None = None,
+    time: str | None = None,
     format: str | None = None,
 ) -> Dataset:
     """The data set at a local path, or in a Python object.
 
-    label, source, payload: column names, None = find them.  format: a reader's id, None = recognise it.
+    label, source, payload, time: column names, None = find them.  format: a reader's id, None = recognise it.
     Raises BadInput for what cannot be read; a path is never looked up on a hub, and a pickle is never opened.
     """
     names = (payload,) if isinstance(payload, str) else payload
-    request = Request(label, source, names)
+    request = Request(label, source, names, time)
     if not isinstance(data, str | os.PathLike):
-        return from_python(data, label=label, source=source, payload=names)
+        return from_python(data, label=label, source=source, payload=names, time=time)
     path = Path(data)
     try:
         _check_path(path)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, TypeAlias, final
@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 
 from untaint.data.exchanges import Layout, find_layout
+from untaint.data.times import ADVICE, is_time
 from untaint.errors import BadInput
 from untaint.types import Modality
 
@@ -31,6 +32,21 @@ SOURCES = (
     *("source", "sources", "origin", "provider", "contributor", "contributor_id", "uploader", "vendor", "user", "user_id"),
     *("author", "author_id", "annotator", "annotator_id", "worker", "worker_id", "submitter", "domain", "site"),
 )
+TIMES = (
+    *("collected_at", "collected", "crawled_at", "scraped_at", "fetched_at", "timestamp", "created_at", "created", "created_utc"),
+    *(
+        "creation_date",
+        "submitted_at",
+        "posted_at",
+        "published_at",
+        "date_posted",
+        "review_date",
+        "review_time",
+        "unixreviewtime",
+    ),
+    *("datetime", "date_time", "date", "time"),
+)
+"""Names of columns that say when a sample was collected, the plainest first; a column called so must also hold times."""
 IMAGES = (
     "image",
     "images",
@@ -74,7 +90,7 @@ class Roles:
 
     payload: one column, the texts to join, or the numbers that make one row.  shape: of the image that pixel columns
     make, empty otherwise.  planes: whether those columns hold one colour plane after the other.  label: None for instructions.
-    layout: how a row holds an instruction and its answer.
+    layout: how a row holds an instruction and its answer.  time: of the time a sample was collected, None = there is none.
     """
 
     modality: Modality
@@ -86,37 +102,50 @@ class Roles:
     shape: tuple[int, ...] = ()
     planes: bool = False
     layout: Layout | None = None
+    time: str | None = None
 
 
-def choose(columns: Samples, where: str, *, label: str | None, source: str | None, payload: Sequence[str] | None) -> Roles:
-    """The roles of a data set's columns; `label`, `source` and `payload` are the user's own choice, None = find it.
+def choose(
+    columns: Samples,
+    where: str,
+    *,
+    label: str | None,
+    source: str | None,
+    payload: Sequence[str] | None,
+    time: str | None = None,
+) -> Roles:
+    """The roles of a data set's columns; `label`, `source`, `payload` and `time` are the user's own choice, None = find it.
 
     Where the user names neither label nor payload, instructions with their answers are recognised before anything else.
     Raises BadInput when a column is absent or several could be meant.
     """
     layout = find_layout(columns) if label is None and payload is None else None
     if layout is not None:
-        return _instructions(columns, where, layout, source)
+        return _instructions(columns, where, layout, source, time)
     label_column, label_note = find_label(columns, where, label)
     if label_column is None:
         raise BadInput(f"{where} has no label column; its columns are {listed(columns)}.", advice="Name it with --label NAME.")
     source_column, source_note = find_source(columns, where, source)
-    taken = {label_column, source_column, *_companions(columns, label_column)}
+    spoken_for = {label_column, source_column, *(payload or ())}
+    time_column, time_note = find_time(columns, where, time, spoken_for)
+    taken = {label_column, source_column, time_column, *_companions(columns, label_column)}
     rest = {name: values for name, values in columns.items() if name not in taken}
     found = _named_payload(columns, where, payload) if payload else _find_payload(rest, where)
     modality, kind, names, how = found
     shape, planes = pixel_shape({name: columns[name] for name in names}) if kind == "number" else ((), False)
     if shape:
         modality, how = "image", f"{len(names)} pixel columns read as {'x'.join(map(str, shape))}"
-    note = "; ".join(filter(None, [label_note, source_note, f"payload: {how}"]))
-    return Roles(modality, kind, names, label_column, source_column, note, shape, planes)
+    note = "; ".join(filter(None, [label_note, source_note, time_note, f"payload: {how}"]))
+    return Roles(modality, kind, names, label_column, source_column, note, shape, planes, time=time_column)
 
 
-def _instructions(columns: Samples, where: str, layout: Layout, source: str | None) -> Roles:
+def _instructions(columns: Samples, where: str, layout: Layout, source: str | None, time: str | None) -> Roles:
     rest = {name: values for name, values in columns.items() if name not in layout.columns}
     source_column, source_note = find_source(rest if source is None else columns, where, source)
-    note = f"instructions and answers: {listed(layout.columns)} (by name and content); {source_note}"
-    return Roles("instruction", "text", layout.columns, None, source_column, note, layout=layout)
+    time_column, time_note = find_time(columns, where, time, {source_column, *layout.columns})
+    found = f"instructions and answers: {listed(layout.columns)} (by name and content)"
+    note = "; ".join(filter(None, [found, source_note, time_note]))
+    return Roles("instruction", "text", layout.columns, None, source_column, note, layout=layout, time=time_column)
 
 
 def find_label(columns: Samples, where: str, asked: str | None) -> tuple[str | None, str]:
@@ -143,6 +172,34 @@ def find_source(columns: Samples, where: str, asked: str | None) -> tuple[str | 
         return None, "source: none (no column is called like one)"
     others = f", not {listed(matching[1:])}" if len(matching) > 1 else ""
     return matching[0], f"source: column {matching[0]!r} (by name{others})"
+
+
+def find_time(columns: Samples, where: str, asked: str | None, taken: Collection[str | None]) -> tuple[str | None, str]:
+    """The column of collection times and how it was found; by name it is found only where nearly all its values are times.
+
+    taken: columns with another role, which are not guessed.  Raises BadInput when the column asked for is absent or holds no times.
+    """
+    if asked is not None:
+        name = _existing(columns, where, asked, "--time")
+        wrong = _no_times(columns[name])
+        if wrong is not None:
+            message = f"{where}: column {asked!r} holds values that are no times, such as {str(wrong)[:40]!r}."
+            raise BadInput(message, advice=ADVICE)
+        return name, f"time: column {asked!r} (as asked)"
+    lower = {name.strip().lower(): name for name in columns if name not in taken}
+    matching = [lower[name] for name in TIMES if name in lower]
+    found = [name for name in matching if not all(map(is_missing, columns[name])) and _no_times(columns[name]) is None]
+    if not found:
+        return None, ""
+    others = f", not {listed(found[1:])}" if len(found) > 1 else ""
+    return found[0], f"time: column {found[0]!r} (by name and content{others})"
+
+
+def _no_times(values: Sequence[object]) -> object | None:
+    """A value that is no time, where there are more of them than a few; None = they are times, or missing."""
+    present = [value for value in values if not is_missing(value)]
+    wrong = [value for value in present if not is_time(value)]
+    return wrong[0] if len(wrong) > (1 - _MAJORITY) * len(present) else None
 
 
 def check_labels(counts: Mapping[str, int], name: str, where: str) -> None:

@@ -34,10 +34,11 @@ class Place:
     payload: str | tuple[str, ...] | None
     label: str | None
     source: str | None
+    time: str | None = None
 
     def record(self) -> dict[str, object]:
         """As the ledger keeps it."""
-        columns = {"payload": self.payload, "label": self.label, "source": self.source}
+        columns = {"payload": self.payload, "label": self.label, "source": self.source, "time": self.time}
         return {"written_format": self.format, "entry": self.entry, "columns": columns}
 
     @classmethod
@@ -56,7 +57,8 @@ class Place:
         names: Mapping[str, Any] = columns
         payload = names.get("payload")
         chosen = tuple(payload) if isinstance(payload, list) else payload
-        return cls(str(header.get("written_format")), entry, chosen, names.get("label"), names.get("source"))
+        roles = names.get("label"), names.get("source"), names.get("time")
+        return cls(str(header.get("written_format")), entry, chosen, *roles)
 
     @property
     def column(self) -> str | None:
@@ -126,7 +128,8 @@ def verify(folder: Path, place: Place, split: Split, digest: str) -> None:
     whole.mkdir()
     try:
         path = _written(writer_of(place), *located(folder, place, split), whole)
-        found = load(path, label=place.label, source=place.source, payload=place.payload, format=place.format)
+        asked = {"label": place.label, "source": place.source, "time": place.time}
+        found = load(path, payload=place.payload, format=place.format, **asked)
     except BadInput as error:
         message = f"what was written cannot be read back ({error.message}); it was removed and must not be used."
         raise UntaintError(message, advice=advice) from error
@@ -160,11 +163,14 @@ def as_written(dataset: Dataset, writer: Writer, entry: str) -> tuple[Place, str
     """How the data set will be read back, and the digest it must then have."""
     columns = dataset.columns
     if writer.writes == writer.id:
-        return Place(dataset.format, entry, _payload(dataset), columns.label, columns.source), rows_digest(dataset.index)
+        return Place(dataset.format, entry, _payload(dataset), columns.label, columns.source, columns.time), rows_digest(
+            dataset.index
+        )
     columns = columns_of(dataset)
     ids = [identity for rows in dataset.batches() for identity in stored_ids(dataset, rows)]
     index = {"id": ids, "label": stored_names(dataset.index, "label"), "source": stored_names(dataset.index, "source")}
-    return Place(writer.writes, entry, columns.payload, columns.label, columns.source), rows_digest(pa.table(index))
+    place = Place(writer.writes, entry, columns.payload, columns.label, columns.source, columns.time)
+    return place, rows_digest(pa.table(index))
 
 
 def _payload(dataset: Dataset) -> str | tuple[str, ...] | None:

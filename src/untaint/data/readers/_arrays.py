@@ -77,13 +77,26 @@ def array_store(array: np.ndarray, where: str) -> ArrayStore:
 
 
 def index_array(
-    store: ArrayStore, labels: Sequence[str | None], sources: Sequence[str | None] | None, builder: IndexBuilder
+    store: ArrayStore,
+    labels: Sequence[str | None],
+    builder: IndexBuilder,
+    *,
+    sources: Sequence[str | None] | None = None,
+    times: Sequence[object] | None = None,
 ) -> None:
     """Index every row of an array."""
     for row, label in enumerate(labels):
         payload, reason = store.sample(row)
         source = None if sources is None else sources[row]
-        builder.add(payload, path=f"#{row}", label=label, source=source, unreadable=reason)
+        time = None if times is None else times[row]
+        builder.add(payload, path=f"#{row}", label=label, source=source, time=time, unreadable=reason)
+
+
+def checked_times(times: Sequence[object] | None, count: int, where: str) -> Sequence[object] | None:
+    """Times as given. Raises BadInput when there are not as many as samples."""
+    if times is not None and len(times) != count:
+        raise BadInput(f"{where}: {count} samples and {len(times)} times.", advice="Give one time per sample, or none.")
+    return times
 
 
 def label_names(labels: np.ndarray, count: int, where: str) -> list[str | None]:

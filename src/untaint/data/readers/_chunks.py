@@ -63,14 +63,14 @@ def recipe_for(head: pa.Table, request: Request, where: str, *, root: Path | Non
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise BadInput(f"{where} has two columns called {twice[0]!r}.", advice="Rename one of them.")
     samples = {name: head.column(name).to_pylist() for name in columns}
-    roles = choose(samples, where, label=request.label, source=request.source, payload=request.payload)
+    roles = choose(samples, where, label=request.label, source=request.source, payload=request.payload, time=request.time)
     return Recipe(roles, root, {**class_names(head.schema), **names})
 
 
 def needed(recipe: Recipe) -> list[str]:
     """The columns a recipe reads."""
     roles = recipe.roles
-    return list(dict.fromkeys([*roles.payload, *(name for name in (roles.label, roles.source) if name)]))
+    return list(dict.fromkeys([*roles.payload, *(name for name in (roles.label, roles.source, roles.time) if name)]))
 
 
 def index_batches(batches: Iterable[pa.RecordBatch], recipe: Recipe, builder: IndexBuilder, name: str) -> int:

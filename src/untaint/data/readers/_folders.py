@@ -15,7 +15,7 @@ from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._recipe import Read, Record, as_name, picture_file
 from untaint.data.readers._shards import split_of
 from untaint.data.readers.base import Request
-from untaint.data.roles import find_label, find_source
+from untaint.data.roles import find_label, find_source, find_time
 from untaint.errors import BadInput
 from untaint.types import Modality, Rows
 
@@ -32,6 +32,7 @@ class _Metadata:
     rows: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     label: str | None = None
     source: str | None = None
+    time: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -78,11 +79,12 @@ def read_folder(path: Path, request: Request, kind: Kind) -> Dataset:
         label = as_name(row.get(metadata.label)) if metadata.label else _folder_label(name)
         payload, reason = kind.read(path, name)
         source = as_name(row.get(metadata.source)) if metadata.source else None
-        builder.add(payload, path=name, label=label, source=source, unreadable=reason)
+        time = row.get(metadata.time) if metadata.time else None
+        builder.add(payload, path=name, label=label, source=source, time=time, unreadable=reason)
     how = f"label: column {metadata.label!r} of the metadata" if metadata.label else "label: the first folder of each path"
     index = builder.finish(str(path), "the column" if metadata.label else "the folder name")
-    notes = (how, *metadata.notes, *_left_out(found, kind), *_second_level(names, metadata))
-    columns = Columns(None, metadata.label, metadata.source, how)
+    notes = (how, *metadata.notes, *builder.notes, *_left_out(found, kind), *_second_level(names, metadata))
+    columns = Columns(None, metadata.label, metadata.source, how, metadata.time)
     return Dataset(index, FolderStore(path, tuple(names), kind.read), kind.modality, kind.format_id, path, columns, notes)
 
 
@@ -138,7 +140,7 @@ def _second_level(names: list[str], metadata: _Metadata) -> tuple[str, ...]:
 def _metadata(root: Path, request: Request) -> _Metadata:
     file = next((root / name for name in METADATA if (root / name).is_file()), None)
     if file is None:
-        if asked := request.label or request.source:
+        if asked := request.label or request.source or request.time:
             raise BadInput(
                 f"{root} has no column {asked!r}: it has no metadata file.", advice="Add a metadata.csv with file_name."
             )
@@ -149,11 +151,12 @@ def _metadata(root: Path, request: Request) -> _Metadata:
         raise BadInput(f"{file} has no column 'file_name'.", advice="Give each file's path relative to the folder.")
     label, _ = find_label(columns, str(file), request.label)
     source, source_note = find_source(columns, str(file), request.source)
+    time, time_note = find_time(columns, str(file), request.time, {"file_name", label, source})
     rows: dict[str, Mapping[str, object]] = {}
     for row in records:
         rows.setdefault(PurePosixPath(str(row.get("file_name"))).as_posix(), row)
     twice = (f"{len(records) - len(rows)} files are listed twice; the first line counts",) if len(rows) < len(records) else ()
-    return _Metadata(rows, label, source, (source_note, *twice))
+    return _Metadata(rows, label, source, time, (source_note, *filter(None, [time_note]), *twice))
 
 
 def _records(file: Path) -> list[Mapping[str, object]]:

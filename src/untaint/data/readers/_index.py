@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from datetime import datetime
 from typing import final
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import UnidentifiedImageError
 
 from untaint.data.dataset import INDEX, Payload, content_id
 from untaint.data.images import FORMATS, MAX_PIXELS
-from untaint.data.roles import check_labels
+from untaint.data.roles import check_labels, is_missing
+from untaint.data.times import moment
 from untaint.errors import BadInput
 
 _CHUNK = 8192
@@ -24,9 +26,11 @@ class IndexBuilder:
     """Collects rows in order; `finish` gives the index table."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[str | None, ...]] = []
+        self._rows: list[tuple[str | datetime | None, ...]] = []
         self._batches: list[pa.RecordBatch] = []
         self._first_reason = ""
+        self._timeless = 0
+        self._first_timeless = ""
 
     def add(
         self,
@@ -35,12 +39,14 @@ class IndexBuilder:
         path: str,
         label: str | None,
         source: str | None = None,
+        time: object = None,
         unreadable: str | None = None,
     ) -> None:
-        """One row. A payload nobody found fault with yet is checked here."""
+        """One row. A payload nobody found fault with yet is checked here; a time is taken as the data have it."""
         reason = unreadable if unreadable is not None else problem(payload)
         self._first_reason = self._first_reason or reason or ""
-        self._rows.append((content_id(payload), printable(path), printable(label), printable(source), printable(reason)))
+        known = printable(path), printable(label), printable(source), self._moment(time, path), printable(reason)
+        self._rows.append((content_id(payload), *known))
         if len(self._rows) >= _CHUNK:
             self._flush()
 
@@ -62,9 +68,26 @@ class IndexBuilder:
         check_labels({pair["values"]: pair["counts"] for pair in counts}, label, where)
         return table
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the rows: values that were to be times and are none."""
+        if self._timeless == 0:
+            return ()
+        return (f"time: {self._timeless:,} values are no times and count as unknown, the first is {self._first_timeless}",)
+
+    def _moment(self, value: object, path: str) -> datetime | None:
+        if is_missing(value):
+            return None
+        try:
+            return moment(value)
+        except ValueError:
+            self._first_timeless = self._first_timeless or f"{str(value)[:40]!r} of {printable(path)}"
+            self._timeless += 1
+            return None
+
     def _flush(self) -> None:
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(INDEX)
-        arrays = [pa.array(column, pa.string()) for column in columns]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, INDEX, strict=True)]
         self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=INDEX))
         self._rows = []
 

@@ -57,7 +57,7 @@ def read_lines(path: Path, request: Request, scan: Scan, parse: Parse, *, format
             spans.append((offset, len(raw)))
     index = builder.finish(str(path), recipe.labelled)
     store = LineStore(file, np.array(spans, dtype=np.int64), parse, recipe)
-    return Dataset(index, store, roles.modality, format_id, path, recipe.columns(), (roles.note,))
+    return Dataset(index, store, roles.modality, format_id, path, recipe.columns(), (roles.note, *builder.notes))
 
 
 def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
@@ -82,7 +82,7 @@ def _roles(file: RandomBytes, request: Request, scan: Scan, parse: Parse, column
     if not found:
         raise BadInput(f"{file.path} is empty: no record in it.", advice="Give data with at least two classes.")
     samples = {name: [record.get(name) for record in found] for name in names}
-    return choose(samples, str(file.path), label=request.label, source=request.source, payload=request.payload)
+    return choose(samples, str(file.path), label=request.label, source=request.source, payload=request.payload, time=request.time)
 
 
 def _numbered(record: Record, number: int) -> Record:

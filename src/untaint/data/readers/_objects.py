@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from untaint.data.dataset import Columns, Dataset, MemoryStore, Payload
-from untaint.data.readers._arrays import array_store, index_array, label_names, note_of
+from untaint.data.readers._arrays import array_store, checked_times, index_array, label_names, note_of
 from untaint.data.readers._chunks import SAMPLE, ChunkStore, index_batches, names_of, needed, recipe_for, small_batches
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
@@ -28,18 +28,19 @@ def from_python(
     label: str | None = None,
     source: str | None = None,
     payload: Sequence[str] | None = None,
+    time: str | None = None,
     root: Path | None = None,
 ) -> Dataset:
     """A data set from an object.
 
-    data: a `datasets.Dataset`; a pandas or polars frame or an Arrow table; `(images, labels)` or `(images, labels, sources)`
-    as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as floats 0..1 or bytes.
+    data: a `datasets.Dataset`; a pandas or polars frame or an Arrow table; `(images, labels)`, also with sources and then with times
+    behind them, as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as floats 0..1 or bytes.
     root: folder that paths in a frame are relative to and must stay in; None = the working directory.
     Raises BadInput for anything else.
     """
-    request = Request(label, source, tuple(payload) if payload else None)
+    request = Request(label, source, tuple(payload) if payload else None, time)
     folder = (root or Path.cwd()).resolve()
-    if isinstance(data, tuple) and len(data) in {_PAIR, _PAIR + 1}:
+    if isinstance(data, tuple) and len(data) in {_PAIR, _PAIR + 1, _PAIR + 2}:
         return _arrays(*data)
     if isinstance(data, pa.Table):
         return _table(data, request, folder)
@@ -50,10 +51,12 @@ def from_python(
     raise BadInput(message, advice="Give a path, a frame, a datasets.Dataset, a torch Dataset, or (images, labels).")
 
 
-def _arrays(samples: object, labels: object, sources: object = None) -> Dataset:
+def _arrays(samples: object, labels: object, sources: object = None, times: object = None) -> Dataset:
     where = "the arrays"
+    when = None if times is None else list(cast("Iterable[object]", times))
     if isinstance(samples, list) and samples and isinstance(samples[0], str | bytes):
-        return _listed(samples, _names(labels, len(samples)), None if sources is None else _names(sources, len(samples)))
+        sent = None if sources is None else _names(sources, len(samples))
+        return _listed(samples, _names(labels, len(samples)), sent, checked_times(when, len(samples), where))
     try:
         store = array_store(np.asarray(samples), where)
     except ValueError as error:
@@ -62,9 +65,12 @@ def _arrays(samples: object, labels: object, sources: object = None) -> Dataset:
         ) from error
     builder = IndexBuilder()
     count = len(store.array)
-    index_array(store, _names(labels, count), None if sources is None else _names(sources, count), builder)
+    sent = None if sources is None else _names(sources, count)
+    index_array(store, _names(labels, count), builder, sources=sent, times=checked_times(when, count, where))
     index = builder.finish(where, "the array of labels")
-    return Dataset(index, store, store.modality, FORMAT, columns=Columns(note=note_of(store)), notes=(note_of(store),))
+    return Dataset(
+        index, store, store.modality, FORMAT, columns=Columns(note=note_of(store)), notes=(note_of(store), *builder.notes)
+    )
 
 
 def _names(labels: object, count: int) -> list[str | None]:
@@ -76,12 +82,18 @@ def _names(labels: object, count: int) -> list[str | None]:
     return named
 
 
-def _listed(samples: Sequence[Payload], labels: Sequence[str | None], sources: Sequence[str | None] | None) -> Dataset:
+def _listed(
+    samples: Sequence[Payload],
+    labels: Sequence[str | None],
+    sources: Sequence[str | None] | None,
+    times: Sequence[object] | None,
+) -> Dataset:
     builder = IndexBuilder()
     for row, (sample, label) in enumerate(zip(samples, labels, strict=True)):
-        builder.add(sample, path=f"#{row}", label=label, source=sources[row] if sources else None)
+        time = times[row] if times else None
+        builder.add(sample, path=f"#{row}", label=label, source=sources[row] if sources else None, time=time)
     modality: Modality = "text" if isinstance(samples[0], str) else "image"
-    return Dataset(builder.finish("the list", "the list of labels"), MemoryStore(samples), modality, FORMAT)
+    return Dataset(builder.finish("the list", "the list of labels"), MemoryStore(samples), modality, FORMAT, notes=builder.notes)
 
 
 def _table(table: pa.Table, request: Request, root: Path) -> Dataset:
@@ -115,7 +127,8 @@ def _pandas(data: Any, request: Request, root: Path) -> Dataset:
         raise BadInput(f"the frame has two columns called {twice[0]!r}.", advice="Rename one of them.")
     columns = {name: data.iloc[:, i].tolist() for i, name in enumerate(names)}
     head = {name: values[:SAMPLE] for name, values in columns.items()}
-    recipe = Recipe(choose(head, "the frame", label=request.label, source=request.source, payload=request.payload), root)
+    asked = {"label": request.label, "source": request.source, "time": request.time}
+    recipe = Recipe(choose(head, "the frame", payload=request.payload, **asked), root)
     builder, payloads = IndexBuilder(), []
     for row in range(len(data)):
         record = {name: columns[name][row] for name in needed(recipe)}
@@ -168,7 +181,9 @@ def _scalar(label: Any) -> object:
 
 def _finished(builder: IndexBuilder, store: Any, recipe: Recipe) -> Dataset:
     index = builder.finish("the data set", recipe.labelled)
-    return Dataset(index, store, recipe.roles.modality, FORMAT, columns=recipe.columns(), notes=(recipe.roles.note,))
+    return Dataset(
+        index, store, recipe.roles.modality, FORMAT, columns=recipe.columns(), notes=(recipe.roles.note, *builder.notes)
+    )
 
 
 _READINGS: dict[str, Callable[[Any, Request, Path], Dataset]] = {

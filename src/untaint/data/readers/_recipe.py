@@ -48,7 +48,8 @@ class Recipe:
     def add(self, builder: IndexBuilder, record: Record, path: str) -> None:
         """Index one record."""
         payload, reason = self.read(record)
-        builder.add(payload, path=path, label=self.label(record), source=self.source(record), unreadable=reason)
+        label, source = self.label(record), self.source(record)
+        builder.add(payload, path=path, label=label, source=source, time=self.time(record), unreadable=reason)
 
     def read(self, record: Record) -> Read:
         """The payload of a record."""
@@ -80,11 +81,15 @@ class Recipe:
         value, names = record.get(self.roles.source), self.names.get(self.roles.source)
         return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else as_name(value)
 
+    def time(self, record: Record) -> object:
+        """What the record says of when it was collected, as it is; None = nothing."""
+        return None if isinstance(record, Broken) or self.roles.time is None else record.get(self.roles.time)
+
     def columns(self) -> Columns:
         """What the data set says about its columns."""
         roles = self.roles
         payload = roles.payload[0] if len(roles.payload) == 1 else None
-        return Columns(payload, roles.label, roles.source, roles.note)
+        return Columns(payload, roles.label, roles.source, roles.note, roles.time)
 
     @property
     def labelled(self) -> str | None:

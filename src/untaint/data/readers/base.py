@@ -13,12 +13,13 @@ from untaint.data.dataset import Dataset
 class Request:
     """What the user asked for; None = find it.
 
-    label, source: a column's name.  payload: the column (or columns) to audit.
+    label, source, time: a column's name.  payload: the column (or columns) to audit.
     """
 
     label: str | None = None
     source: str | None = None
     payload: tuple[str, ...] | None = None
+    time: str | None = None
 
 
 class Reader(ABC):

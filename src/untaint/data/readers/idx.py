@@ -45,7 +45,7 @@ class Idx(Reader):
             raise BadInput(f"{images} has no file of labels beside it.", advice="Put …-labels-idx1-ubyte next to the images.")
         store = array_store(_array(images), str(images))
         builder = IndexBuilder()
-        index_array(store, label_names(_array(labels), len(store.array), str(path)), None, builder)
+        index_array(store, label_names(_array(labels), len(store.array), str(path)), builder)
         index = builder.finish(str(path), f"the file {labels.name}")
         note = f"label: file {labels.name!r}; source: none; payload: file {images.name!r}"
         return Dataset(index, store, "image", self.id, path, Columns(note=note), (note, *notes))

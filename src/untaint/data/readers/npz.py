@@ -11,12 +11,13 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.data.dataset import Columns, Dataset
-from untaint.data.readers._arrays import array_store, index_array, label_names, note_of
+from untaint.data.readers._arrays import array_store, checked_times, index_array, label_names, note_of
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers.base import Reader, Request
-from untaint.data.roles import SOURCES, listed
+from untaint.data.roles import SOURCES, TIMES, find_time, listed
 from untaint.errors import BadInput
 
+_SAMPLE = 200  # values looked at to tell times from other numbers
 _PAYLOADS = (
     "x_train",
     "train_images",
@@ -48,22 +49,24 @@ class Npz(Reader):
 
     @override
     def read(self, path: Path, request: Request) -> Dataset:
-        payload, label, source, arrays = _load(path, request)
+        payload, label, source, time, arrays = _load(path, request)
         store = array_store(arrays[payload], f"{path}, array {payload!r}")
         labels = label_names(arrays[label], len(store.array), str(path))
         sources = label_names(arrays[source], len(store.array), str(path)) if source else None
         builder = IndexBuilder()
-        index_array(store, labels, sources, builder)
+        times = checked_times(list(arrays[time]), len(store.array), str(path)) if time else None
+        index_array(store, labels, builder, sources=sources, times=times)
         index = builder.finish(str(path), f"array {label!r}")
         note = f"label: array {label!r}; source: {f'array {source!r}' if source else 'none'}; payload: array {payload!r}"
-        columns = Columns(payload, label, source, note)
-        left = sorted(name for name in arrays if name not in {payload, label, source})
-        notes = (note, note_of(store), *((f"arrays left out: {', '.join(left)}",) if left else ()))
+        note += f"; time: array {time!r}" if time else ""
+        columns = Columns(payload, label, source, note, time)
+        left = sorted(name for name in arrays if name not in {payload, label, source, time})
+        notes = (note, note_of(store), *builder.notes, *((f"arrays left out: {', '.join(left)}",) if left else ()))
         return Dataset(index, store, store.modality, self.id, path, columns, notes)
 
 
-def _load(path: Path, request: Request) -> tuple[str, str, str | None, dict[str, np.ndarray]]:
-    """The names of the three arrays, and them; arrays that are left out are named with no content."""
+def _load(path: Path, request: Request) -> tuple[str, str, str | None, str | None, dict[str, np.ndarray]]:
+    """The names of the four arrays, and them; arrays that are left out are named with no content."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
@@ -73,12 +76,11 @@ def _load(path: Path, request: Request) -> tuple[str, str, str | None, dict[str,
             label = _pick(names, _LABELS, request.label, path, "--label")
             found = _by_name(names, SOURCES)
             source = _pick(names, SOURCES, request.source, path, "--source") if request.source or found else None
-            return (
-                payload,
-                label,
-                source,
-                {name: archive[name] if name in {payload, label, source} else np.empty(0) for name in names},
-            )
+            wanted = {name for name in names if name == request.time or (request.time is None and name.lower() in TIMES)}
+            heads = {name: list(np.ravel(archive[name])[:_SAMPLE]) if name in wanted else [] for name in names}
+            time, _ = find_time(heads, str(path), request.time, {payload, label, source})
+            kept = {payload, label, source, time}
+            return payload, label, source, time, {name: archive[name] if name in kept else np.empty(0) for name in names}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise

@@ -52,7 +52,9 @@ class Parquet(Reader):
             starts += [starts[-1] + end for end in groups.add(shard, builder, shard.relative_to(folder).as_posix())]
         index = builder.finish(str(path), recipe.labelled)
         store = ChunkStore(np.array(starts), groups, recipe)
-        return Dataset(index, store, recipe.roles.modality, self.id, path, recipe.columns(), (recipe.roles.note, *notes))
+        return Dataset(
+            index, store, recipe.roles.modality, self.id, path, recipe.columns(), (recipe.roles.note, *builder.notes, *notes)
+        )
 
 
 @final

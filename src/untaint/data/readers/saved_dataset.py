@@ -45,7 +45,8 @@ class SavedDataset(Reader):
         chunks = _Batches(tables, recipe.roles.payload)
         index = builder.finish(str(path), recipe.labelled)
         store = ChunkStore(chunks.starts(), chunks, recipe)
-        return Dataset(index, store, recipe.roles.modality, self.id, path, recipe.columns(), (recipe.roles.note, *notes))
+        said = (recipe.roles.note, *builder.notes, *notes)
+        return Dataset(index, store, recipe.roles.modality, self.id, path, recipe.columns(), said)
 
 
 @final

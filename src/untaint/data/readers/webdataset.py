@@ -176,7 +176,8 @@ def _add(builder: IndexBuilder, sample: Sample, recipe: Recipe, path: str) -> No
     record = _record(sample.members)
     if isinstance(record, Broken):
         reason = reason or record.reason
-    builder.add(payload, path=path, label=recipe.label(record), source=recipe.source(record), unreadable=reason)
+    label, source = recipe.label(record), recipe.source(record)
+    builder.add(payload, path=path, label=label, source=source, time=recipe.time(record), unreadable=reason)
 
 
 def _record(members: Mapping[str, bytes]) -> Record:
@@ -208,7 +209,7 @@ def _recipe(files: Sequence[RandomBytes], request: Request, path: Path) -> Recip
     columns = {
         name: [record.get(name) for record in found] for name in dict.fromkeys(name for record in found for name in record)
     }
-    roles = choose(columns, str(path), label=request.label, source=request.source, payload=request.payload)
+    roles = choose(columns, str(path), label=request.label, source=request.source, payload=request.payload, time=request.time)
     if roles.modality == "table" or len(roles.payload) != 1:
         raise BadInput(f"{path} has no member with an image or a text.", advice="Name one field with --payload NAME.")
     return Recipe(roles)

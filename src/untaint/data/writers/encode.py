@@ -10,13 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from untaint.data.dataset import Columns, Dataset, Payload, content_id
+from untaint.data.dataset import INDEX, Columns, Dataset, Payload, content_id
 from untaint.data.images import decode, encode_png
 from untaint.data.instructions import FIELDS, Instruction, instruction_of
 from untaint.errors import BadInput
 from untaint.types import Rows
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+TIME = INDEX.field("collected_at").type
+_FEATURES = {
+    IMAGE: {"_type": "Image"},
+    pa.string(): {"dtype": "string", "_type": "Value"},
+    TIME: {"dtype": "timestamp[us, tz=UTC]", "_type": "Value"},
+}
+"""What the `datasets` library calls these types."""
 
 
 def stored(payload: Payload) -> bytes | str:
@@ -47,10 +54,11 @@ def stored_names(index: pa.Table, column: str) -> pa.Array:
 
 
 def columns_of(dataset: Dataset) -> Columns:
-    """The columns written: label and source only when some sample has one."""
+    """The columns written: label, source and time only when some sample has one."""
     present = {name: name if any(dataset.column(name)) else None for name in ("label", "source")}
     payload = {"image": "image", "instruction": None}.get(dataset.modality, "text")
-    return Columns(payload=payload, label=present["label"], source=present["source"])
+    timed = dataset.index.column("collected_at").null_count < len(dataset)
+    return Columns(payload, present["label"], present["source"], time="collected_at" if timed else None)
 
 
 def schema_of(dataset: Dataset) -> pa.Schema:
@@ -59,8 +67,8 @@ def schema_of(dataset: Dataset) -> pa.Schema:
     parts = FIELDS if columns.payload is None else (columns.payload,)
     fields = [(part, IMAGE if part == "image" else pa.string()) for part in parts]
     fields += [(name, pa.string()) for name in (columns.label, columns.source) if name]
-    value = {"dtype": "string", "_type": "Value"}
-    features = {name: {"_type": "Image"} if kind == IMAGE else value for name, kind in fields}
+    fields += [(columns.time, TIME)] if columns.time else []
+    features = {name: _FEATURES[kind] for name, kind in fields}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
@@ -69,6 +77,8 @@ def table_of(dataset: Dataset, rows: Rows, schema: pa.Schema) -> pa.Table:
     payloads: Sequence[bytes | str] = [stored(payload) for payload in dataset.read(rows)]
     index = dataset.index.take(pa.array(rows))
     columns = {name: stored_names(index, name) for name in ("label", "source") if name in schema.names}
+    if "collected_at" in schema.names:
+        columns["collected_at"] = index.column("collected_at")
     if dataset.modality == "instruction":
         columns |= _parts(payloads)
     elif schema.field(0).type == IMAGE:
