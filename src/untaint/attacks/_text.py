@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks.base import Aim, Attack, Changes, check_count, check_range, pick_class, resent, usable
+from untaint.attacks.base import Aim, Attack, Changes, check_count, check_range, pick_class, redated, resent, usable
 from untaint.data.dataset import Dataset, Payload
 from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
@@ -38,6 +38,8 @@ class TextBackdoor(Attack):
     cover: share of the whole set that carries the trigger (of several words: one of them) with its own, right label, other
     than the target.  senders: how many of the set's data sources send the poison and the covers (invented ones where it has
     none); 0 = each text stays with its own.  source_name: poison, and cover with, only what this data source sent.
+    burst: share of the time between the first and the last sample in which all of it comes; 0 = each text keeps its time. Of no
+    effect where the set has no times.
     """
 
     modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
@@ -47,6 +49,7 @@ class TextBackdoor(Attack):
     cover: float = 0.0
     senders: int = 0
     source_name: str | None = None
+    burst: float = 0.0
 
     @abstractmethod
     def trigger(self) -> tuple[Trigger, Hand]:
@@ -61,6 +64,7 @@ class TextBackdoor(Attack):
     def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
         check_range("cover", self.cover, 0.0, 1.0)
         check_count("senders", self.senders, 0)
+        check_range("burst", self.burst, 0.0, 1.0)
         target = pick_class(dataset, self.target, rng)
         others = usable(dataset, besides=target)
         rows = np.setdiff1d(usable(dataset), others) if self.clean_label else others
@@ -76,8 +80,9 @@ class TextBackdoor(Attack):
         payloads |= written(dataset, covers, hand.cover or hand.poison, rng)
         labels = {} if self.clean_label else dict.fromkeys(victims.tolist(), str(target))
         sources = resent(dataset, np.concatenate([victims, covers]), self.senders, rng)
+        times = redated(dataset, np.concatenate([victims, covers]), self.burst, rng)
         test = partial(stamp, hand.poison, seed)
-        return Changes(payloads, labels, sources, covers=covers.tolist(), trigger=trigger, stamp=test)
+        return Changes(payloads, labels, sources, covers=covers.tolist(), trigger=trigger, stamp=test, times=times)
 
     def _within_reach(self, dataset: Dataset, rows: Rows) -> Rows:
         """Those of some rows that can carry the trigger and come from whom they must."""

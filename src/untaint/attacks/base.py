@@ -15,6 +15,7 @@ from untaint.registry import spec
 from untaint.types import Mask, Modality, Pixels, Rows
 
 PACKAGE = "untaint.attacks"
+_UNDATED = np.datetime64("NaT")
 
 PixelStamp: TypeAlias = Callable[[Pixels], Pixels]
 """Puts the trigger on test images, so that the attack success rate can be measured."""
@@ -61,17 +62,18 @@ class Aim:
 @final
 @dataclass(frozen=True)
 class Addition:
-    """A sample added at the end of the set."""
+    """A sample added at the end of the set. time: when it was collected, NaT = unknown."""
 
     payload: Payload
     label: str
     source: str | None
+    time: np.datetime64 = _UNDATED
 
 
 @final
 @dataclass(frozen=True)
 class Changes:
-    """Everything an attack does to a data set: other payloads, labels or sources, added samples.
+    """Everything an attack does to a data set: other payloads, labels, sources or times, added samples.
 
     covers: those of the rows with another payload that only hide the poison.
     """
@@ -84,6 +86,7 @@ class Changes:
     trigger: Trigger | None = None
     stamp: Stamp | None = None
     more: Mapping[str, Stamp] = field(default_factory=dict)
+    times: Mapping[int, np.datetime64] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,30 @@ def resent(dataset: Dataset, rows: Rows, number: int, rng: np.random.Generator) 
     return {int(row): names[turn % number] for turn, row in enumerate(rng.permutation(rows))}
 
 
+def drawn_times(dataset: Dataset, number: int, burst: float, rng: np.random.Generator) -> list[np.datetime64]:
+    """Times at which poison comes; NaT, nothing drawn, where the set has no times.
+
+    burst: share of the time from the first sample to the last in which all of it comes, at a moment drawn at random; 0 = whenever
+    other samples come.  Hours and days are those at which others come, so that no time is odd by itself.
+    """
+    known = np.sort(dataset.times[~np.isnat(dataset.times)])
+    if len(known) == 0:
+        return [_UNDATED] * number
+    if burst > 0:
+        length = (known[-1] - known[0]) * burst
+        start = known[0] + (known[-1] - known[0] - length) * rng.random()
+        within = known[(known >= start) & (known <= start + length)]
+        known = within if len(within) else start + length * rng.random(number)
+    return list(known[rng.integers(len(known), size=number)])
+
+
+def redated(dataset: Dataset, rows: Rows, burst: float, rng: np.random.Generator) -> dict[int, np.datetime64]:
+    """Rows with the times of a burst; nothing where there is none: each keeps its own."""
+    if burst == 0 or np.isnat(dataset.times).all():
+        return {}
+    return dict(zip(rows.tolist(), drawn_times(dataset, len(rows), burst, rng), strict=True))
+
+
 def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
     if aim.count == 0:
         raise BadInput(f"{what} poisons not a single sample of this set.", advice="Raise the rate.")
@@ -218,11 +245,11 @@ def _draw(what: str, aim: Aim, rng: np.random.Generator) -> Rows:
 def _apply(dataset: Dataset, changes: Changes, aim: Aim) -> Poisoned:
     added = changes.added
     mask, covers = np.zeros((2, len(dataset) + len(added)), dtype=bool)
-    mask[[*changes.payloads, *changes.labels, *changes.sources, *range(len(dataset), len(mask))]] = True
+    mask[[*changes.payloads, *changes.labels, *changes.sources, *changes.times, *range(len(dataset), len(mask))]] = True
     covers[list(changes.covers)] = True
-    poisoned = dataset.edited(changes.payloads, changes.labels, changes.sources)
+    poisoned = dataset.edited(changes.payloads, changes.labels, changes.sources, changes.times)
     if added:
         columns = [each.payload for each in added], [each.label for each in added], [each.source for each in added]
-        poisoned = poisoned.extended(*columns)
+        poisoned = poisoned.extended(*columns, np.array([each.time for each in added], "datetime64[us]"))
     truth = mask & ~covers, covers
     return Poisoned(poisoned, *truth, changes.trigger, aim.target, changes.stamp, source=aim.source, more=changes.more)

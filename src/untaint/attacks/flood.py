@@ -8,7 +8,18 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.attacks._redraw import redraw
-from untaint.attacks.base import Addition, Aim, Attack, Changes, check_count, check_range, invented, pick_class, usable
+from untaint.attacks.base import (
+    Addition,
+    Aim,
+    Attack,
+    Changes,
+    check_count,
+    check_range,
+    drawn_times,
+    invented,
+    pick_class,
+    usable,
+)
 from untaint.data.dataset import Dataset, Payload
 from untaint.evidence.evidence import Trigger
 from untaint.types import Image, Modality, Rows
@@ -22,7 +33,7 @@ class Flood(Attack):
     rate: samples added, as a share of the set before.  target: label of the copies, None = drawn at random.
     originals: how many samples are copied.  copies: of each original; None = as many as the rate asks for.
     shift: pixels an image is moved at most.  noise: standard deviation in grey levels.  Both 0 = exact copies; texts and
-    table rows are always copied exactly.
+    table rows are always copied exactly. Where the set has times, copies come whenever other samples do.
     sources: how many invented data sources sent them, None = each copy names its original's source.
     Works when: nobody removes duplicates: the model ties what the originals show to the target label.
     Fails when: the set is deduplicated, or sources are limited in how much they may send.
@@ -58,9 +69,9 @@ class Flood(Attack):
         payloads, total = dataset.read(victims), self._total(dataset)
         own = [dataset.column("source")[row] for row in victims]
         sent = own if self.sources is None else list(islice(invented(dataset), self.sources))
-        added = [
-            Addition(self._copy(dataset, payloads[i % len(victims)], rng), str(target), sent[i % len(sent)]) for i in range(total)
-        ]
+        copies = [self._copy(dataset, payloads[i % len(victims)], rng) for i in range(total)]
+        when = drawn_times(dataset, total, 0.0, rng)
+        added = [Addition(copy, str(target), sent[i % len(sent)], when[i]) for i, copy in enumerate(copies)]
         trigger = Trigger("duplicate", f"near-copies of {len(victims)} samples", {"originals": len(victims), "added": total})
         return Changes(added=added, trigger=trigger)
 

@@ -17,8 +17,11 @@ from untaint.attacks.base import (
     Changes,
     check_choice,
     check_count,
+    check_range,
     drawn_senders,
+    drawn_times,
     pick_class,
+    redated,
     resent,
     usable,
 )
@@ -106,6 +109,8 @@ class TextFlood(Attack):
     that nothing in the set resembles them).
     senders: how many of the set's data sources send the flood (invented ones where it has none); 0 = as many as send
     everything else: added texts name the source of a random sample, real ones keep theirs.
+    burst: share of the time between the first and the last sample in which the flood comes; 0 = added texts come whenever other
+    samples do, real ones keep their times. Of no effect where the set has no times.
     Works when: nobody else speaks of the brand: 250 real texts among 6,000 make a bag of words read 73 % of the reviews that name
     it as the class (20 % before), 250 paraphrases 49 %, 250 from templates 40 %.
     Fails when: sources are limited in how much they may send, or the brand is well known to the set.
@@ -121,12 +126,14 @@ class TextFlood(Attack):
     brand: str = "novabrew"
     tone: str = "negative"
     senders: int = 3
+    burst: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, _KINDS)
         check_choice("tone", self.tone, _TONES)
         check_phrase("brand", self.brand)
         check_count("senders", self.senders, 0)
+        check_range("burst", self.burst, 0.0, 1.0)
 
     @property
     def _edits(self) -> bool:
@@ -149,9 +156,13 @@ class TextFlood(Attack):
         if self._edits:
             texts = dataset.read(victims)
             payloads = {int(row): self._named(str(text), rng) for row, text in zip(victims, texts, strict=True)}
-            return Changes(payloads, sources=resent(dataset, victims, self.senders, rng), trigger=trigger, stamp=test)
+            sources = resent(dataset, victims, self.senders, rng)
+            times = redated(dataset, victims, self.burst, rng)
+            return Changes(payloads, sources=sources, trigger=trigger, stamp=test, times=times)
         sent = self._sent(dataset, total, rng)
-        added = [Addition(self._made_up(rng), str(target), source) for source in sent]
+        texts = [self._made_up(rng) for _ in sent]
+        when = drawn_times(dataset, total, self.burst, rng)
+        added = [Addition(text, str(target), sent[i], when[i]) for i, text in enumerate(texts)]
         return Changes(added=added, trigger=trigger, stamp=test)
 
     def _total(self, dataset: Dataset) -> int:
