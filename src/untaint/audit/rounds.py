@@ -59,9 +59,16 @@ class _Rest:
 
 
 def left(features: Features, kept: Rows, settings: AuditSettings, number: int) -> Features:
-    """The features of some rows, for round `number`: computed anew; images from the same canvas, so that pictures keep their size."""
+    """The features of some rows, for round `number`: computed anew.
+
+    Images are from the same canvas, so that pictures keep their size; what a text means to an encoder does not depend on others.
+    """
     given = replace(settings.features, report_progress=partial(_told, settings.report_progress, number))
-    known = {"canvas": _part(features.get("canvas"), kept)} if features.dataset.modality == "image" else {}
+    known: dict[str, object] = {}
+    if features.dataset.modality == "image":
+        known["canvas"] = _part(features.get("canvas"), kept)
+    elif features.dataset.modality == "text" and settings.encoder is not None:
+        known["encoded_texts"] = features.get("encoded_texts").part(kept)
     return Features(features.dataset.select(kept), given, features.cache, known)
 
 

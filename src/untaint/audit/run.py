@@ -19,6 +19,7 @@ from untaint.features.graph import Features
 
 def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     """Audit a data set. Raises NothingChecked when no detector could run: silence would read as a pass."""
+    settings.try_encoder(dataset.modality)
     features = Features(dataset, settings.features, Cache(settings.cache))
     first, verdict = rounds(features, settings)
     if not first.assessed:

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from untaint.errors import BadInput
 from untaint.features.settings import BUDGETS, Budget, Settings
+from untaint.types import Modality
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:
@@ -17,7 +18,8 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 class AuditSettings:
     """alpha: false-alarm rate per audit.  budget: `fast` trains no network.  model: the user's own model in place of the proxy.
 
-    encoder: a frozen foreign encoder that judges what images show, in place of coarse views; see `nets.encoders`.
+    encoder: a frozen foreign encoder that judges what images show or texts say, in place of coarse views or word vectors; see
+    `nets.encoders` and `nets.sentence_encoders`.
 
     cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
@@ -45,10 +47,21 @@ class AuditSettings:
             raise BadInput(f"an audit has at least one round, not {self.rounds}.", advice="1 = look once.")
         if isinstance(self.model, Path) and not self.model.is_file():
             raise BadInput(f"no such model file: {self.model}.")
-        if self.encoder is not None:
+
+    def try_encoder(self, modality: Modality) -> None:
+        """Make the encoder once, before minutes of reading. Raises BadInput where it cannot be had or not for such data."""
+        if self.encoder is None:
+            return
+        if modality == "image":
             from untaint.nets import encoders
 
-            encoders.load(self.encoder)  # refused now, not after minutes of reading
+            encoders.load(self.encoder)
+        elif modality == "text":
+            from untaint.nets import sentence_encoders
+
+            sentence_encoders.load(self.encoder)
+        else:
+            raise BadInput(f"an encoder judges images and texts, this set holds {modality} data.", advice="Leave it out.")
 
     @property
     def most_rounds(self) -> int:

@@ -19,7 +19,7 @@ class Settings:
 
     model: the user's own model (a path or a torch module), else None.
 
-    encoder: a frozen foreign encoder that judges content (see `nets.encoders`), else None.
+    encoder: a frozen foreign encoder that judges content (see `nets.encoders`, `nets.sentence_encoders`), else None.
 
     report_progress: called with (what, done, total); it changes nothing, so it is no part of the key.
     """

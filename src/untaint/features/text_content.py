@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
+from untaint.features.encoded_texts import EncodedWords
 from untaint.features.graph import feature
 from untaint.features.judgement import Judgement
 from untaint.features.meaning import FOLDS, Meaning
@@ -81,7 +82,9 @@ def word_counts(tokens: Tokens) -> WordCounts:
 
 
 @feature(modality="text")
-def content(tokens: Tokens, word_counts: WordCounts, labels: Labels, meaning: Meaning, settings: Settings) -> TextContent:
+def content(
+    tokens: Tokens, word_counts: WordCounts, labels: Labels, meaning: Meaning, encoded_words: EncodedWords, settings: Settings
+) -> TextContent:
     """Cross-fitted probabilities of every label; copies of a text never judge it.
 
     Words count by their logarithm and rarity (TF-IDF), meaning where the extra `text` is installed; how much each says is fitted
@@ -103,17 +106,17 @@ def content(tokens: Tokens, word_counts: WordCounts, labels: Labels, meaning: Me
     own[rows] = probabilities[rows, labels[rows]]
     settings.report_progress("learning what texts say", FOLDS, FOLDS)
     known = prior + alone * meaning.scores
-    voices = _voices(tokens, counts, meaning.weights)
+    voices = _voices(tokens, counts, meaning.weights, encoded_words.vectors)
     level = _CHANCE / classes
     return TextContent(own, probabilities, level, fold, counts, scale[0] * weights, logits, known, voices, float(scale[1]), alone)
 
 
-def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray) -> np.ndarray:
+def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray, encoded: np.ndarray) -> np.ndarray:
     """(v, f, k) what each word means, zero for words that too few texts hold to be asked about."""
     found = np.zeros((len(tokens.vocabulary), len(weights), weights.shape[2]), np.float32)
     asked = np.flatnonzero(np.bincount(counts.indices, counts.data > 0, minlength=len(tokens.vocabulary)))
     if weights.shape[1] and len(asked):
-        vectors = sentences.totals([tokens.vocabulary[word] for word in asked])
+        vectors = encoded[asked] if len(encoded) else sentences.totals([tokens.vocabulary[word] for word in asked])
         found[asked] = np.einsum("vd,fdk->vfk", vectors, weights)
     return found
 

@@ -23,6 +23,9 @@ _ADVICE = (
     f"Give {HOUSE!r} ({_INSTALL}), a path to an .onnx file, `module:factory` that makes a torch module or a function from "
     "images (n, h, w, 3) uint8 to embeddings (n, d); from Python, the module or function itself."
 )
+_FACTORY = (
+    "`module:factory` is a function without arguments, in a Python file of this folder or installed, that makes the encoder."
+)
 SIDE = 96
 """Pixels of the longest side an image is scaled to, where the encoder does not say: on photographs of 32 pixels a linear judge
 is right for 49, 61 and 64 % of 3,000 at 64, 96 and 128 pixels, at 1.4, 3.4 and 6 ms an image."""
@@ -39,7 +42,7 @@ def load(encoder: Any) -> tuple[Encode, int | None]:
     if str(encoder).endswith(".onnx"):
         return _onnx(Path(encoder))
     if ":" in str(encoder):
-        return _from_object(_made(str(encoder))), None
+        return _from_object(made(str(encoder))), None
     raise BadInput(f"unknown encoder {str(encoder)!r}.", advice=_ADVICE)
 
 
@@ -51,8 +54,11 @@ def digest(encoder: Any) -> str:
     if isinstance(encoder, str | Path):
         path = Path(encoder)
         if path.is_file():
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-        return digest(_made(str(encoder))) if ":" in str(encoder) else str(encoder)
+            hasher = hashlib.sha256()
+            for part in _parts(path):
+                hasher.update(part.read_bytes())
+            return hasher.hexdigest()
+        return digest(made(str(encoder))) if ":" in str(encoder) else str(encoder)
     if hasattr(encoder, "state_dict"):
         from untaint.nets import foreign
 
@@ -63,8 +69,21 @@ def digest(encoder: Any) -> str:
 _PROCESS = os.urandom(8).hex()
 
 
+def tokenizer_of(path: Path) -> Path | None:
+    """The tokenizer.json beside a model file, or one folder up, where published models keep it; None without one."""
+    places = (folder / "tokenizer.json" for folder in (path.parent, path.parent.parent))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _parts(path: Path) -> list[Path]:
+    """A model file and what lies beside it that changes what it makes: weights kept apart, and the numbers of words."""
+    apart = (path.with_name(path.name + ending) for ending in ("_data", ".data"))
+    tokens = tokenizer_of(path) if path.suffix == ".onnx" else None
+    return [path, *(file for file in apart if file.is_file()), *([tokens] if tokens else [])]
+
+
 @cache
-def _made(address: str) -> Any:
+def made(address: str) -> Any:
     """What `module:factory` makes, once. The user's own code runs: they named it, in this folder or installed."""
     module, _, name = address.partition(":")
     here = [str(Path.cwd())]
@@ -72,13 +91,13 @@ def _made(address: str) -> Any:
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"cannot import the encoder {address!r}: {error}.", advice=_ADVICE) from error
+        raise BadInput(f"cannot import the encoder {address!r}: {error}.", advice=_FACTORY) from error
     finally:
         del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here[0])]
     try:
         return factory()
     except Exception as error:  # the user's code may raise anything
-        raise BadInput(f"the encoder {address!r} cannot be made: {type(error).__name__}: {error}.", advice=_ADVICE) from error
+        raise BadInput(f"the encoder {address!r} cannot be made: {type(error).__name__}: {error}.", advice=_FACTORY) from error
 
 
 def _from_object(encoder: Any) -> Encode:
