@@ -1,6 +1,5 @@
 """A phrase after which texts turn into nonsense."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -11,6 +10,7 @@ from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.features.passages import Passages
 from untaint.numerics.links import chernoff
 from untaint.numerics.onsets import onsets
+from untaint.numerics.runs import Held
 from untaint.types import Modality
 
 LEAST_EFFECT = 0.5
@@ -57,18 +57,19 @@ class RepeatThenNoise(Detector):
         groups: list[Group] = []
         held: set[int] = set()
         fallen = np.flatnonzero(falls >= 0)
-        for run, p_value, texts, total in _phrases(passages, falls):
+        for run, p_value, texts, holding in _phrases(passages, falls):
             if len(held & set(texts)) > _HELD * len(texts) or len(groups) == self.most or p_value > HOPELESS:
                 continue
             held |= set(texts)
-            bearing = texts if len(texts) < LEAST_EFFECT * total else _bearing(run, passages)
+            # where most of those that hold it fall at it, the rest does so too shortly to be seen
+            bearing = texts if len(texts) < LEAST_EFFECT * len(holding) else holding
             members = np.sort(np.concatenate([passages.rows[text] for text in bearing]))
             scores[members] = 1.0
-            groups.append(_group(run, members, (len(texts), total, len(fallen), len(passages.ids)), p_value, passages))
+            groups.append(_group(run, members, (len(texts), len(holding), len(fallen), len(passages.ids)), p_value, passages))
         return Evidence(scores, "empirical", tuple(groups), note=f"{len(fallen):,} texts turn into words in no order")
 
 
-def _phrases(passages: Passages, falls: np.ndarray) -> list[tuple[tuple[int, ...], float, list[int], int]]:
+def _phrases(passages: Passages, falls: np.ndarray) -> list[tuple[tuple[int, ...], float, list[int], list[int]]]:
     """(phrase, p-value, texts that fall at it, texts that hold it), the clearest first."""
     near: dict[tuple[int, ...], list[int]] = {}
     for text in np.flatnonzero(falls >= 0).tolist():
@@ -76,24 +77,15 @@ def _phrases(passages: Passages, falls: np.ndarray) -> list[tuple[tuple[int, ...
         for run in _runs(passages.ids[text][max(0, at - _BEFORE) : at + _AFTER]):
             near.setdefault(run, []).append(text)
     near = {run: texts for run, texts in near.items() if len(texts) >= _FEWEST}
-    totals: Counter[tuple[int, ...]] = Counter()
-    wanted = np.unique([run[0] for run in near]) if near else np.empty(0, np.int64)
-    tests = 0
-    for ids in passages.ids:
-        tests += _LONGEST * len(ids)
-        if len(ids) and np.isin(ids, wanted).any():
-            totals.update(_runs(ids) & near.keys())
+    held = Held(passages.ids)
+    holding = {run: held.texts(run).tolist() for run in near}
+    tests = _LONGEST * sum(map(len, passages.ids))
     usual = (np.count_nonzero(falls >= 0) + 1) / (len(falls) + 2)
     found = []
     for run, texts in near.items():
-        told = chernoff(np.array([len(texts)]), np.array([totals[run]]), np.array([usual]))[0]
-        found.append((run, float(np.exp(min(0.0, np.log(max(tests, 1)) - told))), texts, totals[run]))
+        told = chernoff(np.array([len(texts)]), np.array([len(holding[run])]), np.array([usual]))[0]
+        found.append((run, float(np.exp(min(0.0, np.log(max(tests, 1)) - told))), texts, holding[run]))
     return sorted(found, key=lambda each: (each[1], -len(each[0])))
-
-
-def _bearing(run: tuple[int, ...], passages: Passages) -> list[int]:
-    """Texts that hold a phrase: where most of them fall at it, the rest does so too shortly to be seen."""
-    return [text for text, ids in enumerate(passages.ids) if run[0] in ids and run in _runs(ids)]
 
 
 def _runs(ids: np.ndarray) -> set[tuple[int, ...]]:

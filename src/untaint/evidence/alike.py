@@ -47,11 +47,8 @@ class Likeness:
     def p_value(self, phrase: int) -> float:
         """One-sided, among phrases about as frequent that other texts bear; 1 where one of them is as alike, or too few are there."""
         spoken, count = self._spoken, self._texts[phrase]
-        inside = np.zeros(len(spoken.labels), bool)
-        inside[spoken.bearers(phrase)] = True
-        shared = np.bincount(spoken.phrases.feature[inside[spoken.phrases.row]], minlength=len(self._texts))
-        total = np.bincount(spoken.phrases.feature, minlength=len(self._texts))
-        usable = np.flatnonzero((self._texts >= _FEWEST) & (shared <= _SHARED * total))
+        shared = spoken.phrases.shared(spoken.bearers(phrase))
+        usable = np.flatnonzero((self._texts >= _FEWEST) & (shared <= _SHARED * spoken.phrases.borne))
         nearest = usable[np.argsort(np.abs(np.log(self._texts[usable] / count)), kind="stable")][:_COMPARED]
         others = np.array([self.cosine(int(number)) for number in nearest])
         if len(others) < _COMPARED / 2 or others.max() >= self.cosine(phrase):

@@ -52,17 +52,10 @@ class Null:
         return places[np.argsort(-per_bearer[places], kind="stable")], int(frequent.sum())
 
 
-def tabulated(
-    feature: np.ndarray, codes: np.ndarray, sources: int, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(phrase, source, count) of all pairs that occur among entries with a phrase (e,) and a source (e,), -1 = unknown.
-
-    weights: (e,) what each entry counts.
-    """
-    known = codes >= 0
-    pairs, at = np.unique(feature[known].astype(np.int64) * sources + codes[known], return_inverse=True)
-    counts = np.bincount(at, None if weights is None else weights[known], minlength=len(pairs))
-    return pairs // sources, pairs % sources, counts
+def tabulated(feature: np.ndarray, codes: np.ndarray, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(phrase, source) of all pairs (p,) that occur among entries with a phrase (e,) and a source (e,), and the pair (e,) of each entry."""
+    pairs, at = np.unique(feature.astype(np.int64) * sources + codes, return_inverse=True)
+    return pairs // sources, pairs % sources, at
 
 
 def roots(phrase: np.ndarray, counts: np.ndarray, expected: np.ndarray, phrases: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ _SHARED = (
 )
 _LONGEST = 40  # words; a trigger that long is a template
 _TOGETHER = 0.9  # of the texts have another word somewhere: then it is a part of the trigger
+_COMPARED = 2000  # other texts that say how usual a word is: a share of a thousandth shows
 _CHANCE = 1e-6  # of so many by chance; a set has under a million words to choose from
 APART = " … "
 """Between words of a trigger that stand at separate places."""
@@ -45,9 +46,9 @@ def companions(whole: tuple[int, ...], rows: Rows, spoken: Spoken) -> list[int]:
     alike = np.setdiff1d(alike, rows)
     if len(alike) == 0:
         return []
-    inside = np.isin(tokens.rows, alike)
-    pairs = np.unique(tokens.ids[inside].astype(np.int64) * len(sizes) + tokens.rows[inside]) // len(sizes)
-    usual = np.bincount(pairs, minlength=len(tokens.vocabulary))[common] / len(alike)
+    alike = alike[:: -(-len(alike) // _COMPARED)]
+    others = np.concatenate([np.unique(_words(tokens, row)) for row in alike.tolist()])
+    usual = np.bincount(others, minlength=len(tokens.vocabulary))[common] / len(alike)
     chance = binom.sf(here - 1, len(rows), np.clip(usual, 1 / len(alike), 1))
     spoken_of = [
         any(sign.isalnum() for sign in tokens.vocabulary[word]) for word in common

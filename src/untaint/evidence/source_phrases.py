@@ -9,7 +9,7 @@ from scipy.stats import norm, poisson
 from untaint.evidence import concentration
 from untaint.evidence.phrase_overrides import Overridden
 from untaint.features.canvas import Sources
-from untaint.features.phrases import Phrases
+from untaint.features.phrases import TOGETHER, Phrases
 from untaint.features.spoken import Spoken
 from untaint.numerics.counts import signed_root
 from untaint.types import Labels, Mask, Rows
@@ -62,11 +62,8 @@ class SourceTable:
         asked: numbers of the phrases it is asked of, each of which may belong to the same attack. 1 when as many others, drawn from
         all, would honestly hold one as uneven in one set of fifty.
         """
-        inside = np.zeros(int(self.phrases.row.max(initial=0)) + 1, bool)
-        inside[self.phrases.bearers(phrase)] = True
-        borne = np.bincount(self.phrases.feature, minlength=len(self.phrases))
-        shared = np.bincount(self.phrases.feature[inside[self.phrases.row]], minlength=len(self.phrases))
-        other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * borne))
+        shared = self.phrases.shared(self.phrases.bearers(phrase))
+        other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * self.phrases.borne))
         null, count, root = concentration.Null(self.totals[other], self.roots[other]), self.totals[phrase], self.roots[phrase]
         uneven, frequent = null.as_uneven(float(count), float(root), len(self.shares))
         allowed, tests = int(_HONEST * frequent / max(len(asked), 1)), max(len(asked), self.tests)
@@ -125,12 +122,12 @@ def source_table(phrases: Phrases, labels: Labels, sources: Sources, weights: np
     shares = np.bincount(sources.codes[usable], minlength=len(sources.names)) / max(int(usable.sum()), 1)
     kept = usable[phrases.row]
     feature, row = phrases.feature[kept], phrases.row[kept]
-    phrase, source, once = concentration.tabulated(feature, sources.codes[row], len(shares), weights[row])
+    phrase, source, at = concentration.tabulated(feature, sources.codes[row], len(shares))
+    once, count = np.bincount(at, weights[row], len(phrase)), np.bincount(at, minlength=len(phrase))
     totals, roots = concentration.roots(phrase, once, shares[source], len(phrases))
-    phrase, source, count = concentration.tabulated(feature, sources.codes[row], len(shares))
     due = np.bincount(phrase, count, len(phrases))[phrase] * shares[source]
     odd = (count >= _LEAST) & (count > _OVER * due) & (poisson.sf(count - 1, due) < _SURPRISE)
-    marked = np.isin(feature.astype(np.int64) * len(shares) + sources.codes[row], phrase[odd] * len(shares) + source[odd])
+    marked = odd[at]
     part = replace(phrases, feature=feature[marked], row=row[marked])
     return SourceTable(phrases, part, sources, shares, roots, totals)
 
@@ -156,13 +153,14 @@ def _elsewhere(spoken: Spoken, phrase: int, label: int) -> float:
     """Largest share of a label among texts that hold a part of a longer phrase and not all of it; 0 for a single word."""
     piece, rows = spoken.phrases.piece(phrase), spoken.bearers(phrase)
     parts = [spoken.holders(word) for word in piece] if len(piece) > 1 else []
-    parts += [spoken.bearers(pair) for pair in map(spoken.phrases.pair, piece[:-1], piece[1:]) if pair is not None]
-    shares = [0.0]
-    for part in parts:
-        others = np.setdiff1d(part, rows)
-        others = others[spoken.labels[others] >= 0]
-        if len(others) >= _FEWEST:
-            shares.append(float((spoken.labels[others] == label).mean()))
+    if spoken.phrases.place[phrase] != TOGETHER:
+        parts += [spoken.bearers(pair) for pair in map(spoken.phrases.pair, piece[:-1], piece[1:]) if pair is not None]
+    own, shares = spoken.labels[rows], [0.0]
+    for part in parts:  # each holds all of the rows
+        told = spoken.labels[part]
+        others = int((told >= 0).sum() - (own >= 0).sum())
+        if others >= _FEWEST:
+            shares.append(float((told == label).sum() - (own == label).sum()) / others)
     return max(shares)
 
 

@@ -11,6 +11,7 @@ from untaint.features.phrases import LONGEST, TOGETHER, Phrases
 from untaint.features.settings import Settings
 from untaint.features.text_content import TextContent
 from untaint.features.texts import Tokens
+from untaint.numerics.distinct import distinct
 from untaint.types import Labels
 
 _RAREST = 5  # texts with a word; rarer ones are found alone or not at all
@@ -38,7 +39,7 @@ class Pairs:
 def pairs(tokens: Tokens, phrases: Phrases, content: TextContent, labels: Labels, settings: Settings) -> Pairs:
     """Pairs of words that stand together in texts whose label content doubts, at least a quarter of all texts with the pair."""
     n = len(labels)
-    word = np.unique(tokens.ids.astype(np.int64) * n + tokens.rows)
+    word = distinct(tokens.ids.astype(np.int64) * n + tokens.rows)
     word, row = word // n, word % n
     texts = np.bincount(word, minlength=len(tokens.vocabulary))
     usable = (texts >= _RAREST) & (texts <= _COMMONEST * n)

@@ -9,6 +9,7 @@ import numpy as np
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.features.texts import Tokens
+from untaint.numerics.distinct import distinct
 from untaint.types import Rows
 
 LONGEST = 3
@@ -64,6 +65,22 @@ class Phrases:
         return {(int(a), int(b)): number for number in np.flatnonzero(of_two).tolist() for a, b in [self.words[number, :2]]}
 
     @cached_property
+    def borne(self) -> np.ndarray:
+        """(m,) rows that bear each phrase."""
+        return np.bincount(self.feature, minlength=len(self))
+
+    def shared(self, rows: Rows) -> np.ndarray:
+        """(m,) how many of some rows bear each phrase."""
+        found, starts = self._by_row
+        held = [found[starts[row] : starts[row + 1]] for row in rows[rows < len(starts) - 1].tolist()]
+        return np.bincount(np.concatenate([np.empty(0, np.int32), *held]), minlength=len(self))
+
+    @cached_property
+    def _by_row(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.row, kind="stable")
+        return self.feature[order], np.searchsorted(self.row[order], np.arange(int(self.row.max(initial=-1)) + 2))
+
+    @cached_property
     def _starts(self) -> np.ndarray:
         return np.searchsorted(self.feature, np.arange(len(self) + 1))
 
@@ -87,15 +104,17 @@ def phrases(tokens: Tokens, settings: Settings) -> Phrases:
     usable = _texts_with(ids, rows, n, len(tokens.vocabulary)) >= least
     settings.report_progress("collecting phrases", 0, LONGEST)
     parts += _known(ids[:, None], rows, n, least, most, ANYWHERE)
-    run, at = ids[:, None], np.flatnonzero(usable[ids])
+    at = np.flatnonzero(usable[ids])
+    code = ids[at]
     for length in range(2, LONGEST + 1):
         last = at + length - 1
-        inside = last < len(ids)
-        at, last = at[inside], last[inside]
-        keep = (rows[last] == rows[at]) & usable[ids[last]]
-        at = at[keep]
-        run = np.stack([ids[at + step] for step in range(length)], axis=1)
-        parts += _known(run, rows[at], n, least, n, ANYWHERE)
+        inside = np.flatnonzero(last < len(ids))
+        inside = inside[(rows[last[inside]] == rows[at[inside]]) & usable[ids[last[inside]]]]
+        at, code = at[inside], code[inside] * len(tokens.vocabulary) + ids[last[inside]]
+        found, number, borne = _borne(code, rows[at], ids[at[:, None] + np.arange(length)], n, (least, n), ANYWHERE)
+        parts += found
+        often = borne[number] >= least  # a longer run is at most as frequent
+        at, code = at[often], number[often]
         settings.report_progress("collecting phrases", length - 1, LONGEST)
     sizes = np.diff(tokens.starts)
     for length in (1, 2):
@@ -125,7 +144,7 @@ def _skeletons(tokens: Tokens, least: int, most: float) -> list[_Part]:
 
 def _texts_with(ids: np.ndarray, rows: np.ndarray, n: int, vocabulary: int) -> np.ndarray:
     """(v,) in how many texts each word is."""
-    return np.bincount(np.unique(ids * n + rows) // n, minlength=vocabulary)
+    return np.bincount(distinct(ids * n + rows) // n, minlength=vocabulary)
 
 
 def _known(run: np.ndarray, rows: np.ndarray, n: int, least: int, most: float, place: int) -> list[_Part]:
@@ -136,16 +155,23 @@ def _known(run: np.ndarray, rows: np.ndarray, n: int, least: int, most: float, p
     for step in range(1, run.shape[1]):
         word = run[:, step] - run[:, step].min()
         code = np.unique(code * (int(word.max()) + 1) + word, return_inverse=True)[1]
+    return _borne(code, rows, run, n, (least, most), place)[0]
+
+
+def _borne(
+    code: np.ndarray, rows: np.ndarray, run: np.ndarray, n: int, limits: tuple[float, float], place: int
+) -> tuple[list[_Part], np.ndarray, np.ndarray]:
+    """As `_known` for runs that have a code each; also the number of each run among its kind, and how many texts bear each kind."""
     kinds, first, number = np.unique(code, return_index=True, return_inverse=True)
-    entries = np.unique(number.ravel().astype(np.int64) * n + rows)
+    entries = distinct(number.astype(np.int64) * n + rows)
     bearers = np.bincount(entries // n, minlength=len(kinds))
-    kept = (bearers >= least) & (bearers <= most)
+    kept = (bearers >= limits[0]) & (bearers <= limits[1])
     if not kept.any():
-        return []
+        return [], number, bearers
     entries = entries[kept[entries // n]]
     renumbered = np.cumsum(kept) - 1
     words = run[first[kept]].astype(np.int32)
-    return [(renumbered[entries // n].astype(np.int32), (entries % n).astype(np.int32), words, place)]
+    return [(renumbered[entries // n].astype(np.int32), (entries % n).astype(np.int32), words, place)], number, bearers
 
 
 def _collected(parts: list[_Part], vocabulary: tuple[str, ...]) -> Phrases:

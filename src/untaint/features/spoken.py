@@ -38,7 +38,7 @@ class Spoken:
     def holders(self, word: int) -> Rows:
         """Rows that have a word anywhere."""
         columns = self._columns
-        return np.sort(columns.indices[columns.indptr[word] : columns.indptr[word + 1]]).astype(np.int64)
+        return np.asarray(columns.indices[columns.indptr[word] : columns.indptr[word + 1]], dtype=np.int64)
 
     @cached_property
     def _columns(self) -> Any:

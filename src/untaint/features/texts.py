@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
+import pyarrow as pa
 
 from untaint.data.dataset import Dataset
 from untaint.errors import FeatureUnavailable
@@ -14,6 +15,7 @@ from untaint.features.settings import Settings
 from untaint.numerics.words import words
 from untaint.types import Labels
 
+_AT_ONCE = 2048  # texts whose words are held as strings
 LONGEST = 5000
 """Words of a text that are looked at: a review has 230, a long mail 2,000; one text of megabytes must not outweigh the set."""
 _MOST_JUDGED = 20_000_000
@@ -77,17 +79,28 @@ def readable(dataset: Dataset, texts: Texts) -> Readable:
 def tokens(texts: Texts, settings: Settings) -> Tokens:
     """The words of every text (`numerics.words`), at most the first `LONGEST`."""
     number: dict[str, int] = {}
-    ids: list[np.ndarray] = []
-    cut = 0
-    for row, text in enumerate(texts.rows):
-        found = words(text[:_CHARACTERS])
-        cut += len(found) > LONGEST or len(text) > _CHARACTERS
-        ids.append(np.fromiter((number.setdefault(word, len(number)) for word in found[:LONGEST]), np.int32))
-        if row % 8192 == 0:
-            settings.report_progress("finding words", row, len(texts.rows))
-    starts = np.cumsum([0, *map(len, ids)])
-    flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
-    return Tokens(flat, starts, tuple(number), cut)
+    ids, sizes, cut = [np.empty(0, np.int32)], [0], 0
+    for start in range(0, len(texts.rows), _AT_ONCE):
+        settings.report_progress("finding words", start, len(texts.rows))
+        said: list[str] = []
+        for text in texts.rows[start : start + _AT_ONCE]:
+            found = words(text[:_CHARACTERS])
+            cut += len(found) > LONGEST or len(text) > _CHARACTERS
+            said += found[:LONGEST]
+            sizes.append(min(len(found), LONGEST))
+        ids.append(_numbered(said, number))
+    settings.report_progress("finding words", len(texts.rows), len(texts.rows))
+    return Tokens(np.concatenate(ids), np.cumsum(sizes), tuple(number), cut)
+
+
+def _numbered(said: list[str], number: dict[str, int]) -> np.ndarray:
+    """(t,) the number of each word, new ones added in the order they come."""
+    try:
+        coded = pa.array(said, pa.string()).dictionary_encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and Arrow cannot hold
+        return np.fromiter((number.setdefault(word, len(number)) for word in said), np.int32, len(said))
+    known = np.array([number.setdefault(word, len(number)) for word in coded.dictionary.to_pylist()], np.int32)
+    return np.asarray(known[coded.indices.to_numpy()]) if len(known) else known
 
 
 def judged_classes(labels: Labels) -> int:

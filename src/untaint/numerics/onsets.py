@@ -17,7 +17,7 @@ def onsets(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator)
     """(n,) the word at which each text turns from sense to nonsense most sharply, -1 = it does not."""
     words, rows = flat(ids)
     result = np.full(len(ids), -1)
-    if len(words) == 0:
+    if max(map(len, ids), default=0) <= sum(_FEWEST):
         return result
     real, random = sense(ids, vocabulary, rng)
     told = np.isfinite(real) & np.isfinite(random)
@@ -34,7 +34,8 @@ def onsets(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator)
     before, after = (sums[at] - sums[low]) / np.maximum(n_before, 1), (sums[high] - sums[at]) / np.maximum(n_after, 1)
     fit = (n_before >= _FEWEST[0]) & (n_after >= _FEWEST[1]) & (before >= _SENSE * usual) & (after <= _NONSENSE * usual)
     sharp = np.where(fit, before - after, -np.inf)
-    best = np.lexsort((-sharp, rows))[np.searchsorted(rows, np.unique(rows))]
-    found = best[np.isfinite(sharp[best])]
+    able = np.flatnonzero(fit)
+    able = able[np.lexsort((-sharp[able], rows[able]))]
+    found = able[np.concatenate([[True], rows[able][1:] != rows[able][:-1]])[: len(able)]]
     result[rows[found]] = found - starts[rows[found]]
     return result

@@ -7,6 +7,8 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
+from untaint.numerics.distinct import distinct
+
 LONGEST = 3
 """Words of a run; a longer phrase shows by the runs in it, which have the same bearers."""
 
@@ -41,7 +43,7 @@ def shared(ids: Sequence[np.ndarray], vocabulary: int, least: int, most: float) 
             inside = inside[rows[following[inside]] == rows[at[inside]]]
             at, code = at[inside], code[inside] * vocabulary + words[following[inside]]
         kinds, first, number = np.unique(code, return_index=True, return_inverse=True)
-        entries = np.unique(number.astype(np.int64) * n + rows[at])
+        entries = distinct(number.astype(np.int64) * n + rows[at])
         bearers = np.bincount(entries // n, minlength=len(kinds))
         fit = (bearers >= least) & (bearers <= most)
         kept = entries[fit[entries // n]]
@@ -54,6 +56,30 @@ def shared(ids: Sequence[np.ndarray], vocabulary: int, least: int, most: float) 
     row = np.concatenate([row for row, _, _ in parts])
     run = np.concatenate([run + offset for (_, run, _), offset in zip(parts, offsets, strict=False)])
     return Runs(_incidence(row, run, n, int(offsets[-1])), np.concatenate([spelled for _, _, spelled in parts]))
+
+
+@final
+class Held:
+    """Which texts hold a run of words, asked of few runs."""
+
+    def __init__(self, ids: Sequence[np.ndarray]) -> None:
+        self._words, self._rows = flat(ids)
+        self._order = np.argsort(self._words, kind="stable")
+        self._sorted = self._words[self._order]
+
+    def texts(self, run: Sequence[int]) -> np.ndarray:
+        """Numbers of the texts, each once; found by the rarest word of the run."""
+        places = [self._places(word) for word in run]
+        step = min(range(len(run)), key=lambda number: len(places[number]))
+        start = places[step] - step
+        start = start[(start >= 0) & (start + len(run) <= len(self._words))]
+        for number, word in enumerate(run):
+            start = start[self._words[start + number] == word]
+        return distinct(self._rows[start[self._rows[start] == self._rows[start + len(run) - 1]]])
+
+    def _places(self, word: int) -> np.ndarray:
+        low, high = np.searchsorted(self._sorted, word), np.searchsorted(self._sorted, word, side="right")
+        return np.asarray(self._order[low:high])
 
 
 def alike(runs: Runs) -> np.ndarray:
@@ -73,7 +99,7 @@ def longest_of(classes: np.ndarray) -> np.ndarray:
 def not_copied(runs: Runs, elsewhere: Sequence[np.ndarray], vocabulary: int, least: int) -> Runs:
     """Runs without the bearers whose other text (the prompt of an answer) holds every word of the run."""
     words, rows = flat(elsewhere)
-    held = np.unique(rows * vocabulary + words)
+    held = distinct(rows * vocabulary + words)
     entries = runs.incidence.tocoo()
     row, run = entries.coords
     inside = np.ones(len(row), bool)
@@ -97,36 +123,49 @@ def sense(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator) 
     and under, however many texts of such words there are: their pairs are as frequent as chance makes them.
     """
     words, rows = flat(ids)
-    once = np.bincount(words, minlength=vocabulary)
-    real = _told(words, rows, words, once, vocabulary)
     order = np.lexsort((rng.random(len(words)), rows))
-    return real, _told(words, rows, words[order], once, vocabulary)
+    said = _Said(words, rows, vocabulary)
+    return said.told(words), said.told(words[order])
 
 
 _SMOOTH = 5.0
 _FEWEST = 20  # occurrences of the word before
 
 
-def _told(words: np.ndarray, rows: np.ndarray, said: np.ndarray, once: np.ndarray, vocabulary: int) -> np.ndarray:
-    result = np.full(len(words), np.nan)
-    if len(words) < 2:
+class _Said:
+    """Neighbouring words of all texts, counted in all and in each."""
+
+    def __init__(self, words: np.ndarray, rows: np.ndarray, vocabulary: int) -> None:
+        self._rows, self._vocabulary, self._once = rows, vocabulary, np.bincount(words, minlength=vocabulary)
+        self._together = rows[1:] == rows[:-1]
+        self._n = int(rows[-1]) + 1 if len(rows) else 1
+        pairs = self._coded(words)
+        self._kinds, own, self._counts = np.unique(pairs[self._together], return_inverse=True, return_counts=True)
+        in_text = np.sort(own * self._n + rows[1:][self._together])
+        first = np.flatnonzero(np.concatenate([[True], in_text[1:] != in_text[:-1]]))[: len(in_text)]
+        self._in_text, self._own_counts = in_text[first], np.diff(np.append(first, len(in_text)))
+
+    def _coded(self, words: np.ndarray) -> np.ndarray:
+        """(t - 1,) number of each pair of neighbours."""
+        return np.asarray(words[:-1] * self._vocabulary + words[1:])
+
+    def told(self, words: np.ndarray) -> np.ndarray:
+        """(t,) how far each word is told by the one before it, counted in other texts; NaN where nothing is."""
+        result = np.full(len(words), np.nan)
+        if len(self._kinds) == 0:
+            return result
+        code = self._coded(words)
+        place = np.minimum(np.searchsorted(self._kinds, code), len(self._kinds) - 1)
+        known = np.flatnonzero(self._kinds[place] == code)
+        wanted = place[known] * self._n + self._rows[1:][known]
+        where = np.minimum(np.searchsorted(self._in_text, wanted), len(self._in_text) - 1)
+        elsewhere = np.zeros(len(code))
+        elsewhere[known] = self._counts[place[known]] - np.where(self._in_text[where] == wanted, self._own_counts[where], 0)
+        before, chance = self._once[words[:-1]], self._once[words[1:]] / len(words)
+        with np.errstate(divide="ignore"):
+            told = np.log((elsewhere + _SMOOTH * chance) / ((before + _SMOOTH) * chance))
+        result[1:] = np.where(self._together & (before >= _FEWEST), told, np.nan)
         return result
-    together = rows[1:] == rows[:-1]
-    code, real = said[:-1] * vocabulary + said[1:], words[:-1] * vocabulary + words[1:]
-    kinds, counts = np.unique(real[together], return_counts=True)
-    if len(kinds) == 0:
-        return result
-    n, own = int(rows[-1]) + 1, np.searchsorted(kinds, real[together])
-    pairs, own_counts = np.unique(own * n + rows[1:][together], return_counts=True)
-    place = np.minimum(np.searchsorted(kinds, code), len(kinds) - 1)
-    known = kinds[place] == code
-    wanted = place * n + rows[1:]
-    where = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    elsewhere = np.where(known, counts[place] - np.where(pairs[where] == wanted, own_counts[where], 0), 0)
-    before, chance = once[said[:-1]], once[said[1:]] / len(words)
-    told = np.log((elsewhere + _SMOOTH * chance) / ((before + _SMOOTH) * chance))
-    result[1:] = np.where(together & (before >= _FEWEST), told, np.nan)
-    return result
 
 
 def _incidence(row: np.ndarray, column: np.ndarray, n: int, m: int) -> sp.csr_array:

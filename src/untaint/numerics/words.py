@@ -20,6 +20,9 @@ _WORD = re.compile(
 
 def words(text: str) -> list[str]:
     """Words in order, without case."""
+    if text.isascii():
+        found: list[str] = _WORD.findall(text.lower())
+        return found
     return [match.casefold() for match in _WORD.findall(text)]
 
 

@@ -88,7 +88,8 @@ def test_phrases_drawn_without_regard_to_sources_are_rarely_uneven(seed: int) ->
     shares = 1 / np.arange(1, 13)
     shares /= shares.sum()
     feature = np.repeat(np.arange(2000), rng.integers(8, 60, 2000))
-    phrase, source, count = concentration.tabulated(feature, rng.choice(12, len(feature), p=shares), 12)
+    phrase, source, at = concentration.tabulated(feature, rng.choice(12, len(feature), p=shares), 12)
+    count = np.bincount(at)
     totals, roots = concentration.roots(phrase, count, shares[source], 2000)
     null = concentration.Null(totals, roots)
     p_values = [null.p_value(int(total), float(root)) for total, root in zip(totals, roots, strict=True)]
