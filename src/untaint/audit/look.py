@@ -16,6 +16,7 @@ from untaint.evidence.evidence import Evidence
 from untaint.evidence.finding import Check, Verdict
 from untaint.evidence.verdict import Circumstances, decide
 from untaint.features.graph import Features
+from untaint.features.moments import UNDATED
 from untaint.features.settings import BUDGETS
 from untaint.registry import spec
 from untaint.types import Rows
@@ -46,7 +47,7 @@ def look(features: Features, rows: Rows, settings: AuditSettings) -> Look:
     circumstances = _circumstances(features.dataset, features)
     assessed = circumstances.assessed > 0 or any(result.groups for result in evidence.values())
     codes, names = _sources(features)
-    relevant = [check for check in checks if not check.reason.startswith(_OVER_BUDGET)]
+    relevant = [check for check in checks if not check.reason.startswith(_NO_DOUBT)]
     verdict = decide(evidence, relevant, circumstances, settings.alpha, codes, names)
     return Look(features, rows, evidence, checks, verdict, assessed)
 
@@ -61,6 +62,8 @@ class Examined:
 
 
 _OVER_BUDGET = "left out by budget"
+_NO_DOUBT = (_OVER_BUDGET, UNDATED)
+"""Reasons for which a detector's absence takes nothing from the answer: it was not asked for, or has nothing to read here."""
 
 
 def _examined(detector: Detector, features: Features, settings: AuditSettings, place: int) -> Examined:

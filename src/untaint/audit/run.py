@@ -1,5 +1,6 @@
 """One audit from a data set to a result: look, in rounds, then lay out the samples table."""
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from untaint.data.dataset import Dataset
 from untaint.errors import FeatureUnavailable, NothingChecked
 from untaint.evidence.finding import AuditResult, Check
 from untaint.evidence.power import dead, described, discounted
+from untaint.evidence.timeline import dated
 from untaint.features.cache import Cache
 from untaint.features.graph import Features
 
@@ -22,6 +24,8 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     settings.try_encoder(dataset.modality)
     features = Features(dataset, settings.features, Cache(settings.cache))
     first, verdict = rounds(features, settings)
+    with contextlib.suppress(FeatureUnavailable):
+        verdict = dated(verdict, features.get("moments"))
     if not first.assessed:
         raise _nothing_checked(first.checks, dataset)
     power: Mapping[str, object] = {"statement": "Not measured; `--budget thorough` does."}
@@ -72,9 +76,14 @@ def _facts(dataset: Dataset, features: Features) -> Mapping[str, object]:
         "format": dataset.format,
         "location": None if dataset.location is None else str(dataset.location),
         "modality": dataset.modality,
-        "columns": {"payload": dataset.columns.payload, "label": dataset.columns.label, "source": dataset.columns.source},
+        "columns": _columns(dataset),
         "classes": dataset.class_names[:1000],
         "n_classes": len(dataset.class_names),
         "canvas": shape,
         "notes": notes,
     }
+
+
+def _columns(dataset: Dataset) -> Mapping[str, str | None]:
+    found = dataset.columns
+    return {"payload": found.payload, "label": found.label, "source": found.source, "time": found.time}

@@ -11,7 +11,7 @@ from untaint.data.dataset import Dataset
 from untaint.evidence.finding import AuditResult
 from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
-from untaint.report.wording import p_value, title, told
+from untaint.report.wording import p_value, title, told, when
 
 _TELLING_SOURCE = 0.01
 _COLOURS = {"poisoned": "bold red", "no evidence": "bold green", "cannot tell": "bold yellow"}
@@ -91,6 +91,8 @@ def _finding(printer: Console, finding: Finding) -> None:
         printer.print(_text(f"    trigger: {finding.trigger.description}"))
     if finding.proof is not None:
         printer.print(_text(f"    {finding.proof.statement}"))
+    if finding.timeline:
+        printer.print(_text(f"    {when(finding)}"))
     for share in finding.sources[:3]:
         if share.p_value is not None and share.p_value <= _TELLING_SOURCE:
             printer.print(

@@ -6,19 +6,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
-from untaint.evidence.campaign import Piece, campaigns, remaining
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.evidence.phrase_names import named
-from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
-from untaint.evidence.source_phrases import FEWEST_SOURCES, NOTABLE, SourceTable, listed, source_table, unborrowed
+from untaint.evidence.phrase_overrides import LEAST_EFFECT
+from untaint.evidence.pushed import Pushed, pushed
+from untaint.evidence.source_phrases import FEWEST_SOURCES, SourceTable, listed, source_table
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
-from untaint.types import Modality, Rows
-
-_AS_MUCH = 0.9
-"""Effect from which bearers of other sources belong to the attack: its largest source sends too much else to stand out."""
-_SIGNIFICANT = 0.05  # corrected for all phrases; the verdict corrects for detectors and asks for its own rate
-_TOLD = 5  # phrases of a campaign that are spelled out
+from untaint.types import Modality
 
 
 @final
@@ -50,73 +44,32 @@ class SourceOverride(Detector):
         if len(sources.names) < FEWEST_SOURCES:
             return Evidence(scores, "empirical", note=f"fewer than {FEWEST_SOURCES} sources to compare with each other")
         table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
-        known: list[tuple[Overridden, Cluster]] = []
-        pieces: list[Piece] = []
-        for found in (overridden(spoken, part) for part in (spoken.phrases, table.part)):
-            notable = unborrowed(found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT)), spoken, LEAST_EFFECT)
-            for each in clusters(notable, spoken.phrases, spoken.labels):
-                piece = _piece(each, notable, table, spoken, len(known))
-                if piece is not None:
-                    known.append((notable, each))
-                    pieces.append(piece)
-        groups = tuple(_group(each, known, table, spoken, class_names) for each in campaigns(pieces))
+        groups = tuple(_group(each, table, class_names) for each in pushed(spoken, table))
         for group in groups:
             scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
         return Evidence(scores, "empirical", groups)
 
 
-def _piece(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spoken, place: int) -> Piece | None:
-    """A cluster with those who sent it; None when its sources are as uneven as other phrases'."""
-    phrase = int(found.phrase[cluster.pairs[0]])
-    p_value = table.p_value(phrase, found.phrase)
-    members = _members(phrase, cluster.label, table, spoken) if p_value <= _SIGNIFICANT else cluster.members[:0]
-    return Piece(place, cluster.label, table.guilty(phrase), members, p_value) if len(members) else None
-
-
-def _members(phrase: int, label: int, table: SourceTable, spoken: Spoken) -> Rows:
-    """Bearers with the label that those sources sent; those of other sources as well where they override content as much."""
-    sent = table.members(phrase, spoken.has(label))
-    rows = spoken.bearers(phrase)
-    rest = rows[~np.isin(table.sources.codes[rows], table.guilty(phrase)) & (spoken.labels[rows] >= 0)]
-    if len(rest) == 0 or len(sent) == 0:
-        return sent
-    believed, has = spoken.believed(phrase, rest, label), spoken.labels[rest] == label
-    effect = float((has.sum() - believed.sum()) / max(len(rest) - believed.sum(), 1e-9))
-    return np.union1d(sent, rest[has]) if effect >= _AS_MUCH else sent
-
-
-def _group(
-    pieces: list[Piece],
-    known: list[tuple[Overridden, Cluster]],
-    table: SourceTable,
-    spoken: Spoken,
-    class_names: tuple[str, ...],
-) -> Group:
-    strongest = pieces[0]
-    found, cluster = known[strongest.place]
-    first, name = cluster.pairs[0], class_names[cluster.label]
-    guilty = np.unique(np.concatenate([piece.guilty for piece in pieces]))
-    members = np.unique(np.concatenate([piece.members for piece in pieces]))
-    more = remaining(members, cluster.label, guilty, spoken, table.sources)
-    phrases = [int(known[piece.place][0].phrase[known[piece.place][1].pairs[0]]) for piece in pieces[:_TOLD]]
-    words = [named(spoken, phrase, piece.members) for phrase, piece in zip(phrases, pieces, strict=False)]
-    others = ", ".join(f'"{each}"' for each in dict.fromkeys(words[1:]) if each != words[0])
+def _group(campaign: Pushed, table: SourceTable, class_names: tuple[str, ...]) -> Group:
+    found, first, name = campaign.found, campaign.pair, class_names[campaign.label]
+    words = campaign.words[0]
+    others = ", ".join(f'"{each}"' for each in dict.fromkeys(campaign.words[1:]) if each != words)
     explanation = (
-        f"{len(strongest.members):,} texts with \"{words[0]}\" are labelled '{name}' and come from {listed(table, guilty)}. The rest of "
+        f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}' and come from {listed(table, campaign.guilty)}. The rest of "
         f"what {found.bearers[first]:,.0f} texts with it say would give {found.expected[first]:,.0f} of them that label; "
         f"{found.hits[first]:,.0f} have it."
         f"{f' The same sources push it with {others}.' if others else ''}"
-        f"{f' {len(more):,} more of their texts contradict the label in like words.' if len(more) else ''}"
+        f"{f' {len(campaign.more):,} more of their texts contradict the label in like words.' if len(campaign.more) else ''}"
     )
     return Group(
         "backdoor",
-        np.union1d(members, more),
-        float(table.roots[phrases[0]]),
-        strongest.p_value,
+        np.union1d(campaign.members, campaign.more),
+        float(table.roots[campaign.phrase]),
+        campaign.p_value,
         float(found.effect[first]),
         LEAST_EFFECT,
         explanation,
         1.0,
         target_label=name,
-        trigger=Trigger("phrase", f'the words "{words[0]}"', {"phrase": words[0], "sources": len(guilty)}),
+        trigger=Trigger("phrase", f'the words "{words}"', {"phrase": words, "sources": len(campaign.guilty)}),
     )

@@ -7,15 +7,15 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.alike import LEAST_PURE, Likeness, one_label
+from untaint.evidence.copies import with_copies
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, ranked
 from untaint.evidence.source_phrases import FEWEST_SOURCES, NOTABLE, SourceTable, listed, source_table, unborrowed
 from untaint.features.canvas import Sources
-from untaint.features.duplicates import NearCopies
 from untaint.features.spoken import Spoken
 from untaint.numerics import counts
-from untaint.types import Labels, Modality, Rows
+from untaint.types import Labels, Modality
 
 LEAST_EFFECT = 0.8
 """Share of the bearers which the source's other texts would not have given the label that have it. Whoever floods wants one label;
@@ -67,7 +67,7 @@ def _sent(spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> lis
     found = _one_sided(table, spoken.labels, len(class_names))
     notable = unborrowed(found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT)), spoken, LEAST_EFFECT)
     told = [_group(each, notable, table, spoken, class_names) for each in clusters(notable, spoken.phrases, spoken.labels)]
-    return [replace(each, members=_with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
+    return [replace(each, members=with_copies(each.members, spoken.near_copies, spoken.labels)) for each in told if each]
 
 
 def _alike(spoken: Spoken, class_names: tuple[str, ...]) -> list[Group]:
@@ -80,7 +80,7 @@ def _alike(spoken: Spoken, class_names: tuple[str, ...]) -> list[Group]:
         p_value = min(1.0, alike.p_value(phrase) * len(found))
         if p_value > _SIGNIFICANT:
             continue
-        members = _with_copies(cluster.members, spoken.near_copies, spoken.labels)
+        members = with_copies(cluster.members, spoken.near_copies, spoken.labels)
         words = named(spoken, phrase, cluster.members)
         explanation = (
             f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} different texts with \"{words}\" are labelled '{name}', and they are "
@@ -160,11 +160,3 @@ def _middle(spoken: Spoken, label: int) -> float:
     """Half way from how probable content finds a label where it is right to where it is wrong."""
     own, others = float(np.nanmean(spoken.content.own[spoken.has(label)])), spoken.content.probabilities.shape[1] - 1
     return (own + (1 - own) / others) / 2
-
-
-def _with_copies(members: Rows, near_copies: NearCopies, labels: Labels) -> Rows:
-    """The members and every near-copy of one with the same label."""
-    component = near_copies.component
-    families = np.unique(component[members][component[members] >= 0])
-    same = np.isin(component, families) & (component >= 0) & np.isin(labels, np.unique(labels[members]))
-    return np.union1d(members, np.flatnonzero(same))

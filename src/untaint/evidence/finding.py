@@ -27,6 +27,17 @@ class SourceShare:
     p_value: float
 
 
+@final
+@dataclass(frozen=True)
+class TimeShare:
+    """One stretch of time's part in a finding. start, end: its first and last sample, ISO in UTC; n: samples collected then."""
+
+    start: str
+    end: str
+    n: int
+    n_flagged: int
+
+
 Outcome = Literal["proven", "not proven", "not tried"]
 
 
@@ -70,6 +81,8 @@ class Proof:
 class Finding:
     """A group of samples an audit accuses, the evidence, and what to do.
 
+    timeline: when its samples were collected, in stretches of time with about as many samples each; () = not known.
+
     alarm: True = raises the verdict to `poisoned`; False = worth a look (review list, shortcut), never flags a sample.
     """
 
@@ -88,6 +101,7 @@ class Finding:
     trigger: Trigger | None = None
     sources: tuple[SourceShare, ...] = ()
     proof: Proof | None = None
+    timeline: tuple[TimeShare, ...] = ()
 
 
 @final

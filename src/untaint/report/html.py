@@ -60,6 +60,9 @@ def _environment() -> Environment:
         duration=wording.duration,
         facts=facts,
         told=wording.told,
+        when=wording.when,
+        moment=wording.moment,
+        heights=view.heights,
     )
     environment.globals.update(count=wording.count)
     return environment

@@ -11,7 +11,7 @@ from untaint.report.base import Renderer, Report
 from untaint.report.facts import facts
 from untaint.report.text import clip, visible
 from untaint.report.v1 import Check, Document, Finding
-from untaint.report.wording import VERDICTS, count, duration, p_value, summary, title, told
+from untaint.report.wording import VERDICTS, count, duration, p_value, summary, title, told, when
 
 _COMMENT = 65_536
 """Characters that fit a comment on GitHub."""
@@ -104,6 +104,8 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"Trigger ({prose(finding.trigger.type)}): {prose(finding.trigger.description)}\n"
     if finding.proof is not None:
         yield f"{prose(finding.proof.statement)}\n"
+    if finding.timeline:
+        yield f"{prose(when(finding))}\n"
     yield f"Detectors that agree: {', '.join(prose(name) for name in finding.detectors[:_ROWS]) or '—'}\n"
     yield from _table(
         ("source", "samples", "in this finding", "p-value"),

@@ -38,6 +38,15 @@ class Source(Part):
     p_value: Number
 
 
+class Stretch(Part):
+    """One stretch of time's part in a finding; start and end in ISO, UTC."""
+
+    start: Text
+    end: Text
+    n: int
+    n_flagged: int
+
+
 class Trigger(Part):
     """What an attacker would add to an input. picture: its name in `pictures.parquet`."""
 
@@ -76,7 +85,10 @@ class Proof(Part):
 
 
 class Finding(Part):
-    """A group of samples, the evidence, and what to do. examples: its members of highest risk, at most `EXAMPLES`."""
+    """A group of samples, the evidence, and what to do. examples: its members of highest risk, at most `EXAMPLES`.
+
+    timeline: when they were collected, in stretches with about as many samples each; empty where that is not known.
+    """
 
     id: Text
     kind: Text
@@ -94,6 +106,7 @@ class Finding(Part):
     advice: Text
     examples: tuple[Example, ...] = ()
     proof: Proof | None = None
+    timeline: tuple[Stretch, ...] = ()
 
 
 class Check(Part):
@@ -164,6 +177,7 @@ def _finding(finding: audit.Finding, samples: pa.Table, pictured: bool) -> Findi
         advice=finding.advice,
         examples=_examples(samples, ranked(samples, finding.members)[:EXAMPLES]),
         proof=_proof(finding.proof) if finding.proof else None,
+        timeline=tuple(Stretch(**vars(stretch)) for stretch in finding.timeline),
     )
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from untaint.report.base import Picture, Report, Role
 from untaint.report.pictures import unreadable
 from untaint.report.text import clip, pattern
-from untaint.report.v1 import Finding, ordered
+from untaint.report.v1 import Finding, Stretch, ordered
 from untaint.report.wording import GLOSSARY, title
 
 
@@ -135,6 +135,12 @@ def histogram(samples: pa.Table, n_bins: int = 40) -> list[tuple[int, int]]:
     for record in table.group_by(["bin", "flagged"]).aggregate([([], "count_all")]).to_pylist():
         counts[int(record["bin"])][bool(record["flagged"])] = record["count_all"]
     return [(clean, flagged) for clean, flagged in counts] if table.num_rows else []
+
+
+def heights(timeline: Sequence[Stretch]) -> list[float]:
+    """Of each stretch, the part of the finding collected then, beside that of the fullest, in percent."""
+    most = max((stretch.n_flagged for stretch in timeline), default=0) or 1
+    return [round(100 * stretch.n_flagged / most, 1) for stretch in timeline]
 
 
 def glossary(prose: Iterable[str]) -> dict[str, str]:

@@ -113,6 +113,30 @@ def _quoted(label: str | None) -> str:
     return f"'{clip(label, 80)}'" if label is not None else ""
 
 
+def when(finding: Finding) -> str:
+    """When most of the samples were collected, in a sentence; empty where that is not known.
+
+    Of all runs of stretches that hold eight samples in ten, the one in which least else came.
+    """
+    line = finding.timeline
+    dated = sum(each.n_flagged for each in line)
+    if not dated:
+        return ""
+    runs = [(i, j) for i in range(len(line)) for j in range(i, len(line))]
+    full = [(i, j) for i, j in runs if 5 * sum(each.n_flagged for each in line[i : j + 1]) >= 4 * dated]
+    first, last = min(full, key=lambda run: (sum(each.n for each in line[run[0] : run[1] + 1]), run))
+    inside, total = line[first : last + 1], sum(each.n for each in line)
+    flagged, share = sum(each.n_flagged for each in inside), sum(each.n for each in inside) / max(total, 1)
+    start, end = moment(inside[0].start), moment(inside[-1].end)
+    span = f"on {start}" if start == end else f"between {start} and {end}"
+    return f"{flagged:,} of {count(dated, 'sample')} with a date were collected {span}, when {percent(share)} of everything was."
+
+
+def moment(iso: str) -> str:
+    """`2024-05-31 14:00`, or the date alone at its first moment."""
+    return iso[:10] if iso[10:] == "T00:00:00Z" else iso[:16].replace("T", " ")
+
+
 def told(explanation: str) -> tuple[str, list[str]]:
     """What the most telling detector says, and what the others add, one line each."""
     first, *others = explanation.split("\n")

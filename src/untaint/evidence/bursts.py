@@ -1,0 +1,79 @@
+"""Phrases whose bearers come within a short time, and what must speak against them besides: the clock alone accuses nobody.
+
+Honest data have trends. A film comes out and its title bursts; a subject is argued about for a week. So bins of time stand where
+senders would: how unevenly they share a phrase is compared with how unevenly they share all others as frequent. And trends move
+labels too, so what content would give is judged by what else was said at that time.
+"""
+
+from dataclasses import replace
+from typing import final
+
+import numpy as np
+from scipy.special import expit, logit
+
+from untaint.evidence.alike import Likeness, one_label
+from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters
+from untaint.evidence.pushed import SIGNIFICANT
+from untaint.evidence.source_phrases import NOTABLE, SourceTable
+from untaint.features.spoken import Spoken
+from untaint.numerics.counts import signed_root
+from untaint.types import Rows
+
+LEAST_KEPT = 0.7
+"""Share of the bearers whose content speaks against the label that have it all the same, two more counted that have not: that of
+`phrase-override`. A time says less than a sender, so a phrase must override what is said in earnest, not only add to it."""
+_PRIOR = 20.0  # texts of the whole set that a time's own labels are mixed with: few texts beside a burst say little of their time
+_EDGE = 0.01  # no share is taken for certain
+
+
+@final
+class Trend:
+    """How labels of a time differ from what its texts say, seen from texts that do not bear the phrase in question."""
+
+    def __init__(self, spoken: Spoken, table: SourceTable) -> None:
+        self._spoken, self._table = spoken, table
+
+    def shift(self, phrase: int, label: int) -> float:
+        """Log odds by which a label was more usual when the phrase's bearers came than content says; 0 where it was not.
+
+        Ironic weeks, other annotators, a share of labels that drifts: all of them reach honest bearers as well.
+        """
+        spoken, labels = self._spoken, self._spoken.labels
+        then = np.isin(self._table.sources.codes, self._table.guilty(phrase)) & (labels >= 0)
+        then[spoken.bearers(phrase)] = False
+        believed, has, usual = spoken.content.probabilities[:, label], labels == label, labels >= 0
+        seen = (has[then].sum() + _PRIOR * has[usual].mean()) / (then.sum() + _PRIOR)
+        due = (np.nansum(believed[then]) + _PRIOR * np.nanmean(believed[usual])) / (then.sum() + _PRIOR)
+        return max(0.0, float(logit(np.clip(seen, _EDGE, 1 - _EDGE)) - logit(np.clip(due, _EDGE, 1 - _EDGE))))
+
+    def screened(self, found: Overridden) -> Overridden:
+        """Pairs that still stand out once content is judged as labels were then, and of whose contradicted bearers most keep the label."""
+        expected = found.expected.copy()
+        for place, (phrase, label) in enumerate(zip(found.phrase.tolist(), found.label.tolist(), strict=True)):
+            due = found.expected[place] / max(found.bearers[place], 1e-9)
+            shifted = expit(logit(np.clip(due, _EDGE, 1 - _EDGE)) + self.shift(phrase, label))
+            expected[place] = found.bearers[place] * max(due, float(shifted))
+        root = signed_root(found.hits, found.bearers, expected)
+        moved = replace(found, expected=expected, root=root)
+        kept = moved.kept / (moved.against + 2) >= LEAST_KEPT
+        return moved.only((root >= NOTABLE) & (moved.effect >= LEAST_EFFECT) & kept)
+
+
+def alike_at_once(spoken: Spoken, table: SourceTable) -> list[tuple[Cluster, Overridden, Rows, float, float]]:
+    """Phrases whose texts have one label, are more alike than others', and come within a short time.
+
+    With the rows that came then, how alike they are, and the larger of both p-values: either could be chance.
+    """
+    found, alike = one_label(spoken), Likeness(spoken)
+    every = clusters(found, spoken.phrases, spoken.labels)
+    p_values = [min(1.0, alike.p_value(int(found.phrase[each.pairs[0]])) * len(found)) for each in every]
+    likely = [(each, p_value) for each, p_value in zip(every, p_values, strict=True) if p_value <= SIGNIFICANT]
+    asked = np.array([found.phrase[each.pairs[0]] for each, _ in likely], np.int64)
+    told = []
+    for cluster, p_value in likely:
+        phrase = int(found.phrase[cluster.pairs[0]])
+        at_once = table.p_value(phrase, asked)
+        members = table.members(phrase, spoken.has(cluster.label))
+        if at_once <= SIGNIFICANT and len(members):
+            told.append((cluster, found, members, alike.cosine(phrase), max(at_once, p_value)))
+    return told
