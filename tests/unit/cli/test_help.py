@@ -1,6 +1,8 @@
 """`--help` of every verb, as last agreed upon. UNTAINT_REGOLD=1 writes it anew."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,9 @@ def test_no_arguments_is_help(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     assert untaint("--version", cwd=tmp_path).out.startswith("untaint ")
+
+
+def test_python_m_untaint_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "untaint", "--version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("untaint ")
