@@ -57,6 +57,7 @@ def audit(
     seed: int = 0,
     model: Any = None,
     encoder: Any = None,
+    fluency: Any = None,
     rounds: int | None = None,
     progress: Any = None,
 ) -> AuditResult:
@@ -64,7 +65,9 @@ def audit(
 
     label, source, payload, time: names of columns, None = find them.
     alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
-    encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show.
+    encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show; for
+    texts `all-minilm-l6-v2`, an .onnx path, `module:factory`, a function or an object with `encode`.
+    fluency: `smollm2-135m`, a folder, `module:factory` or a function: a language model that is asked about triggers in texts.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
@@ -74,7 +77,15 @@ def audit(
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
     settings = AuditSettings(
-        alpha=alpha, budget=budget, seed=seed, model=chosen, encoder=encoder, cache=cache, rounds=rounds, **extra
+        alpha=alpha,
+        budget=budget,
+        seed=seed,
+        model=chosen,
+        encoder=encoder,
+        fluency=fluency,
+        cache=cache,
+        rounds=rounds,
+        **extra,
     )
     result = run(dataset, settings)
     if target is not None:

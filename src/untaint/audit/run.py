@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from untaint.audit import fluency
 from untaint.audit.environment import environment
 from untaint.audit.power import planted
 from untaint.audit.rounds import rounds
@@ -22,6 +23,7 @@ from untaint.features.graph import Features
 def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     """Audit a data set. Raises NothingChecked when no detector could run: silence would read as a pass."""
     settings.try_encoder(dataset.modality)
+    perplexity = fluency.loaded(settings, dataset)
     features = Features(dataset, settings.features, Cache(settings.cache))
     first, verdict = rounds(features, settings)
     with contextlib.suppress(FeatureUnavailable):
@@ -32,6 +34,7 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     if settings.budget == "thorough":
         measured = planted(dataset, verdict, settings)
         power, verdict = described(measured), discounted(verdict, dead(measured))
+    verdict = fluency.explained(verdict, dataset, settings, perplexity)
     samples = samples_table(dataset, features, first.evidence, verdict)
     flagged = int(np.count_nonzero(samples.column("flagged")))
     unreadable = len(dataset) - samples.column("unreadable").null_count

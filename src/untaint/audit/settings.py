@@ -21,6 +21,7 @@ class AuditSettings:
     encoder: a frozen foreign encoder that judges what images show or texts say, in place of coarse views or word vectors; see
     `nets.encoders` and `nets.sentence_encoders`.
 
+    fluency: a language model that is asked how fluent texts are without the triggers found; see `nets.language`.
     cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     """
@@ -30,6 +31,7 @@ class AuditSettings:
     seed: int = 0
     model: Any = None
     encoder: Any = None
+    fluency: Any = None
     cache: Path | None = None
     rounds: int | None = None
     report_progress: Any = field(default=_quiet, compare=False, repr=False)
