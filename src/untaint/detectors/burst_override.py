@@ -1,6 +1,6 @@
 """Phrases that came within a short time and override content, or whose texts are one flood."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -26,10 +26,11 @@ _NAMED = 3  # stretches of time that are spelled out
 class BurstOverride(Detector):
     """Asks of phrases that override content, and of texts of one label that are all alike, whether they came within a short time.
 
-    Bins of time with equally many texts stand where `source-override` has senders. How unevenly they share a phrase is compared with
-    other phrases as frequent: where titles and subjects come and go, one more says nothing. A burst alone accuses nobody. The label
-    must contradict what the rest of the texts says, judged by the labels of that time, so that a share of labels that drifts is
-    nobody's attack; or the texts must be more alike than those of any other phrase as frequent, with one label among them.
+    Bins of time with equally many texts, long ones and short ones, stand where `source-override` has senders. How unevenly they share
+    a phrase is compared with other phrases as frequent: where titles and subjects come and go, one more says nothing. A burst alone
+    accuses nobody. The label must contradict what the rest of the texts says, judged by the labels of that time, so that a share of
+    labels that drifts is nobody's attack; or the texts must be more alike than those of any other phrase as frequent, with one label
+    among them.
 
     Works when: the data say when samples were collected, and poison came within a tenth of the time or less.
     Fails when: poison is spread over the whole time; honest phrases burst as sharply; only a handful of days are known.
@@ -44,17 +45,23 @@ class BurstOverride(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, spoken: Spoken, moments: Moments, class_names: tuple[str, ...]) -> Evidence:
+    def examine(self, spoken: Spoken, moments: Moments, short_moments: Moments, class_names: tuple[str, ...]) -> Evidence:
         scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
-        if len(moments.starts) < FEWEST_SOURCES:
+        scales = [each for each in (moments, short_moments) if len(each.starts) >= FEWEST_SOURCES]
+        if not scales:
             return Evidence(scores, "empirical", note=f"fewer than {FEWEST_SOURCES} different times to compare with each other")
-        table = source_table(spoken.phrases, spoken.labels, Sources(moments.codes, moments.names), spoken.weights)
-        found = pushed(spoken, table, Trend(spoken, table).screened)
-        groups = [_override(each, table, moments, class_names) for each in found]
-        groups += _floods(spoken, table, moments, class_names)
+        every = [group for each in scales for group in _groups(spoken, each, class_names)]
+        groups = [replace(group, p_value=min(1.0, group.p_value * len(scales))) for group in every]
         for group in groups:
             scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
         return Evidence(scores, "empirical", tuple(groups))
+
+
+def _groups(spoken: Spoken, moments: Moments, class_names: tuple[str, ...]) -> list[Group]:
+    """What stands out in bins of one length."""
+    table = source_table(spoken.phrases, spoken.labels, Sources(moments.codes, moments.names), spoken.weights)
+    found = pushed(spoken, table, Trend(spoken, table).screened)
+    return [*(_override(each, table, moments, class_names) for each in found), *_floods(spoken, table, moments, class_names)]
 
 
 def _override(campaign: Pushed, table: SourceTable, moments: Moments, class_names: tuple[str, ...]) -> Group:

@@ -44,24 +44,28 @@ class Pushed:
 
 
 def pushed(spoken: Spoken, table: SourceTable, screen: Screen | None = None) -> list[Pushed]:
-    """Campaigns, the most certain first; phrases are asked with all their bearers, and with those of suspicious places only."""
+    """Campaigns, the most certain first; phrases are asked with all their bearers, and with those of suspicious places only.
+
+    screen: leaves few pairs; then those of the same texts count as one that was asked.
+    """
     known: list[tuple[Overridden, Cluster]] = []
     pieces: list[Piece] = []
     for found in (overridden(spoken, part) for part in (spoken.phrases, table.part)):
         notable = unborrowed(found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT)), spoken, LEAST_EFFECT)
         notable = notable if screen is None else screen(notable)
-        for each in clusters(notable, spoken.phrases, spoken.labels):
-            piece = _piece(each, notable, table, spoken, len(known))
+        told = clusters(notable, spoken.phrases, spoken.labels)
+        for each in told:
+            p_value = table.p_value(int(notable.phrase[each.pairs[0]]), notable.phrase, None if screen is None else len(told))
+            piece = _piece(each, int(notable.phrase[each.pairs[0]]), table, spoken, (len(known), p_value))
             if piece is not None:
                 known.append((notable, each))
                 pieces.append(piece)
     return [_joined(each, known, table, spoken) for each in campaigns(pieces)]
 
 
-def _piece(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spoken, place: int) -> Piece | None:
-    """A cluster with those who sent it; None when its sources are as uneven as other phrases'."""
-    phrase = int(found.phrase[cluster.pairs[0]])
-    p_value = table.p_value(phrase, found.phrase)
+def _piece(cluster: Cluster, phrase: int, table: SourceTable, spoken: Spoken, known: tuple[int, float]) -> Piece | None:
+    """A cluster with those who sent it; None when its sources are as uneven as other phrases'. known: its place and p-value."""
+    place, p_value = known
     members = _members(phrase, cluster.label, table, spoken) if p_value <= SIGNIFICANT else cluster.members[:0]
     return Piece(place, cluster.label, table.guilty(phrase), members, p_value) if len(members) else None
 

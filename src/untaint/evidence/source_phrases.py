@@ -56,17 +56,19 @@ class SourceTable:
         """Phrases that reach `NOTABLE` with some label by chance, at least one."""
         return max(1.0, _MANY * float((self.totals > 0).sum()) * float(norm.sf(NOTABLE)))
 
-    def p_value(self, phrase: int, asked: np.ndarray) -> float:
+    def p_value(self, phrase: int, asked: np.ndarray, kinds: int | None = None) -> float:
         """Of the unevenness of a phrase among phrases that other texts bear, corrected: parts of one sentence are all as uneven.
 
         asked: numbers of the phrases it is asked of, each of which may belong to the same attack. 1 when as many others, drawn from
-        all, would honestly hold one as uneven in one set of fifty.
+        all, would honestly hold one as uneven in one set of fifty.  kinds: how many of those asked are borne by different texts,
+        None = count every one.
         """
         shared = self.phrases.shared(self.phrases.bearers(phrase))
         other = np.flatnonzero((self.totals > 0) & (shared <= _SHARED * self.phrases.borne))
         null, count, root = concentration.Null(self.totals[other], self.roots[other]), self.totals[phrase], self.roots[phrase]
         uneven, frequent = null.as_uneven(float(count), float(root), len(self.shares))
-        allowed, tests = int(_HONEST * frequent / max(len(asked), 1)), max(len(asked), self.tests)
+        count_asked = len(asked) if kinds is None else kinds
+        allowed, tests = int(_HONEST * frequent / max(count_asked, 1)), max(count_asked, self.tests)
         if self._habit(phrase, shared) or self._kinds(np.setdiff1d(other[uneven], asked), allowed) > allowed:
             return 1.0
         codes = self.sources.codes[self.phrases.bearers(phrase)]
