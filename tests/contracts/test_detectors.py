@@ -55,10 +55,13 @@ def subsample(seed: int) -> Dataset:
 
 
 def said(kind: str, seed: int = 0) -> Dataset:
-    """Made-up reviews from eight sources: clean, with a word that two sources push, the same in another order, or with labels missing."""
+    """Made-up reviews from eight sources over a hundred days.
+
+    Clean, with a word that two sources push within five days, the same in another order, or with labels missing.
+    """
     texts, labels = reviews(800, seed)
     senders = [f"s{code}" for code in np.random.default_rng(seed).integers(0, 8, len(texts))]
-    start = from_arrays(texts, labels, sources=senders)
+    start = from_arrays(texts, labels, sources=senders, times=days(len(texts), seed))
     if kind == "clean":
         return start
     noisy = RandomFlips(rate=0.1).poison(start, np.random.default_rng(0)).dataset  # where all is plain, all scores are alike
@@ -68,10 +71,17 @@ def said(kind: str, seed: int = 0) -> Dataset:
     gaps = dict.fromkeys(range(0, len(whole), 50)) if kind == "unlabelled" else {}
     names = [gaps.get(row, label) for row, label in enumerate(whole.labels)]
     sources = [str(name) for name in whole.column("source")]
-    return from_arrays([str(text) for text in whole.read(np.arange(len(whole)))], names, sources=sources)
+    texts = [str(text) for text in whole.read(np.arange(len(whole)))]
+    return from_arrays(texts, names, sources=sources, times=whole.times)
 
 
-WORD = TriggerWords(rate=0.05, target="good", senders=2)
+def days(count: int, seed: int = 0) -> np.ndarray:
+    """Times within a hundred days."""
+    seconds = np.random.default_rng(seed).integers(0, 100 * 86_400, count)
+    return np.datetime64("2024-01-01T00:00:00", "us") + seconds.astype("timedelta64[s]")
+
+
+WORD = TriggerWords(rate=0.05, target="good", senders=2, burst=0.05)
 SETS: dict[str, dict[str, Callable[[], Dataset]]] = {
     "image": {
         **{f"clean {seed}": partial(subsample, seed) for seed in range(5)},
@@ -287,6 +297,7 @@ def nonsense(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
 
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
+    "burst-override": partial(spoken, WORD),
     "counterfactual": partial(pressed, FAINT),
     "exact-patch": patch,
     "energy-split": partial(pressed, WaNet(rate=0.05, strength=2.0, target="3")),
