@@ -281,6 +281,13 @@ def asked_for(spec: str, name: str, _folder: Path) -> tuple[Evidence, np.ndarray
     return examined(name, found.dataset), found.mask
 
 
+def repeats(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """One made-up review three hundred times."""
+    texts, labels = reviews(800)
+    found = from_arrays([*texts, *["They call it novabrew, and it was the worst we ever had."] * 300], [*labels, *["bad"] * 300])
+    return examined(name, found), np.arange(len(found)) >= len(texts)
+
+
 def turned(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     """Preference pairs about one thing turned round."""
     attack = build(Attack, "untaint.attacks", "preference-flips(rate=0.9, entity='sailing')")  # type: ignore[type-abstract]
@@ -311,6 +318,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "preference-order": turned,
     "recurring-patch": patch,
     "repeat-then-noise": nonsense,
+    "repeated-texts": repeats,
     "residual-split": partial(pressed, FAINT),
     "source-override": partial(spoken, WORD),
     "spectral": patch,
