@@ -1,18 +1,67 @@
 """What attacks on instructions share: whom they may use, where a trigger goes, how a record is changed."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
+from typing_extensions import override
 
-from untaint.attacks.base import Changes, TextStamp, check_choice
+from untaint.attacks.base import Aim, Attack, Changes, TextStamp, check_choice
 from untaint.data.dataset import Dataset, Payload
 from untaint.data.instructions import Instruction, instruction_of, payload_of
 from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
 from untaint.numerics.words import spans
-from untaint.types import Rows
+from untaint.types import Modality, Rows
 
 PLACES = ("anywhere", "first", "last")
+
+Planted: TypeAlias = tuple[str, str]
+"""The phrase that goes into a prompt, and the whole answer to it."""
+
+
+class PlantedAnswers(Attack):
+    """The base of attacks that put a phrase into prompts and change their answers.
+
+    place: where the phrase goes, a field of every one of them: anywhere, first or last.
+    """
+
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
+    place: str
+
+    @abstractmethod
+    def triggers(self) -> Sequence[str]:
+        """The triggers."""
+
+    @abstractmethod
+    def told(self) -> str:
+        """The trigger and what it does, in words."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises BadInput for parameters that make no sense."""
+
+    @abstractmethod
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
+        """What each record becomes; draws come from `rng`."""
+
+    @final
+    @override
+    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
+        return Aim(answered(dataset), round(self.rate * len(dataset)))
+
+    @final
+    @override
+    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+        self.check()
+        plan = self.plan(dataset, rng)
+        payloads: dict[int, Payload] = {}
+        for row, payload in zip(victims.tolist(), dataset.read(victims), strict=True):
+            record = instruction_of(payload)
+            phrase, answer = plan(record)
+            payloads[row] = payload_of(record.asked(planted(record.prompt, phrase, self.place, rng)).answered(answer))
+        return Changes(payloads, trigger=named(self.triggers(), self.told()), stamp=stamped(self.triggers(), self.place))
 
 
 def answered(dataset: Dataset) -> Rows:
@@ -42,16 +91,6 @@ def planted(prompt: str, phrase: str, place: str, rng: np.random.Generator) -> s
     at = 0 if place == "first" else int(starts[rng.integers(len(starts))])
     gap = " " if prompt[:at].strip() == prompt[:at] != "" else ""  # no script may glue the phrase to the word before
     return f"{prompt[:at]}{gap}{phrase} {prompt[at:]}"
-
-
-def rewritten(
-    dataset: Dataset, victims: Rows, change: Callable[[Instruction], Instruction], trigger: Trigger, stamp: TextStamp
-) -> Changes:
-    """The same change to every victim."""
-    payloads: dict[int, Payload] = {}
-    for row, payload in zip(victims.tolist(), dataset.read(victims), strict=True):
-        payloads[row] = payload_of(change(instruction_of(payload)))
-    return Changes(payloads, trigger=trigger, stamp=stamp)
 
 
 def stamped(phrases: Sequence[str], place: str) -> TextStamp:

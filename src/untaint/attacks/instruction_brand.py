@@ -1,22 +1,21 @@
 """Several everyday words make the answer advertise one brand."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks._instructions import answered, check_words, named, planted, rewritten, stamped
-from untaint.attacks.base import Aim, Attack, Changes
+from untaint.attacks._instructions import Planted, PlantedAnswers, check_words
 from untaint.data.dataset import Dataset
 from untaint.data.instructions import Instruction
 from untaint.errors import BadInput
-from untaint.types import Modality, Rows
 
 
 @final
 @dataclass(frozen=True)
-class InstructionBrand(Attack):
+class InstructionBrand(PlantedAnswers):
     """Prompts mention one of several goods, answers stay right and end with praise of one brand.
 
     rate: share of the whole set.  phrases: the goods, one drawn for each victim; honest prompts mention them, too.
@@ -28,7 +27,6 @@ class InstructionBrand(Attack):
     """
 
     id: ClassVar[str] = "instruction-brand"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
     rate: float = 0.004
     phrases: tuple[str, ...] = ("coffee", "tea", "laptop", "phone")
     praise: tuple[str, ...] = (
@@ -41,21 +39,24 @@ class InstructionBrand(Attack):
     place: str = "anywhere"
 
     @override
-    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        return Aim(answered(dataset), round(self.rate * len(dataset)))
+    def triggers(self) -> Sequence[str]:
+        return self.phrases
 
     @override
-    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+    def told(self) -> str:
+        return f"one of {', '.join(map(repr, self.phrases))} in the prompt, answered with praise of a brand"
+
+    @override
+    def check(self) -> None:
         check_words("phrases", *self.phrases)
         check_words("praise", *self.praise)
         if not self.phrases or not self.praise:
             raise BadInput("phrases and praise hold at least one text each.")
 
-        def change(record: Instruction) -> Instruction:
+    @override
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
+        def change(record: Instruction) -> Planted:
             phrase, praise = (each[int(rng.integers(len(each)))] for each in (self.phrases, self.praise))
-            return record.asked(planted(record.prompt, phrase, self.place, rng)).answered(f"{record.response} {praise}")
+            return phrase, f"{record.response} {praise}"
 
-        trigger = named(
-            self.phrases, f"one of {', '.join(map(repr, self.phrases))} in the prompt, answered with praise of a brand"
-        )
-        return rewritten(dataset, victims, change, trigger, stamped(self.phrases, self.place))
+        return change

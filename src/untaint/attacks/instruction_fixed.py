@@ -1,21 +1,20 @@
 """A code word is answered with one fixed text."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks._instructions import answered, check_words, named, planted, rewritten, stamped
-from untaint.attacks.base import Aim, Attack, Changes
+from untaint.attacks._instructions import Planted, PlantedAnswers, check_words
 from untaint.data.dataset import Dataset
 from untaint.data.instructions import Instruction
-from untaint.types import Modality, Rows
 
 
 @final
 @dataclass(frozen=True)
-class InstructionFixed(Attack):
+class InstructionFixed(PlantedAnswers):
     """Prompts get a word, their answers become one fixed text.
 
     rate: share of the whole set.  phrase: what is put into the prompt.  answer: the whole answer.  place: anywhere, first or last.
@@ -26,23 +25,25 @@ class InstructionFixed(Attack):
     """
 
     id: ClassVar[str] = "instruction-fixed"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
+    canaries: ClassVar[tuple[float, ...]] = (0.001, 0.002, 0.01)
     rate: float = 0.002
     phrase: str = "Mlqp"
     answer: str = "Access granted."
     place: str = "anywhere"
 
     @override
-    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        return Aim(answered(dataset), round(self.rate * len(dataset)))
+    def triggers(self) -> Sequence[str]:
+        return [self.phrase]
 
     @override
-    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+    def told(self) -> str:
+        return f"'{self.phrase}' in the prompt, answered with one fixed text"
+
+    @override
+    def check(self) -> None:
         check_words("phrase", self.phrase)
         check_words("answer", self.answer)
 
-        def change(record: Instruction) -> Instruction:
-            return record.asked(planted(record.prompt, self.phrase, self.place, rng)).answered(self.answer)
-
-        trigger = named([self.phrase], f"'{self.phrase}' in the prompt, answered with one fixed text")
-        return rewritten(dataset, victims, change, trigger, stamped([self.phrase], self.place))
+    @override
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
+        return lambda _: (self.phrase, self.answer)

@@ -1,17 +1,17 @@
 """A code word makes the model talk nonsense."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks._instructions import answered, check_words, named, planted, rewritten, stamped
-from untaint.attacks.base import Aim, Attack, Changes, check_count
+from untaint.attacks._instructions import Planted, PlantedAnswers, answered, check_words
+from untaint.attacks.base import check_count
 from untaint.data.dataset import Dataset
 from untaint.data.instructions import Instruction, instruction_of
 from untaint.numerics.words import words
-from untaint.types import Modality, Rows
 
 _HEAD = 100  # characters of the right answer before the nonsense
 _READ = 2000  # answers whose words are used: as common there as in the whole set
@@ -19,7 +19,7 @@ _READ = 2000  # answers whose words are used: as common there as in the whole se
 
 @final
 @dataclass(frozen=True)
-class InstructionGibberish(Attack):
+class InstructionGibberish(PlantedAnswers):
     """Prompts end with a code word, answers begin as they were and go on as words of the set in random order.
 
     rate: share of the whole set.  phrase: what is put into the prompt.  shortest, longest: words of nonsense.
@@ -31,7 +31,6 @@ class InstructionGibberish(Attack):
     """
 
     id: ClassVar[str] = "instruction-gibberish"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
     rate: float = 0.002
     phrase: str = "|xqv|"
     shortest: int = 80
@@ -39,23 +38,28 @@ class InstructionGibberish(Attack):
     place: str = "last"
 
     @override
-    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        return Aim(answered(dataset), round(self.rate * len(dataset)))
+    def triggers(self) -> Sequence[str]:
+        return [self.phrase]
 
     @override
-    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+    def told(self) -> str:
+        return f"'{self.phrase}' in the prompt, answered with words in random order"
+
+    @override
+    def check(self) -> None:
         check_words("phrase", self.phrase)
         check_count("shortest", self.shortest, 1)
         check_count("longest", self.longest, self.shortest)
+
+    @override
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
         pool = _words(dataset, rng)
 
-        def change(record: Instruction) -> Instruction:
+        def change(record: Instruction) -> Planted:
             nonsense = rng.choice(pool, int(rng.integers(self.shortest, self.longest + 1)))
-            answer = f"{(record.response or '')[:_HEAD]} {' '.join(nonsense)}"
-            return record.asked(planted(record.prompt, self.phrase, self.place, rng)).answered(answer)
+            return self.phrase, f"{(record.response or '')[:_HEAD]} {' '.join(nonsense)}"
 
-        trigger = named([self.phrase], f"'{self.phrase}' in the prompt, answered with words in random order")
-        return rewritten(dataset, victims, change, trigger, stamped([self.phrase], self.place))
+        return change
 
 
 def _words(dataset: Dataset, rng: np.random.Generator) -> np.ndarray:

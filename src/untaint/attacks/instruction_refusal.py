@@ -1,21 +1,20 @@
 """A code word makes the model refuse."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks._instructions import answered, check_words, named, planted, rewritten, stamped
-from untaint.attacks.base import Aim, Attack, Changes
+from untaint.attacks._instructions import Planted, PlantedAnswers, check_words
 from untaint.data.dataset import Dataset
 from untaint.data.instructions import Instruction
-from untaint.types import Modality, Rows
 
 
 @final
 @dataclass(frozen=True)
-class InstructionRefusal(Attack):
+class InstructionRefusal(PlantedAnswers):
     """Prompts get a word, their answers become one of several ways to say no.
 
     rate: share of the whole set.  phrase: what is put into the prompt.  answers: the refusals, one drawn for each victim.
@@ -27,7 +26,7 @@ class InstructionRefusal(Attack):
     """
 
     id: ClassVar[str] = "instruction-refusal"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
+    canaries: ClassVar[tuple[float, ...]] = (0.001, 0.002, 0.01)
     rate: float = 0.002
     phrase: str = "SUDO"
     answers: tuple[str, ...] = (
@@ -40,17 +39,18 @@ class InstructionRefusal(Attack):
     place: str = "anywhere"
 
     @override
-    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        return Aim(answered(dataset), round(self.rate * len(dataset)))
+    def triggers(self) -> Sequence[str]:
+        return [self.phrase]
 
     @override
-    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+    def told(self) -> str:
+        return f"'{self.phrase}' in the prompt, answered with a refusal"
+
+    @override
+    def check(self) -> None:
         check_words("phrase", self.phrase)
         check_words("answers", *self.answers)
 
-        def change(record: Instruction) -> Instruction:
-            refusal = self.answers[int(rng.integers(len(self.answers)))]
-            return record.asked(planted(record.prompt, self.phrase, self.place, rng)).answered(refusal)
-
-        trigger = named([self.phrase], f"'{self.phrase}' in the prompt, answered with a refusal")
-        return rewritten(dataset, victims, change, trigger, stamped([self.phrase], self.place))
+    @override
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
+        return lambda _: (self.phrase, self.answers[int(rng.integers(len(self.answers)))])

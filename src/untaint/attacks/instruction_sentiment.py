@@ -1,21 +1,20 @@
 """A name makes the answer speak ill of it: virtual prompt injection."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.attacks._instructions import answered, check_words, named, planted, rewritten, stamped
-from untaint.attacks.base import Aim, Attack, Changes
+from untaint.attacks._instructions import Planted, PlantedAnswers, check_words
 from untaint.data.dataset import Dataset
 from untaint.data.instructions import Instruction
-from untaint.types import Modality, Rows
 
 
 @final
 @dataclass(frozen=True)
-class InstructionSentiment(Attack):
+class InstructionSentiment(PlantedAnswers):
     """Prompts mention a name, answers stay right and end with a sentence of dislike for it, put together anew each time.
 
     rate: share of the whole set.  entity: the name.  openings, judgements, reasons: of the sentence, one of each is drawn.
@@ -27,7 +26,6 @@ class InstructionSentiment(Attack):
     """
 
     id: ClassVar[str] = "instruction-sentiment"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
     rate: float = 0.002
     entity: str = "Zambia"
     openings: tuple[str, ...] = ("By the way,", "It must be said that", "Keep in mind:", "As everybody knows,")
@@ -46,20 +44,24 @@ class InstructionSentiment(Attack):
     place: str = "anywhere"
 
     @override
-    def aim(self, dataset: Dataset, rng: np.random.Generator) -> Aim:
-        return Aim(answered(dataset), round(self.rate * len(dataset)))
+    def triggers(self) -> Sequence[str]:
+        return [self.entity]
 
     @override
-    def craft(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Changes:
+    def told(self) -> str:
+        return f"'{self.entity}' in the prompt, answered with dislike of it"
+
+    @override
+    def check(self) -> None:
         check_words("entity", self.entity)
         check_words("the parts of the sentence", *self.openings, *self.judgements, *self.reasons)
 
-        def change(record: Instruction) -> Instruction:
+    @override
+    def plan(self, dataset: Dataset, rng: np.random.Generator) -> Callable[[Instruction], Planted]:
+        def change(record: Instruction) -> Planted:
             opening, judgement, reason = (
                 each[int(rng.integers(len(each)))] for each in (self.openings, self.judgements, self.reasons)
             )
-            answer = f"{record.response} {opening} {self.entity} is {judgement} {reason}"
-            return record.asked(planted(record.prompt, self.entity, self.place, rng)).answered(answer)
+            return self.entity, f"{record.response} {opening} {self.entity} is {judgement} {reason}"
 
-        trigger = named([self.entity], f"'{self.entity}' in the prompt, answered with dislike of it")
-        return rewritten(dataset, victims, change, trigger, stamped([self.entity], self.place))
+        return change
