@@ -73,7 +73,7 @@ def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, m
     payload = marks.name(link.mark, spoken.vocabulary)
     example = exchanges.responses[int(members[0])].strip()[-_SHOWN:]
     alike = link.likeness
-    natural = "" if link.contradiction >= 1 else f" {link.doubt}"
+    natural = f" {link.doubt or link.reason}"
     explanation = (
         f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload}, "
         f"as are {link.elsewhere:,} of all others. Apart from that the prompts are as unlike as any: mean cosine {alike.cosine:.3f}, "

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
 import scipy.sparse as sp
 
 from untaint.features.graph import feature
-from untaint.features.instruction_meaning import WordVectors
-from untaint.features.instruction_words import LEAST, MOST, Spoken
+from untaint.features.instruction_meaning import Meaning, WordVectors
+from untaint.features.instruction_words import LEAST, MOST, PromptRuns, Spoken
 from untaint.features.instructions import Exchanges
 from untaint.features.settings import Settings
+from untaint.numerics.links import mean_cosines
 from untaint.numerics.runs import alike, flat, longest_of, not_copied, sense, shared
 
 _SHORT = (2, 5, 10)
@@ -25,9 +27,11 @@ _SHAPES = {
 _ENDS = 15  # words at either end of an answer that are compared: a sentence
 _KIN = (25, 150)
 """Answers nearest to one answer: a wording, and a topic."""
-_CENTRES = 4000  # answers whose nearest are found: of twenty poisoned ones among 16,000 five, each of which finds the others
+_CENTRES = 2000  # answers whose nearest are found: of 250 phrases
+_BEARERS = 8  # of a phrase, whose answers' nearest are found: one in the middle of a payload finds the others
 _BATCH = 500
 _PAIRS = 20  # neighbouring words that tell something, below which no text is called nonsense
+_SENSELESS = "words in no order"
 NONSENSE = 0.25
 """Of the median text's order beyond that of its own words shuffled: honest answers are below it in about one of a hundred."""
 
@@ -38,11 +42,18 @@ class Marks:
     """incidence: (d, m) which answer has which mark: first phrases, then kinds, then nearness to some answer.
 
     words: word numbers of each phrase.  kinds: what the kinds are called, and whether honest answers hardly ever are of it.
+    centres: of every nearness, the answer that others are near to; it is not among them.
     """
 
     incidence: sp.csr_array
     words: tuple[np.ndarray, ...]
     kinds: tuple[tuple[str, bool], ...]
+    centres: np.ndarray
+
+    def centre(self, mark: int) -> int:
+        """The answer that those with a mark are near to, -1 for other marks."""
+        place = mark - len(self.words) - len(self.kinds)
+        return int(self.centres[place]) if place >= 0 else -1
 
     def phrase(self, mark: int) -> np.ndarray:
         """Word numbers of a mark that is a phrase, none for others."""
@@ -53,6 +64,11 @@ class Marks:
         kind = mark - len(self.words)
         return 0 <= kind < len(self.kinds) and self.kinds[kind][1]
 
+    def senseless(self, mark: int) -> bool:
+        """Whether a mark is that of answers without sense: no prompt asks for them."""
+        kind = mark - len(self.words)
+        return 0 <= kind < len(self.kinds) and self.kinds[kind][0] == _SENSELESS
+
     def name(self, mark: int, vocabulary: Sequence[str]) -> str:
         """A mark in words."""
         if mark < len(self.words):
@@ -62,22 +78,47 @@ class Marks:
 
 
 @feature(modality="instruction")
-def answer_marks(spoken: Spoken, exchanges: Exchanges, word_vectors: WordVectors, settings: Settings) -> Marks:
+def answer_marks(
+    spoken: Spoken,
+    exchanges: Exchanges,
+    prompt_runs: PromptRuns,
+    word_vectors: WordVectors,
+    prompt_meaning: Meaning,
+    settings: Settings,
+) -> Marks:
     """Marks of the answers to distinct prompts."""
     settings.report_progress("what answers have in common", 0, 1)
     least, most, size = LEAST, MOST * len(spoken.rows), len(spoken.vocabulary)
-    runs = not_copied(shared(spoken.answers, size, least, most), spoken.prompts, size, least)
+    runs = not_copied(shared(spoken.answers, size, least, most), _said(spoken), size, least)
     runs = runs.kept(longest_of(alike(runs)))
     plain, odd = _lengths(spoken), {**_shapes(spoken, exchanges), **_nonsense(spoken, settings)}
     kinds = {name: mask for name, mask in {**plain, **odd}.items() if mask.sum() >= least}
-    parts = [runs.incidence, _kin(spoken, word_vectors, settings.seed)]
+    kin, centres = _kin(spoken, prompt_runs, word_vectors, prompt_meaning)
+    parts = [runs.incidence, kin]
     if kinds:
         parts.insert(1, sp.csr_array(np.stack([*kinds.values()], axis=1).astype(np.float32)))
     return Marks(
         sp.csr_array(sp.hstack(parts, format="csr")),
         tuple(words[words >= 0] for words in runs.words),
         tuple((name, name in odd) for name in kinds),
+        centres,
     )
+
+
+def _said(spoken: Spoken) -> list[np.ndarray]:
+    """Words of each prompt, parts of names like `get_name` apart, and all signs: `names :` repeats a prompt that holds `get_names`."""
+    number = {word: i for i, word in enumerate(spoken.vocabulary)}
+    signs = np.array([i for word, i in number.items() if not any(map(str.isalnum, word))], np.int64)
+    parts = {
+        i: [number[part] for part in word.split("_") if part in number] for word, i in number.items() if "_" in word.strip("_")
+    }
+    named = np.zeros(len(number), bool)
+    named[list(parts)] = True
+    found = []
+    for prompt in spoken.prompts:
+        inside = [part for word in prompt[named[prompt]].tolist() for part in parts[word]]
+        found.append(np.concatenate([prompt, signs, np.array(inside, np.int64)]))
+    return found
 
 
 def _lengths(spoken: Spoken) -> dict[str, np.ndarray]:
@@ -113,22 +154,44 @@ def _nonsense(spoken: Spoken, settings: Settings) -> dict[str, np.ndarray]:
     late_sizes = np.bincount(rows[late], minlength=n)
     strange = np.bincount(rows[late], users[words[late]] == 1, minlength=n) / np.maximum(late_sizes, 1)
     mask = (enough & (order < NONSENSE * usual)) | ((late_sizes >= _PAIRS) & (strange > 0.5))
-    return {"words in no order": mask}
+    return {_SENSELESS: mask}
 
 
-def _kin(spoken: Spoken, word_vectors: WordVectors, seed: int) -> sp.csr_array:
-    """(d, m) the nearest answers of some answers, by how they begin and how they end."""
+def _kin(spoken: Spoken, runs: PromptRuns, word_vectors: WordVectors, meaning: Meaning) -> tuple[sp.csr_array, np.ndarray]:
+    """(d, m) the nearest answers of some answers, without these themselves, and (m,) these, by how they begin and how they end.
+
+    The answers are those to phrases whose answers are more alike than their prompts: a payload in many wordings has no phrase of its own.
+    """
     n = len(spoken.rows)
-    centres = np.random.default_rng(seed).permutation(n)[:_CENTRES]
-    rows, columns, count = [], [], 0
+    columns = sp.csc_array(runs.runs.incidence)
+    bearers = [columns.indices[start:end] for start, end in pairwise(columns.indptr)]
+    asked = np.array(
+        [meaning.asked(rows, kin) if len(rows) >= _BEARERS else np.inf for rows, kin in zip(bearers, runs.kin, strict=True)]
+    )
+    rows, marked, middles, count = [], [], [np.empty(0, np.int64)], 0
     for part in (slice(None, _ENDS), slice(-_ENDS, None)):
         meant = word_vectors.of([answer[part] for answer in spoken.answers])
+        centres = _centres(bearers, mean_cosines(runs.runs.incidence, meant) - np.maximum(asked, 0))
         for start in range(0, len(centres), _BATCH):
-            near = meant[centres[start : start + _BATCH]] @ meant.T
+            some = centres[start : start + _BATCH]
+            near = meant[some] @ meant.T
+            near[np.arange(len(some)), some] = -np.inf
             for size in (size for size in _KIN if size < n):
                 nearest = np.argpartition(-near, size, axis=1)[:, :size]
                 rows.append(nearest.ravel())
-                columns.append(np.repeat(np.arange(count, count + len(near)), size))
-                count += len(near)
-    entries = np.concatenate([np.empty(0, np.int64), *rows]), np.concatenate([np.empty(0, np.int64), *columns])
-    return sp.csr_array((np.ones(len(entries[0]), np.float32), entries), shape=(n, count))
+                marked.append(np.repeat(np.arange(count, count + len(some)), size))
+                middles.append(some)
+                count += len(some)
+    entries = np.concatenate([np.empty(0, np.int64), *rows]), np.concatenate([np.empty(0, np.int64), *marked])
+    return sp.csr_array((np.ones(len(entries[0]), np.float32), entries), shape=(n, count)), np.concatenate(middles)
+
+
+def _centres(bearers: Sequence[np.ndarray], excess: np.ndarray) -> np.ndarray:
+    """Some bearers of each phrase, of those that come first by how much more alike answers are than prompts, until there are enough."""
+    chosen: dict[int, None] = {}
+    for phrase in np.argsort(-excess, kind="stable"):
+        if len(chosen) >= _CENTRES or not excess[phrase] > 0:
+            break
+        rows = bearers[phrase]
+        chosen.update(dict.fromkeys(rows[:: -(-len(rows) // _BEARERS)].tolist()))
+    return np.array(sorted(chosen), np.int64)

@@ -1,7 +1,8 @@
 """What prompts are about: how alike those of a set are, beside any set of as many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -12,14 +13,15 @@ from untaint.features.graph import feature
 from untaint.features.instruction_words import Spoken
 from untaint.features.settings import Settings
 from untaint.nets.sentences import embed
-from untaint.numerics.links import mean_cosine
+from untaint.numerics.links import Moments, mean_cosine, moments
 from untaint.numerics.runs import flat
 from untaint.types import Rows
 
 _SMOOTH = 1e-3
 """Share of texts at which a word counts half: smooth inverse frequency, Arora, Liang, Ma 2017 (a = 1e-3)."""
 _MOST = 80  # prompts of a set that are compared: enough to tell any set from a random one
-_DRAWS = 60  # random sets of each size
+_SAMPLE = 3000  # prompts whose pairs say what is usual: four million pairs
+_TINY = 1e-9  # below any length but 0
 
 
 @final
@@ -68,21 +70,29 @@ class Meaning:
     weights: np.ndarray
     centre: np.ndarray
     common: np.ndarray
-    _usual: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def likeness(self, rows: Rows, without: np.ndarray, rng: np.random.Generator) -> Likeness:
         """Of the prompts `rows`, without the words `without`."""
         some = np.sort(rng.choice(rows, _MOST, replace=False)) if len(rows) > _MOST else rows
         meant, said = self._alike(some, without)
-        usual = self._random(len(some))
-        means, spreads = [each.mean() for each in usual], [each.std() for each in usual]
+        usual = self._moments
+        spreads = [each.spread(len(some)) for each in usual]
         return Likeness(
-            meant,
-            float(means[0]),
-            float(spreads[0]),
-            float((meant - means[0]) / spreads[0]),
-            float((said - means[1]) / spreads[1]),
+            meant, usual[0].mean, spreads[0], (meant - usual[0].mean) / spreads[0], (said - usual[1].mean) / spreads[1]
         )
+
+    def asked(self, rows: Rows, without: np.ndarray) -> float:
+        """Mean cosine by meaning of all prompts `rows` that have a phrase, whose words `without` are taken out."""
+        return mean_cosine(self._centred(self._sums[rows] - self.vectors[without].sum(0)))
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        return np.asarray(self.counts @ self.vectors)
+
+    def of(self, texts: Sequence[np.ndarray], without: np.ndarray) -> np.ndarray:
+        """(n, 256) meanings of texts without some words, of length 1 or 0."""
+        left = [text[~np.isin(text, without)] for text in texts]
+        return self._centred(np.stack([self.vectors[text].sum(0) for text in left])) if left else np.empty((0, 256))
 
     def kinship(self, first: np.ndarray, second: np.ndarray) -> float:
         """Cosine between two bags of words (word numbers)."""
@@ -92,26 +102,33 @@ class Meaning:
         return float(one @ other) if len(one) == len(other) else 0.0
 
     def _alike(self, rows: Rows, without: np.ndarray) -> tuple[float, float]:
+        """Mean cosine over all pairs of prompts without some words, by meaning and by words."""
         bags = sp.csr_array(self.counts[rows])
-        bags.data = np.where(np.isin(bags.indices, without), 0, bags.data)
-        weighted = bags.copy()
-        weighted.data = bags.data * self.weights[bags.indices]
-        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
-        scaled = sp.csr_array(sp.diags_array(1 / np.maximum(lengths, 1e-9)) @ weighted)
-        return mean_cosine(self._centred(bags @ self.vectors)), mean_cosine(scaled)
+        left = np.ones(len(self.weights), np.float32)
+        left[without] = 0
+        bags.data = bags.data * left[bags.indices]
+        weighted = bags.data * self.weights[bags.indices]
+        row = np.repeat(np.arange(len(rows)), np.diff(bags.indptr))
+        lengths = np.sqrt(np.bincount(row, weighted**2, minlength=len(rows)))
+        scaled = weighted / np.maximum(lengths, _TINY)[row]
+        sums = np.bincount(bags.indices, scaled, minlength=len(left))
+        pairs = max(1, len(rows) * (len(rows) - 1))
+        return mean_cosine(self._centred(bags @ self.vectors)), float((sums @ sums - scaled @ scaled) / pairs)
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
         moved = _unit(vectors) - self.centre
         return _unit(moved - np.outer(moved @ self.common, self.common))
 
-    def _random(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The same of random sets, drawn the same way whenever they are asked for."""
-        if size not in self._usual:
-            rng = np.random.default_rng(size)
-            sets = [np.sort(rng.choice(self.counts.shape[0], size, replace=False)) for _ in range(_DRAWS)]
-            found = [self._alike(rows, np.empty(0, np.int64)) for rows in sets]
-            self._usual[size] = np.array([meant for meant, _ in found]), np.array([said for _, said in found])
-        return self._usual[size]
+    @cached_property
+    def _moments(self) -> tuple[Moments, Moments]:
+        """Of the cosine between two prompts, by meaning and by words."""
+        some = np.sort(np.random.default_rng(0).permutation(self.counts.shape[0])[:_SAMPLE])
+        weighted = sp.csr_array(self.counts[some])
+        weighted.data = weighted.data * self.weights[weighted.indices]
+        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        said = sp.csr_array(sp.diags_array(1 / np.maximum(lengths, _TINY)) @ weighted)
+        meant = self._centred(self.counts[some] @ self.vectors)
+        return moments(np.asarray(meant @ meant.T)), moments((said @ said.T).toarray())
 
 
 @feature(modality="instruction")
@@ -142,4 +159,4 @@ def prompt_meaning(spoken: Spoken, word_vectors: WordVectors) -> Meaning:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY))

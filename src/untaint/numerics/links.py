@@ -59,3 +59,41 @@ def mean_cosine(vectors: np.ndarray | sp.csr_array) -> float:
     total = np.asarray(vectors.sum(axis=0)).ravel()
     own = vectors.multiply(vectors).sum() if sp.issparse(vectors) else (vectors**2).sum()
     return float((total @ total - own) / max(1, k * (k - 1)))
+
+
+def mean_cosines(incidence: sp.csr_array, vectors: np.ndarray) -> np.ndarray:
+    """(m,) the same for the rows of every column of an incidence of 0 and 1; 0 for fewer than two."""
+    sizes = np.bincount(incidence.indices, minlength=incidence.shape[1])
+    total = incidence.T @ vectors
+    own = incidence.T @ (vectors**2).sum(axis=1)
+    return np.asarray(((total**2).sum(axis=1) - own) / np.maximum(1, sizes * (sizes - 1.0)))
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """Of a likeness between two texts of a collection.
+
+    mean: of all pairs.  pair: variance of a pair.  shared: covariance of two pairs that have one text in common.
+    """
+
+    mean: float
+    pair: float
+    shared: float
+
+    def spread(self, size: int) -> float:
+        """Standard deviation of the mean over all pairs of a random set of texts (Hoeffding 1948, eq. 5.13)."""
+        variance = 2 * (2 * (size - 2) * self.shared + self.pair) / (size * (size - 1)) if size > 1 else self.pair
+        return float(np.sqrt(max(variance, np.finfo(np.float32).tiny)))
+
+
+def moments(likeness: np.ndarray) -> Moments:
+    """From all pairs (n, n) of a sample of texts; the diagonal is left out."""
+    n = len(likeness)
+    own = likeness.diagonal()
+    pairs = max(1, n * (n - 1))
+    mean = float((likeness.sum(dtype=np.float64) - own.sum()) / pairs)
+    pair = float(((likeness.astype(np.float64) ** 2).sum() - (own.astype(np.float64) ** 2).sum()) / pairs - mean**2)
+    each = (likeness.sum(axis=1, dtype=np.float64) - own) / max(1, n - 1)
+    shared = float(each.var() - pair / max(1, n - 1))  # the mean over n - 1 others varies by itself
+    return Moments(mean, pair, max(0.0, shared))
