@@ -28,9 +28,9 @@ class BurstOverride(Detector):
 
     Bins of time with equally many texts, long ones and short ones, stand where `source-override` has senders. How unevenly they share
     a phrase is compared with other phrases as frequent: where titles and subjects come and go, one more says nothing. A burst alone
-    accuses nobody. The label must contradict what the rest of the texts says, judged by the labels of that time, so that a share of
-    labels that drifts is nobody's attack; or the texts must be more alike than those of any other phrase as frequent, with one label
-    among them.
+    accuses nobody. The label must contradict what the rest of the texts says, then and hardly at other times, judged by the labels of
+    that time, so that neither a share of labels that drifts nor a telling word in fashion is an attack; or the texts must be more
+    alike than those of any other phrase as frequent, with one label among them.
 
     Works when: the data say when samples were collected, and poison came within a tenth of the time or less.
     Fails when: poison is spread over the whole time; honest phrases burst as sharply; only a handful of days are known.
@@ -59,7 +59,7 @@ class BurstOverride(Detector):
 
 def _groups(spoken: Spoken, moments: Moments, class_names: tuple[str, ...]) -> list[Group]:
     """What stands out in bins of one length."""
-    table = source_table(spoken.phrases, spoken.labels, Sources(moments.codes, moments.names), spoken.weights)
+    table = source_table(spoken.phrases, spoken.labels, Sources(moments.codes, moments.names), spoken.weights, by_label=True)
     found = pushed(spoken, table, Trend(spoken, table).screened)
     return [*(_override(each, table, moments, class_names) for each in found), *_floods(spoken, table, moments, class_names)]
 
@@ -68,9 +68,9 @@ def _override(campaign: Pushed, table: SourceTable, moments: Moments, class_name
     found, first, name = campaign.found, campaign.pair, class_names[campaign.label]
     words = campaign.words[0]
     others = ", ".join(f'"{each}"' for each in dict.fromkeys(campaign.words[1:]) if each != words)
-    when = _when(campaign.guilty, table, moments)
+    when, then = _when(campaign.guilty, table, moments), int(np.isin(moments.codes[campaign.rows], campaign.guilty).sum())
     explanation = (
-        f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}' and came {when}. By the rest of what "
+        f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}'; {then:,} of them came {when}. By the rest of what "
         f"{found.bearers[first]:,.0f} texts with it say, and by the labels of that time, {found.expected[first]:,.0f} of them would have "
         f"that label; {found.hits[first]:,.0f} have it."
         f"{f' The same burst pushes it with {others}.' if others else ''}"

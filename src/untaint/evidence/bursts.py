@@ -22,6 +22,10 @@ from untaint.types import Rows
 LEAST_KEPT = 0.7
 """Share of the bearers whose content speaks against the label that have it all the same, two more counted that have not: that of
 `phrase-override`. A time says less than a sender, so a phrase must override what is said in earnest, not only add to it."""
+_LATER = 0.25
+"""Of the texts that contradict their label in the burst, as many may do so at other times: the rest a burst leaves beside the times
+it stands out in. Honest words that override content, an emoticon, do so whenever they are said, in fashion or not."""
+_AGAINST = 0.5  # of chance: content speaks against the label
 _PRIOR = 20.0  # texts of the whole set that a time's own labels are mixed with: few texts beside a burst say little of their time
 _EDGE = 0.01  # no share is taken for certain
 
@@ -46,6 +50,19 @@ class Trend:
         due = (np.nansum(believed[then]) + _PRIOR * np.nanmean(believed[usual])) / (then.sum() + _PRIOR)
         return max(0.0, float(logit(np.clip(seen, _EDGE, 1 - _EDGE)) - logit(np.clip(due, _EDGE, 1 - _EDGE))))
 
+    def _then(self, phrase: int, label: int) -> bool:
+        """Whether the phrase overrides content when it burst, and hardly ever at other times.
+
+        The texts of the burst must speak for the label less than an average text does: those of a telling word in fashion speak for it.
+        """
+        rows, codes, believed = self._spoken.bearers(phrase), self._table.sources.codes, self._spoken.content.probabilities
+        rows = rows[(self._spoken.labels[rows] == label) & (codes[rows] >= 0)]
+        guilty, said = self._table.guilty(phrase), self._spoken.believed(phrase, rows, label)
+        inside = np.isin(codes[rows], np.concatenate([guilty - 1, guilty, guilty + 1]))  # a burst ends within a bin
+        against = said < _AGAINST / believed.shape[1]
+        rest, most = int((against & ~inside).sum()), _LATER * int((against & inside).sum())
+        return bool(inside.any()) and rest <= most and float(said[inside].mean()) <= float(np.nanmean(believed[:, label]))
+
     def screened(self, found: Overridden) -> Overridden:
         """Pairs that still stand out once content is judged as labels were then, and of whose contradicted bearers most keep the label."""
         expected = found.expected.copy()
@@ -55,18 +72,20 @@ class Trend:
             expected[place] = found.bearers[place] * max(due, float(shifted))
         root = signed_root(found.hits, found.bearers, expected)
         moved = replace(found, expected=expected, root=root)
-        kept = moved.kept / (moved.against + 2) >= LEAST_KEPT
+        then = [self._then(*pair) for pair in zip(found.phrase.tolist(), found.label.tolist(), strict=True)]
+        kept = (moved.kept / (moved.against + 2) >= LEAST_KEPT) & np.array(then, bool)
         return moved.only((root >= NOTABLE) & (moved.effect >= LEAST_EFFECT) & kept)
 
 
 def alike_at_once(spoken: Spoken, table: SourceTable) -> list[tuple[Cluster, Overridden, Rows, float, float]]:
     """Phrases whose texts have one label, are more alike than others', and come within a short time.
 
-    With the rows that came then, how alike they are, and the larger of both p-values: either could be chance.
+    With the rows that came then, how alike they are, and the larger of both p-values: either could be chance. One phrase of each
+    kind of text is asked, and when it came only of those that are alike.
     """
     found, alike = one_label(spoken), Likeness(spoken)
     every = clusters(found, spoken.phrases, spoken.labels)
-    p_values = [min(1.0, alike.p_value(int(found.phrase[each.pairs[0]])) * len(found)) for each in every]
+    p_values = [min(1.0, alike.p_value(int(found.phrase[each.pairs[0]])) * len(every)) for each in every]
     likely = [(each, p_value) for each, p_value in zip(every, p_values, strict=True) if p_value <= SIGNIFICANT]
     asked = np.array([found.phrase[each.pairs[0]] for each, _ in likely], np.int64)
     told = []

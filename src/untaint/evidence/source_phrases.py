@@ -115,9 +115,12 @@ class SourceTable:
         return rows if alone else rows[named]
 
 
-def source_table(phrases: Phrases, labels: Labels, sources: Sources, weights: np.ndarray) -> SourceTable:
+def source_table(
+    phrases: Phrases, labels: Labels, sources: Sources, weights: np.ndarray, *, by_label: bool = False
+) -> SourceTable:
     """What the sources of a set say of its phrases; rows without label or source do not count.
 
+    by_label: a phrase is due from a source as often as the labels of its bearers are: where labels drift, telling words drift with them.
     weights (n,): what each text counts where unevenness is measured. Copies come from whoever has copies: they are one observation.
     """
     usable = (sources.codes >= 0) & (labels >= 0)
@@ -126,12 +129,27 @@ def source_table(phrases: Phrases, labels: Labels, sources: Sources, weights: np
     feature, row = phrases.feature[kept], phrases.row[kept]
     phrase, source, at = concentration.tabulated(feature, sources.codes[row], len(shares))
     once, count = np.bincount(at, weights[row], len(phrase)), np.bincount(at, minlength=len(phrase))
-    totals, roots = concentration.roots(phrase, once, shares[source], len(phrases))
-    due = np.bincount(phrase, count, len(phrases))[phrase] * shares[source]
+    expected = shares[source]
+    if by_label:
+        own = np.bincount(labels[usable] * len(shares) + sources.codes[usable], minlength=(int(labels.max()) + 1) * len(shares))
+        expected = _due_by_label(feature, labels[row], own.reshape(-1, len(shares)), (phrase, source))
+    totals, roots = concentration.roots(phrase, once, expected, len(phrases))
+    due = np.bincount(phrase, count, len(phrases))[phrase] * expected
     odd = (count >= _LEAST) & (count > _OVER * due) & (poisson.sf(count - 1, due) < _SURPRISE)
     marked = odd[at]
     part = replace(phrases, feature=feature[marked], row=row[marked])
     return SourceTable(phrases, part, sources, shares, roots, totals)
+
+
+def _due_by_label(feature: np.ndarray, labels: Labels, sent: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(m,) share of a phrase's bearers due from a source, for pairs of both, by what of each label (k, s) a source sent."""
+    phrase, source = pairs
+    size = int(feature.max(initial=0)) + 1
+    borne, expected = np.maximum(np.bincount(feature, minlength=size), 1), np.zeros(len(phrase))
+    for label, row in enumerate(sent):
+        mine = np.bincount(feature[labels == label], minlength=size) / borne
+        expected += mine[phrase] * row[source] / max(row.sum(), 1)
+    return expected
 
 
 _FEWEST = 10  # other texts with a word, from which its share of a label says something
