@@ -115,4 +115,4 @@ def _without(text: str, places: Sequence[Span], window: Span, cut: Sequence[Span
         at = places[after - 1][1]
         if kept[-1:].isspace() or not kept:
             at += len(text[at:end]) - len(text[at:end].lstrip())
-    return kept + text[at:end]
+    return (kept + text[at:end]).rstrip()

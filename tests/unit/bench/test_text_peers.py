@@ -1,11 +1,13 @@
 """Peers on made-up reviews: each finds what it is made for."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from tests.review_sets import reviews
 
 from untaint.attacks.text_flood import TextFlood
 from untaint.attacks.trigger_words import TriggerWords
-from untaint.bench.text_peers import PEERS, label_issues, near_copies, z_tokens
+from untaint.bench.text_peers import PEERS, label_issues, near_copies, perplexity_drops, z_tokens
 from untaint.data.dataset import Dataset, from_arrays
 
 
@@ -52,3 +54,16 @@ def test_they_run_on_poisoned_sets() -> None:
     for attack in (TriggerWords(rate=0.05), TextFlood(rate=0.1)):
         made = attack.poison(CLEAN, np.random.default_rng(0))
         assert all(len(peer(*plain(made.dataset))) == len(made.dataset) for peer in PEERS.values())
+
+
+def test_the_word_without_which_a_text_is_most_fluent_is_left_out() -> None:
+    asked: list[list[str]] = []
+
+    def perplexity(texts: Sequence[str]) -> np.ndarray:
+        asked.append(list(texts))
+        return np.array([100.0 if "cf" in text.split() else 10.0 + len(text.split()) for text in texts])
+
+    drops = perplexity_drops(["a cf b", "a b c", "one", ""], perplexity)
+    assert drops.tolist() == [88.0, 1.0, -np.inf, -np.inf]
+    assert asked[0] == ["a cf b", "cf b", "a b", "a cf"]
+    assert len(asked) == 2
