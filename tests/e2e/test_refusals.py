@@ -275,6 +275,7 @@ def test_usage(clean_file: Path, tmp_path: Path) -> None:
     refused(untaint("audit", clean_file, "--model", "nowhere.safetensors", "--out", tmp_path / "audit"), "nowhere.safetensors")
     refused(untaint("audit", clean_file, "--encoder", "nothing", "--out", tmp_path / "audit"), "nothing", "efficientnet-lite0")
     refused(untaint("audit", clean_file, "--encoder", "nowhere.onnx", "--out", tmp_path / "audit"), "nowhere.onnx")
+    refused(untaint("audit", clean_file, "--fluency", "smollm2-135m", "--out", tmp_path / "audit"), "image data", "--fluency")
     refused(untaint("list", "nothing"), "detectors")
     refused(untaint("list", "detectors", "nothing"), "nothing", "value-range")
     refused(untaint("attack", "nothing", clean_file, "--out", tmp_path / "attack"), "nothing", "badnets")
