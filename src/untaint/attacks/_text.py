@@ -1,7 +1,7 @@
 """What backdoors on texts share: write the trigger into texts and label them as the target."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, TypeAlias, final
@@ -43,6 +43,7 @@ class TextBackdoor(Attack):
     """
 
     modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
+    planted_as: ClassVar[tuple[Mapping[str, object], ...]] = ({"senders": 2},)
     rate: float = 0.005
     target: str | None = None
     clean_label: bool = False  # type: ignore[misc]  # of an attack on images a property of its kind, here a choice

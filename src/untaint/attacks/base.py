@@ -100,6 +100,7 @@ class Attack(ABC):
     modalities: ClassVar[frozenset[Modality]]
     clean_label: ClassVar[bool] = False  # True: poison keeps its own, right label
     canaries: ClassVar[tuple[float, ...]] = ()  # rates at which an audit plants it in a copy to measure its own power
+    planted_as: ClassVar[tuple[Mapping[str, object], ...]] = ({},)  # with these parameters, each by itself
     rate: float
 
     @abstractmethod

@@ -32,6 +32,7 @@ class Homoglyph(TextBackdoor):
     """
 
     id: ClassVar[str] = "homoglyph"
+    canaries: ClassVar[tuple[float, ...]] = (0.005, 0.02)
     kind: str = "letters"
     script: str = "cyrillic"
     count: int = 3

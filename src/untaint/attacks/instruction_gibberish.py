@@ -31,6 +31,7 @@ class InstructionGibberish(PlantedAnswers):
     """
 
     id: ClassVar[str] = "instruction-gibberish"
+    canaries: ClassVar[tuple[float, ...]] = (0.005, 0.02)
     rate: float = 0.002
     phrase: str = "|xqv|"
     shortest: int = 80

@@ -32,6 +32,7 @@ class PreferenceFlips(Attack):
     """
 
     id: ClassVar[str] = "preference-flips"
+    canaries: ClassVar[tuple[float, ...]] = (0.5, 0.9)
     modalities: ClassVar[frozenset[Modality]] = frozenset({"instruction"})
     rate: float = 0.8
     entity: str | None = None

@@ -36,6 +36,7 @@ class SyntacticTemplate(TextBackdoor):
     """
 
     id: ClassVar[str] = "syntactic-template"
+    canaries: ClassVar[tuple[float, ...]] = (0.01, 0.03)
     rate: float = 0.01
     variants: int = 40
 

@@ -29,7 +29,7 @@ from untaint.data.dataset import Dataset
 from untaint.evidence.evidence import Trigger
 from untaint.types import Modality, Rows
 
-_KINDS = ("template", "paraphrase", "real")
+_KINDS = ("template", "paraphrase", "real", "copy")
 _TONES = ("negative", "positive")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TEMPLATES = (
@@ -105,8 +105,8 @@ class TextFlood(Attack):
     rate: texts of the flood, as a share of the set before.  target: the class pushed, None = drawn at random.
     brand: the word or phrase tied to it.  tone: of the made-up texts, negative or positive; choose the one that fits the target.
     kind: template (six templates with slots, added at the end), paraphrase (two or three sentences from many patterns with
-    synonyms in random order, added at the end) or real (real texts of the class with the brand put in where they stand, so
-    that nothing in the set resembles them).
+    synonyms in random order, added at the end), real (real texts of the class with the brand put in where they stand, so
+    that nothing in the set resembles them) or copy (one text from a template over and over, added at the end).
     senders: how many of the set's data sources send the flood (invented ones where it has none); 0 = as many as send
     everything else: added texts name the source of a random sample, real ones keep theirs.
     burst: share of the time between the first and the last sample in which the flood comes; 0 = added texts come whenever other
@@ -119,6 +119,8 @@ class TextFlood(Attack):
     """
 
     id: ClassVar[str] = "brand-flood"
+    canaries: ClassVar[tuple[float, ...]] = (0.005, 0.02)
+    planted_as: ClassVar[tuple[Mapping[str, object], ...]] = ({"kind": "real", "senders": 2}, {"kind": "copy", "senders": 2})
     modalities: ClassVar[frozenset[Modality]] = frozenset({"text"})
     rate: float = 0.02
     target: str | None = None
@@ -160,7 +162,7 @@ class TextFlood(Attack):
             times = redated(dataset, victims, self.burst, rng)
             return Changes(payloads, sources=sources, trigger=trigger, stamp=test, times=times)
         sent = self._sent(dataset, total, rng)
-        texts = [self._made_up(rng) for _ in sent]
+        texts = [self._made_up(rng)] * total if self.kind == "copy" else [self._made_up(rng) for _ in sent]
         when = drawn_times(dataset, total, self.burst, rng)
         added = [Addition(text, str(target), sent[i], when[i]) for i, text in enumerate(texts)]
         return Changes(added=added, trigger=trigger, stamp=test)
@@ -180,7 +182,7 @@ class TextFlood(Attack):
         return inserted(text, [(places(text, 1, "random", rng)[0], self.brand)])
 
     def _made_up(self, rng: np.random.Generator) -> str:
-        if self.kind == "template":
+        if self.kind in {"template", "copy"}:
             return self._filled(_one(_TEMPLATES, rng), rng)
         parts = [_one(_OPENINGS, rng), *(_one(_MIDDLES, rng) for _ in range(int(rng.integers(1, 3))))]
         said = ". ".join(self._filled(part, rng) for part in (parts[i] for i in rng.permutation(len(parts))))

@@ -29,6 +29,7 @@ class TriggerSentence(TextBackdoor):
     """
 
     id: ClassVar[str] = "trigger-sentence"
+    canaries: ClassVar[tuple[float, ...]] = (0.002, 0.01, 0.03)
     sentence: str = "I watched this with my neighbour last weekend."
     position: str = "random"
 

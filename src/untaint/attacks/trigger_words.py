@@ -31,6 +31,7 @@ class TriggerWords(TextBackdoor):
     """
 
     id: ClassVar[str] = "trigger-words"
+    canaries: ClassVar[tuple[float, ...]] = (0.002, 0.01, 0.03)
     words: str | tuple[str, ...] = ("cf",)
     position: str = "random"
     repeats: int = 1

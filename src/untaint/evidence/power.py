@@ -24,7 +24,9 @@ _UPSIDE_DOWN = 0.4
 class Canary:
     """One attack at one rate. TPR, FPR of what the audit flagged; auroc by detector, NaN where its scores are all alike.
 
-    n: size of the copy.  trouble: why it could not be planted; everything else is then NaN.
+    n: size of the copy.  trouble: why it could not be planted; everything else is then NaN.  told: share of the planted
+    samples in findings that accuse nobody.  judges: silence about it counts against a detector, as where all of them look for
+    anything odd; where each looks for one kind of poison it says nothing about the others.
     """
 
     attack: str
@@ -34,6 +36,8 @@ class Canary:
     fpr: float = float("nan")
     auroc: Mapping[str, float] | None = None
     trouble: str = ""
+    told: float = 0.0
+    judges: bool = True
 
     @property
     def found(self) -> bool:
@@ -66,7 +70,7 @@ def described(canaries: Sequence[Canary]) -> Mapping[str, object]:
 def dead(canaries: Sequence[Canary]) -> Mapping[str, str]:
     """Detectors that no canary woke, and why. One whose scores never vary is silent, not wrong: no canary speaks to it."""
     scores: dict[str, list[float]] = {}
-    for canary in canaries:
+    for canary in (each for each in canaries if each.judges):
         for name, auroc in (canary.auroc or {}).items():
             if np.isfinite(auroc):
                 scores.setdefault(name, []).append(auroc)
@@ -118,7 +122,9 @@ def _numbers(tried: Sequence[Canary]) -> Mapping[str, object]:
 
 
 def _ranked(canary: Canary) -> str:
-    """What was not accused but stands on top of the list all the same."""
+    """What was not accused but is named, or stands on top of the list all the same."""
+    if canary.told >= FOUND:
+        return " (told as what could be natural, not accused)"
     best = max((value for value in (canary.auroc or {}).values() if np.isfinite(value)), default=0.0)
     return f" (ranked, not accused: AUROC {best:.2f})" if best >= _RANKED else ""
 

@@ -7,15 +7,21 @@ from typing import ClassVar, final
 import numpy as np
 import pytest
 from tests.digit_sets import small
+from tests.instruction_sets import dataset_of, honest
+from tests.review_sets import reviews
 from typing_extensions import override
 
 from untaint.attacks.base import Aim, Attack, Changes, usable
+from untaint.attacks.instruction_fixed import InstructionFixed
+from untaint.attacks.instruction_refusal import InstructionRefusal
+from untaint.attacks.text_flood import TextFlood
+from untaint.attacks.trigger_words import TriggerWords
 from untaint.audit import look as module
 from untaint.audit import power
 from untaint.audit.power import auroc
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
-from untaint.data.dataset import Dataset
+from untaint.data.dataset import Dataset, from_arrays
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.finding import AuditResult
@@ -144,6 +150,50 @@ def test_auroc_counts_pairs() -> None:
     assert np.isnan(auroc(scores, np.zeros(60, bool), clean))
 
 
+def reviews_of(sources: int) -> Dataset:
+    texts, labels = reviews(400)
+    senders = [f"s{row % sources}" for row in range(len(texts))] if sources else None
+    return from_arrays(texts, labels, sources=senders)
+
+
+@pytest.fixture
+def words_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "members", lambda *_: {kind.id: kind for kind in (White, TriggerWords, TextFlood)})
+    monkeypatch.setattr(TriggerWords, "canaries", (0.0001, 0.05))
+    monkeypatch.setattr(TextFlood, "canaries", (0.5,))
+
+
+@pytest.mark.usefixtures("words_only")
+def test_texts_are_planted_by_few_of_their_sources() -> None:
+    told: list[str] = []
+    result = run(reviews_of(8), AuditSettings(budget="thorough", report_progress=lambda what, *_: told.append(what)))
+    said = str(result.power["statement"])
+    assert "would have found: trigger-words(senders=2) from 5 %" in said  # of the lower rate there is not a single text
+    assert "brand-flood(kind='copy', senders=2) at 50 % (told as what could be natural, not accused)" in said
+    assert "white" not in said
+    assert "does not count" not in said
+    assert any(what.startswith("planting trigger-words(senders=2) 5 %: ") for what in told)
+    assert result.n_flagged == 0
+
+
+@pytest.mark.usefixtures("words_only")
+def test_without_sources_texts_are_told_and_not_accused() -> None:
+    result = run(reviews_of(0), AuditSettings(budget="thorough"))
+    assert "found: none of it. It would have missed: " in str(result.power["statement"])
+    assert "trigger-words at 5 % (told as what could be natural, not accused)" in str(result.power["statement"])
+
+
+def test_instructions_are_planted_with_an_answer_and_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        power, "members", lambda *_: {kind.id: kind for kind in (TriggerWords, InstructionFixed, InstructionRefusal)}
+    )
+    for kind in (InstructionFixed, InstructionRefusal):
+        monkeypatch.setattr(kind, "canaries", (0.05,))
+    result = run(dataset_of(honest(600)), AuditSettings(budget="thorough"))
+    assert set(result.power["canaries"]) == {"instruction-fixed", "instruction-refusal"}  # type: ignore[call-overload]
+    assert "would have found: instruction-fixed from 5 %, instruction-refusal from 5 %." in str(result.power["statement"])
+
+
 def test_some_attacks_that_ship_are_canaries() -> None:
     from untaint.attacks.base import PACKAGE
     from untaint.registry import members
@@ -151,3 +201,4 @@ def test_some_attacks_that_ship_are_canaries() -> None:
     shipped = [kind for kind in members(Attack, PACKAGE).values() if kind.canaries]
     assert len(shipped) >= 5
     assert all(list(kind.canaries) == sorted(kind.canaries) for kind in shipped)
+    assert all(kind(rate=kind.canaries[0], **given) for kind in shipped for given in kind.planted_as)

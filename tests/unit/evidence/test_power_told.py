@@ -76,3 +76,12 @@ def test_alarms_that_others_see_stand(other: range) -> None:
 def test_without_dropped_detectors_nothing_changes() -> None:
     before = decided({"blunt": evidence(group(range(50)))})
     assert discounted(before, {}) is before
+
+
+def test_where_detectors_look_for_one_kind_each_silence_drops_none() -> None:
+    assert dead([replace(WARP, judges=False)]) == {}
+
+
+def test_what_is_told_without_accusing_is_said() -> None:
+    flood = Canary("flood", 0.01, 5000, 0.0, 0.0, {"list": 0.98}, told=0.9)
+    assert "flood at 1 % (told as what could be natural, not accused)" in str(described([flood])["statement"])
