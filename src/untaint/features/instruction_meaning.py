@@ -85,6 +85,10 @@ class Meaning:
         """Mean cosine by meaning of all prompts `rows` that have a phrase, whose words `without` are taken out."""
         return mean_cosine(self._centred(self._sums[rows] - self.vectors[without].sum(0)))
 
+    def spread(self, size: int) -> float:
+        """Standard deviation of that of random sets of as many."""
+        return self._moments[0].spread(size)
+
     @cached_property
     def _sums(self) -> np.ndarray:
         return np.asarray(self.counts @ self.vectors)
