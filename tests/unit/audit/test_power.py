@@ -151,8 +151,9 @@ def test_auroc_counts_pairs() -> None:
 
 
 def reviews_of(sources: int) -> Dataset:
-    texts, labels = reviews(400)
-    senders = [f"s{row % sources}" for row in range(len(texts))] if sources else None
+    texts, labels = reviews(800)
+    codes = np.random.default_rng(0).integers(0, max(sources, 1), len(texts))
+    senders = [f"s{code}" for code in codes] if sources else None
     return from_arrays(texts, labels, sources=senders)
 
 
