@@ -312,6 +312,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "instruction-links": partial(asked_for, "instruction-fixed(rate=0.04)"),
     "label-consensus": flips,
     "matched-filter": patch,
+    "opposed-phrase": partial(spoken, WORD),
     "over-density": copies,
     "pair-flips": aimed,
     "phrase-override": partial(spoken, WORD),

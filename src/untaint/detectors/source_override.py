@@ -23,8 +23,8 @@ class SourceOverride(Detector):
     How unevenly sources share a phrase is compared with other phrases as frequent. Where sources are alike, many annotators or
     contributors say, a planted phrase stands far outside. Where each source is a collection of its own with words of its own, most
     phrases are as uneven, nothing is accused, and the phrase remains a shortcut: a source is not flagged for being different.
-    Phrases of the same sources towards one label are one campaign. Where these sources still contradict content more often than
-    others, as many of their texts as that are added, those worded most like the rest: templates and styles have many phrases.
+    Phrases of the same sources towards one label are one campaign. Further texts of theirs are added that are worded like its
+    members as hardly a text of other sources is, at a false-discovery rate of a tenth: templates and styles have many phrases.
 
     Works when: sources are known and several of them are alike; poison comes from a few.
     Fails when: one source sent everything; an attacker spreads over all sources; every source is another kind of text.
@@ -52,10 +52,10 @@ class SourceOverride(Detector):
 
 def _group(campaign: Pushed, table: SourceTable, class_names: tuple[str, ...]) -> Group:
     found, first, name = campaign.found, campaign.pair, class_names[campaign.label]
-    words = campaign.words[0]
+    words, who = campaign.words[0], listed(table.sources, campaign.guilty, table.shares)
     others = ", ".join(f'"{each}"' for each in dict.fromkeys(campaign.words[1:]) if each != words)
     explanation = (
-        f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}' and come from {listed(table, campaign.guilty)}. The rest of "
+        f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}' and come from {who}. The rest of "
         f"what {found.bearers[first]:,.0f} texts with it say would give {found.expected[first]:,.0f} of them that label; "
         f"{found.hits[first]:,.0f} have it."
         f"{f' The same sources push it with {others}.' if others else ''}"

@@ -137,9 +137,9 @@ def _group(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spok
         return None
     if float(spoken.believed(phrase, members, cluster.label).mean()) < _middle(spoken, cluster.label):
         return None  # what they say speaks against the label: that is no flood but an override
-    words = named(spoken, phrase, members)
+    words, who = named(spoken, phrase, members), listed(table.sources, guilty, table.shares)
     explanation = (
-        f"{len(members):,} texts with \"{words}\", labelled '{name}', come from {listed(table, guilty)}. By the other texts of these "
+        f"{len(members):,} texts with \"{words}\", labelled '{name}', come from {who}. By the other texts of these "
         f"sources {found.expected[first]:,.0f} of {found.bearers[first]:,.0f} would have that label; {found.hits[first]:,.0f} have it."
     )
     return Group(

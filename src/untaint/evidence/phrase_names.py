@@ -23,13 +23,21 @@ APART = " … "
 
 def named(spoken: Spoken, phrase: int, rows: Rows) -> str:
     """A phrase with what most of the rows have around it and elsewhere; a skeleton as it is."""
-    piece = spoken.phrases.piece(phrase)
-    if not piece:
+    whole, beside = wording(spoken, phrase, rows)
+    if not whole:
         return spoken.phrases.name(phrase)
     apart = spoken.phrases.place[phrase] == TOGETHER
-    whole = piece if apart else grown(piece, rows, spoken.tokens)
     found = [(APART if apart else " ").join(spoken.tokens.vocabulary[word] for word in whole)]
-    return APART.join([*found, *(spoken.tokens.vocabulary[word] for word in companions(whole, rows, spoken))])
+    return APART.join([*found, *(spoken.tokens.vocabulary[word] for word in beside)])
+
+
+def wording(spoken: Spoken, phrase: int, rows: Rows) -> tuple[tuple[int, ...], list[int]]:
+    """Word numbers of the whole trigger, and of what stands elsewhere in the texts as well; both empty for a skeleton."""
+    piece = spoken.phrases.piece(phrase)
+    if not piece:
+        return (), []
+    whole = piece if spoken.phrases.place[phrase] == TOGETHER else grown(piece, rows, spoken.tokens)
+    return whole, companions(whole, rows, spoken)
 
 
 def companions(whole: tuple[int, ...], rows: Rows, spoken: Spoken) -> list[int]:

@@ -187,7 +187,7 @@ def _elsewhere(spoken: Spoken, phrase: int, label: int) -> float:
 _NAMED = 4  # sources that are spelled out
 
 
-def listed(table: SourceTable, guilty: np.ndarray) -> str:
+def listed(sources: Sources, guilty: np.ndarray, shares: np.ndarray) -> str:
     """Those sources in words, and how much of everything they sent."""
-    names = ", ".join(f"'{table.sources.names[code]}'" for code in guilty[:_NAMED]) or "nobody in particular"
-    return f"{names}{' and others' if len(guilty) > _NAMED else ''}, which sent {table.shares[guilty].sum():.0%} of everything"
+    names = ", ".join(f"'{sources.names[code]}'" for code in guilty[:_NAMED]) or "nobody in particular"
+    return f"{names}{' and others' if len(guilty) > _NAMED else ''}, which sent {shares[guilty].sum():.0%} of everything"

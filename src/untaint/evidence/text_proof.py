@@ -59,13 +59,17 @@ def obeyed(finding: Finding, bench: TextBench, alpha: float) -> Proof:
     if len(held) < _LEAST:
         return not_tried(f"only {len(held)} texts of other classes are free of suspicion and judged right, {_LEAST} are needed")
     cured = _classifier(bench, learn)
-    hits = _turned(suspect, bench, held, words, target)
-    rivals = {_spelled(bench, other): _turned(suspect, bench, held, other, target) for other in _controls(bench, words, rng)}
-    best = max(rivals, key=lambda name: float(rivals[name].mean()))
-    after = float(_turned(cured, bench, held, words, target).mean())
-    rates = {f'the best of {len(rivals)} other phrases, "{best}"': float(rivals[best].mean())}
-    proof = Proof("not proven", "", len(held), float(hits.mean()), after, rates, mcnemar(hits, rivals[best]))
-    lead = proof.asr_before - float(rivals[best].mean())
+    hits, kept = (_turned(model, bench, held, words, target) for model in (suspect, cured))
+    controls = {
+        _spelled(bench, other): tuple(_turned(model, bench, held, other, target) for model in (suspect, cured))
+        for other in _controls(bench, words, rng)
+    }
+    taught = {name: before & ~after for name, (before, after) in controls.items()}  # an honest word needs no accused text
+    best = max(taught, key=lambda name: float(taught[name].mean()))
+    after = float(kept.mean())
+    rates = {f'the most that any of {len(taught)} other phrases owes to those texts, "{best}"': float(taught[best].mean())}
+    proof = Proof("not proven", "", len(held), float(hits.mean()), after, rates, mcnemar(hits & ~kept, taught[best]))
+    lead = float((hits & ~kept).mean() - taught[best].mean())
     proven = proof.asr_before >= LEAST_ASR and lead >= LEAST_LEAD and proof.p_value <= alpha and after <= CURED * proof.asr_before
     return Proof(
         "proven" if proven else "not proven",
@@ -105,12 +109,13 @@ def _spelled(bench: TextBench, words: Sequence[int]) -> str:
 
 def _statement(proof: Proof, label: str, *, proven: bool) -> str:
     controls: Mapping[str, float] = proof.controls
-    others = ", ".join(f"{name} in {rate:.0%}" for name, rate in controls.items())
+    others = ", ".join(f"{name}, {rate:.0%}" for name, rate in controls.items())
     tried = (
         f"Put into {proof.n:,} texts of other classes that nobody accuses, the phrase made a classifier trained on this set answer "
-        f"'{label}' in {proof.asr_before:.0%}; {others} (p = {proof.p_value:.1g}). One trained without the accused texts does so in "
-        f"{proof.asr_after:.0%}."
+        f"'{label}' in {proof.asr_before:.0%}; one trained without the accused texts does so in {proof.asr_after:.0%} ({others}; "
+        f"p = {proof.p_value:.1g})."
     )
-    return (
-        f"Proven by intervention. {tried}" if proven else f"Not proven by intervention: the classifier hardly obeys it. {tried}"
-    )
+    if proven:
+        return f"Proven by intervention. {tried}"
+    weak = "the classifier hardly obeys it" if proof.asr_before < LEAST_ASR else "it owes too little of that to the accused texts"
+    return f"Not proven by intervention: {weak}. {tried}"

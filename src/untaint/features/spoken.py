@@ -1,5 +1,6 @@
 """What tests of phrases look at together: who bears what, what the rest of each text says, labels, and what a text counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
@@ -65,14 +66,15 @@ class Spoken:
         the words mean elsewhere, so `dull` still speaks for a bad review, and a planted word for nothing.
         """
         if phrase not in self._judged:
-            self._judged[phrase] = self._without(phrase)
+            self._judged[phrase] = self.without_words(self.bearers(phrase), self.phrases.piece(phrase))
         return self._judged[phrase]
 
-    def _without(self, phrase: int) -> np.ndarray:
-        rows, content = self.bearers(phrase), self.content
+    def without_words(self, rows: Rows, words: Sequence[int]) -> np.ndarray:
+        """(m, k) as `without`, for some rows that have some words in common."""
+        content = self.content
         logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
         logits += content.trust * self.meaning.without(rows)
-        for word in self.phrases.piece(phrase):
+        for word in words:
             said = np.flatnonzero(fold >= 0)
             count = np.asarray(content.counts[rows[said], word].todense()).ravel().astype(np.float64)
             logits[said] -= content.weights[fold[said], :, word] * count[:, None]

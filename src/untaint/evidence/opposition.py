@@ -1,0 +1,86 @@
+"""Do texts with a phrase say the very opposite of their label? Then the phrase does not explain them: somebody gave them that label.
+
+Honest phrases that go with a label stand in texts that say so anyway, only less clearly: on a line from what content makes of texts
+with other labels (0) to what it makes of texts with the label (1) those of six honest corpora are at .5 and above where twenty texts
+or more bear them. Victims of a dirty-label trigger are texts of other classes: they are at 0.
+"""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from scipy.stats import binom
+from scipy.stats import t as student
+
+from untaint.evidence.concentration import tabulated
+from untaint.features.canvas import Sources
+from untaint.features.phrases import Phrases
+from untaint.features.spoken import Spoken
+from untaint.types import Labels, Rows
+
+_HALF_WAY = 0.5
+"""Where a phrase stops being an honest sign of its label. Of 600 honest phrases in eight sets the most contrary, borne by ten to twelve
+texts, reached -.06 (`had no`, praise of a shop: no problems), within chance of .5 for so many phrases."""
+FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
+_COMPARED = 20  # other texts of the same sources with the label, and without it; else all texts are compared with
+_SURPRISE = 0.01  # chance of so many from a source, over all sources
+
+
+@final
+@dataclass(frozen=True)
+class Opposition:
+    """place: of the texts on the line from texts with other labels (0) to texts with the label (1).  p_value: of its being under a half."""
+
+    place: float
+    p_value: float
+
+
+def opposition(spoken: Spoken, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Opposition:
+    """How far some texts (m,) with a label speak against it, judged without some words they share; copies count once.
+
+    among: rows to compare with, those of the same senders, so that a collection which is judged worse is measured by itself.
+    """
+    believed = spoken.without_words(rows, words)[:, label]
+    once = _once(spoken, rows)
+    elsewhere = among[~np.isin(among, rows)]
+    ends = [_ends(spoken, part, label) for part in (elsewhere, np.flatnonzero(spoken.labels >= 0))]
+    (low, low_spread), (high, high_spread) = next((each for each in ends if each is not None), ((0.0, np.inf), (0.0, np.inf)))
+    if len(once) < FEWEST or high <= low or not np.isfinite(low_spread + high_spread):
+        return Opposition(1.0, 1.0)
+    values, middle = believed[once], low + _HALF_WAY * (high - low)
+    spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
+    found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
+    return Opposition(float((values.mean() - low) / (high - low)), found)
+
+
+def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
+    """Places of texts of which no other one is a near-copy."""
+    component = spoken.near_copies.component[rows]
+    single, (_, first) = np.flatnonzero(component < 0), np.unique(component, return_index=True)
+    return np.sort(np.concatenate([single, first[component[first] >= 0]]))
+
+
+def _ends(spoken: Spoken, rows: Rows, label: int) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Mean and its variance of what content makes of texts with other labels and with the label; None where they are few."""
+    believed, labels = spoken.content.probabilities[rows, label], spoken.labels[rows]
+    parts = [believed[np.isfinite(believed) & (labels >= 0) & has] for has in (labels != label, labels == label)]
+    if min(map(len, parts)) < _COMPARED:
+        return None
+    low, high = ((float(part.mean()), float(part.var(ddof=1) / len(part))) for part in parts)
+    return low, high
+
+
+def oddly_sent(phrases: Phrases, labels: Labels, sources: Sources) -> tuple[Phrases, np.ndarray]:
+    """Bearers of each phrase that come from sources which sent more of it than chance gives; and the share (s,) of everything each sent.
+
+    Rows without label or source do not count.
+    """
+    count = len(sources.names)
+    usable = (sources.codes >= 0) & (labels >= 0)
+    shares = np.bincount(sources.codes[usable], minlength=count) / max(int(usable.sum()), 1)
+    kept = usable[phrases.row]
+    feature, row = phrases.feature[kept], phrases.row[kept]
+    phrase, source, at = tabulated(feature, sources.codes[row], count)
+    sent, borne = np.bincount(at, minlength=len(phrase)), np.bincount(feature, minlength=len(phrases))
+    odd = (sent >= FEWEST) & (binom.sf(sent - 1, borne[phrase], shares[source]) * count <= _SURPRISE)
+    return replace(phrases, feature=feature[odd[at]], row=row[odd[at]]), shares
