@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import final
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 from untaint.evidence.alike import Likeness, one_label
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters
@@ -36,6 +36,8 @@ class Trend:
 
     def __init__(self, spoken: Spoken, table: SourceTable) -> None:
         self._spoken, self._table = spoken, table
+        by_meaning = spoken.meaning.vectors.shape[1] > 0
+        self._usual = softmax(spoken.content.known, axis=1) if by_meaning else spoken.content.probabilities
 
     def shift(self, phrase: int, label: int) -> float:
         """Log odds by which a label was more usual when the phrase's bearers came than content says; 0 where it was not.
@@ -50,31 +52,46 @@ class Trend:
         due = (np.nansum(believed[then]) + _PRIOR * np.nanmean(believed[usual])) / (then.sum() + _PRIOR)
         return max(0.0, float(logit(np.clip(seen, _EDGE, 1 - _EDGE)) - logit(np.clip(due, _EDGE, 1 - _EDGE))))
 
-    def _then(self, phrase: int, label: int) -> bool:
-        """Whether the phrase overrides content when it burst, and hardly ever at other times.
-
-        The texts of the burst must speak for the label less than an average text does: those of a telling word in fashion speak for it.
-        """
-        rows, codes, believed = self._spoken.bearers(phrase), self._table.sources.codes, self._spoken.content.probabilities
-        rows = rows[(self._spoken.labels[rows] == label) & (codes[rows] >= 0)]
-        guilty, said = self._table.guilty(phrase), self._spoken.believed(phrase, rows, label)
-        inside = np.isin(codes[rows], np.concatenate([guilty - 1, guilty, guilty + 1]))  # a burst ends within a bin
-        against = said < _AGAINST / believed.shape[1]
-        rest, most = int((against & ~inside).sum()), _LATER * int((against & inside).sum())
-        return bool(inside.any()) and rest <= most and float(said[inside].mean()) <= float(np.nanmean(believed[:, label]))
-
     def screened(self, found: Overridden) -> Overridden:
-        """Pairs that still stand out once content is judged as labels were then, and of whose contradicted bearers most keep the label."""
-        expected = found.expected.copy()
+        """Pairs that still stand out once content is judged as labels were then, and that override it then, not at other times.
+
+        `against` and `kept` of what is left are by meaning alone.
+        """
+        expected, against, kept = found.expected.copy(), found.against.copy(), found.kept.copy()
+        then = np.zeros(len(found), bool)
         for place, (phrase, label) in enumerate(zip(found.phrase.tolist(), found.label.tolist(), strict=True)):
             due = found.expected[place] / max(found.bearers[place], 1e-9)
             shifted = expit(logit(np.clip(due, _EDGE, 1 - _EDGE)) + self.shift(phrase, label))
             expected[place] = found.bearers[place] * max(due, float(shifted))
+            against[place], kept[place], then[place] = self._opposed(phrase, label)
         root = signed_root(found.hits, found.bearers, expected)
-        moved = replace(found, expected=expected, root=root)
-        then = [self._then(*pair) for pair in zip(found.phrase.tolist(), found.label.tolist(), strict=True)]
-        kept = (moved.kept / (moved.against + 2) >= LEAST_KEPT) & np.array(then, bool)
-        return moved.only((root >= NOTABLE) & (moved.effect >= LEAST_EFFECT) & kept)
+        moved = replace(found, expected=expected, root=root, against=against, kept=kept)
+        return moved.only((root >= NOTABLE) & (moved.effect >= LEAST_EFFECT) & (kept / (against + 2) >= LEAST_KEPT) & then)
+
+    def _opposed(self, phrase: int, label: int) -> tuple[int, int, bool]:
+        """Bearers whose content speaks against the label, how many of them have it, and whether they do so in the burst only.
+
+        The texts of the burst must speak for the label less than an average text does: those of a telling word in fashion speak for it.
+        """
+        rows, codes, labels = self._spoken.bearers(phrase), self._table.sources.codes, self._spoken.labels
+        said, guilty = self._meant(phrase)[:, label], self._table.guilty(phrase)
+        known, has = (labels[rows] >= 0) & (codes[rows] >= 0), labels[rows] == label
+        against = known & (said < _AGAINST / self._usual.shape[1])
+        inside = known & has & np.isin(codes[rows], np.concatenate([guilty - 1, guilty, guilty + 1]))  # a burst ends within a bin
+        rest, most = int((against & has & ~inside).sum()), _LATER * int((against & inside).sum())
+        usual = float(np.nanmean(self._usual[:, label]))
+        then = bool(inside.any()) and rest <= most and float(said[inside].mean()) <= usual
+        return int(against.sum()), int((against & has).sum()), then
+
+    def _meant(self, phrase: int) -> np.ndarray:
+        """(m, k) probabilities for the bearers by meaning alone, by a judge that forgot them all.
+
+        Of a sentence planted whole a phrase is only a part, and a model of words has learned from the rest of it.
+        """
+        rows, content, meaning = self._spoken.bearers(phrase), self._spoken.content, self._spoken.meaning
+        if meaning.vectors.shape[1] == 0:
+            return self._spoken.without(phrase)
+        return np.asarray(softmax(content.known[rows] + content.alone * (meaning.without(rows) - meaning.scores[rows]), axis=1))
 
 
 def alike_at_once(spoken: Spoken, table: SourceTable) -> list[tuple[Cluster, Overridden, Rows, float, float]]:
