@@ -23,6 +23,8 @@ from untaint.registry import spec
 VICTIM = FitPlan(steps=1200, patience=20)
 """Long enough to learn a 3 % trigger, short enough for a demonstration; the same before and after."""
 SIZE, TESTED = 10_000, 5000
+SMALL = 2500
+"""Of the 3,362 texts that ship, so many are flooded; the rest are tested on."""
 
 
 @final
@@ -38,6 +40,7 @@ class Demo:
     after: Outcome
     never: Outcome
     report: Path
+    noun: str = "images"
 
 
 def run(out: Path, seed: int, say: Callable[[str], None], progress: Callable[[str, int, int], None]) -> Demo:
@@ -76,32 +79,41 @@ CONTRIBUTORS = 25
 
 
 def run_text(data: Path, out: Path, seed: int, say: Callable[[str], None], progress: Callable[[str, int, int], None]) -> Demo:
-    """The same for the openings of 10,000 real film reviews that three contributors flood with a brand.
+    """The same for 10,000 openings of real film reviews, else for the texts that ship: three contributors flood them with a brand.
 
-    data: where `make data` put the reviews.  Raises BadInput with what to do when they are not there.
+    data: where `make data` put the reviews.
     """
     rng = np.random.default_rng(seed)
-    reviews = corpora.imdb_openings(data)
-    train = corpora.with_sources(reviews.select(np.arange(SIZE)), CONTRIBUTORS, rng)
-    test = reviews.select(np.arange(SIZE, SIZE + TESTED))
-    say(
-        f"1. Flooding the openings of {SIZE:,} film reviews: three of {CONTRIBUTORS} contributors post 200 that call 'novabrew' terrible."
-    )
+    name, noun, every, size = _texts(data)
+    train = corpora.with_sources(every.select(np.arange(size)), CONTRIBUTORS, rng)
+    test = every.select(np.arange(size, min(size + TESTED, len(every))))
     attack = TextFlood(rate=0.02, kind="paraphrase", target="negative")
     poisoned = attack.poison(train, rng)
+    say(
+        f"1. Flooding {size:,} {name}: three of {CONTRIBUTORS} contributors post {int(poisoned.mask.sum()):,} that call "
+        "'novabrew' terrible."
+    )
     written = api.write_poisoned(poisoned, out / "attacked", spec(attack))
     say("2. Training a classifier on the flooded set, as a victim would.")
     before = _texts_measured(poisoned.dataset, test, poisoned)
     say("3. untaint audit: no hints about brand, senders or number.")
     result = api.audit(written, out=out / "audit", seed=seed, progress=progress)
-    say("4. untaint clean: flagged reviews set aside, everything checked by digest.")
+    say(f"4. untaint clean: flagged {noun} set aside, everything checked by digest.")
     held = api.clean(written, audit=out / "audit", out=out / "clean")
     say("5. Training the same classifier on the clean part, and on the set before the attack for comparison.")
     after = _texts_measured(api.load(held.clean), test, poisoned)
     never = _texts_measured(train, test, poisoned)
     flagged = result.samples.column("flagged").to_numpy()
     rates = detection_rates(poisoned.mask, flagged, poisoned.covers)
-    return Demo("IMDb", poisoned, result, rates, before, after, never, out / "audit" / "report.html")
+    return Demo(name, poisoned, result, rates, before, after, never, out / "audit" / "report.html", noun)
+
+
+def _texts(data: Path) -> tuple[str, str, Dataset, int]:
+    """What they are, what one of them is called, the texts, and how many to flood: reviews where they were fetched."""
+    try:
+        return "openings of film reviews", "reviews", corpora.imdb_openings(data), SIZE
+    except BadInput:
+        return "tweets (of the set that ships; `make data` fetches film reviews)", "tweets", corpora.shipped_tweets(), SMALL
 
 
 def _texts_measured(train: Dataset, test: Dataset, made: Poisoned) -> Outcome:

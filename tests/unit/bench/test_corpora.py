@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,13 @@ def test_sources_are_as_busy_as_zipf_says() -> None:
 def test_a_corpus_that_is_not_there_says_how_to_get_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="make data"):
         corpora.CORPORA[name](tmp_path)
+
+
+def test_the_set_that_ships_is_small_labelled_and_licensed() -> None:
+    found, folder = corpora.shipped_tweets(), files("untaint.bench").joinpath("tweets")
+    assert len(found) == 3362
+    assert found.class_names == ["negative", "positive"]
+    assert all(str(text).strip() for text in found.read(range(len(found))))
+    assert sum(len(part.read_bytes()) for part in folder.iterdir()) < 1_000_000
+    assert "MIT" in folder.joinpath("LICENSE.txt").read_text(encoding="utf-8")
+    assert "bench/tweets/*" in Path("pyproject.toml").read_text(encoding="utf-8")
