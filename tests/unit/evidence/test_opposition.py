@@ -39,7 +39,7 @@ def examined(case: str, seed: int) -> tuple[Evidence, np.ndarray]:
 @pytest.mark.parametrize("seed", range(3))
 def test_relabelled_texts_of_one_of_three_sources_are_accused(seed: int) -> None:
     found, truth = examined("relabelled", seed)
-    assert ["zibble" in group.trigger.parameters["phrase"] for group in found.groups if group.trigger] == [True]
+    assert ["zibble" in str(group.trigger.parameters["phrase"]) for group in found.groups if group.trigger] == [True]
     assert found.groups[0].members.tolist() == truth.tolist()
     assert found.groups[0].p_value < 1e-6
     assert "s1" in found.groups[0].explanation
