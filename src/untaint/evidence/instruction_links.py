@@ -72,14 +72,19 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
     rng = np.random.default_rng(0)
     own = [_own_words(each, asked, runs) for each in candidates]
     near = [meaning.likeness(each.both, its, rng) for each, its in zip(candidates, own, strict=True)]
+    reasons = [
+        reason(each, its, (spoken, runs, marks, meaning)) if _unlike(each, likeness) else ""
+        for each, its, likeness in zip(candidates, own, near, strict=True)
+    ]
     found: list[Link] = []
     held = np.zeros(asked.n, bool)
-    for each, its, likeness in zip(candidates, own, near, strict=True):
-        if held[each.both].mean() > _HELD or len(each.both) < _MANY or max(likeness.meaning, likeness.words) > _UNLIKE:
-            continue  # alike, or so few that they may be unlike by chance
-        why = reason(each, its, (spoken, runs, marks, meaning))
+    for at in sorted(range(len(candidates)), key=lambda at: not reasons[at]):
+        each, likeness, why = candidates[at], near[at], reasons[at]
         room = 0.0 if why else _ROOM * likeness.spread
-        if not each.odd and likeness.cosine - likeness.usual + room > _honest(each, likeness.spread, candidates, near):
+        away = likeness.cosine - likeness.usual + room
+        if held[each.both].mean() > _HELD or not _unlike(each, likeness):
+            continue
+        if not marks.senseless(each.mark) and away > _honest(each, likeness.spread, candidates, near):
             continue
         wider = with_more_triggers(each, asked)
         kin = max(_kinship(each, number, runs, marks, meaning) for number in each.triggers) > _KIN and not each.odd
@@ -88,6 +93,11 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
         held[link.members] = True
         found.append(link)
     return sorted(found, key=lambda link: (-link.contradiction, -link.surprise))
+
+
+def _unlike(each: Candidate, likeness: Likeness) -> bool:
+    """Whether prompts are as unlike as a random set; so few may be by chance."""
+    return len(each.both) >= _MANY and max(likeness.meaning, likeness.words) <= _UNLIKE
 
 
 def phrase_of(prompt: str, kin: np.ndarray, vocabulary: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from untaint.numerics.links import mean_cosine
 from untaint.types import Rows
 
 _COMPARED = 200  # prompts and answers: the share of right pairs is known to a few hundredths
+_WHOLE = 0.8  # of the phrase's prompts: one that stands where forms stand is the attacker's own, and always brings the answer
 _OPTIONS = 20  # answers to choose from, as a question with options has
 _CHOSEN = 0.8  # of the prompts that are answered with one of them
 _TWICE = 2  # an answer that comes again, and prompts too few to say where a phrase stands
