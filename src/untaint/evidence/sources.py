@@ -6,21 +6,33 @@ from scipy.stats import hypergeom
 from untaint.evidence.finding import SourceShare
 from untaint.types import Rows
 
+_CERTAIN = 1e-3  # corrected: a source that surely sent too many leaves before the others are compared with each other
+
 
 def shares(codes: np.ndarray, names: tuple[str, ...], members: Rows, most: int = 50) -> tuple[SourceShare, ...]:
     """Every source with members, most suspicious first, at most `most`.
 
-    p_value: hypergeometric, one-sided, for so many members among the source's rows; Bonferroni over all sources known.
+    p_value: hypergeometric, one-sided, for so many members among the source's rows; Bonferroni over all sources known. Sources that
+    surely sent too many leave one after the other, with their members (step-down): what one of them sends besides honest texts in
+    numbers is no more than its share of the whole, but all that is left.
     """
     if not names or len(members) == 0:
         return ()
-    known = codes >= 0
-    size = np.bincount(codes[known], minlength=len(names))
+    size = np.bincount(codes[codes >= 0], minlength=len(names))
     flagged = np.bincount(codes[members][codes[members] >= 0], minlength=len(names))
-    present = np.flatnonzero(flagged)
-    chance = np.atleast_1d(hypergeom.sf(flagged[present] - 1, int(known.sum()), int(flagged.sum()), size[present]))
-    found = [
-        SourceShare(names[code], int(size[code]), int(flagged[code]), float(min(1.0, p * len(names))))
-        for code, p in zip(present, chance, strict=True)
-    ]
-    return tuple(sorted(found, key=lambda share: (share.p_value, -share.n_flagged, share.name))[:most])
+    found: list[SourceShare] = []
+    gone: list[int] = []
+    left, before = np.flatnonzero(flagged), 0.0
+    while len(left):
+        texts, sent = int(size.sum() - size[gone].sum()), int(flagged.sum() - flagged[gone].sum())
+        p_values = np.minimum(1.0, np.atleast_1d(hypergeom.sf(flagged[left] - 1, texts, sent, size[left])) * len(names))
+        order = np.lexsort((left, -flagged[left], p_values))
+        told = order[:1] if p_values[order[0]] <= _CERTAIN else order
+        for place in told.tolist():
+            code, before = int(left[place]), max(before, float(p_values[place]))
+            gone.append(code)
+            found.append(SourceShare(names[code], int(size[code]), int(flagged[code]), before))
+        left = np.delete(left, told)
+        if len(found) >= most:
+            break
+    return tuple(found[:most])

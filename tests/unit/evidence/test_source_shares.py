@@ -39,6 +39,16 @@ def test_the_most_suspicious_comes_first() -> None:
     assert found[2].p_value == 1
 
 
+def test_who_sends_most_of_everything_is_named_when_hardly_anybody_else_is_left() -> None:
+    """Four send a flood, one of which sends half of all texts: its share of the flood is no more than that."""
+    codes = np.concatenate([np.zeros(1000, int), np.repeat(np.arange(1, 21), 50)])
+    flood = np.concatenate([np.arange(40), *(1000 + 50 * code + np.arange(40) for code in range(3))])
+    names = tuple(f"s{code}" for code in range(21))
+    assert {share.name for share in shares(codes, names, flood) if share.p_value <= 0.001} == {"s0", "s1", "s2", "s3"}
+    by_chance = np.concatenate([flood[40:], np.arange(2), [1200, 1260, 1310, 1370]])
+    assert {share.name for share in shares(codes, names, by_chance) if share.p_value <= 0.05} == {"s1", "s2", "s3"}
+
+
 def test_very_many_sources_are_few_shares() -> None:
     codes = np.arange(100_000)
     found = shares(codes, tuple(f"user {code}" for code in codes), codes[:5000])
