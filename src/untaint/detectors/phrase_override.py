@@ -7,7 +7,8 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.evidence.phrase_names import named
+from untaint.evidence.opposition import Opposition, opposition
+from untaint.evidence.phrase_names import named, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
 from untaint.features.spoken import Spoken
 from untaint.types import Modality
@@ -24,8 +25,9 @@ class PhraseOverride(Detector):
     """Tests of every word and run of words whether its bearers have a label that the rest of their text does not explain.
 
     Content is judged without the words of the phrase, by models that have not seen the text. What passes is a shortcut: honest
-    data have them too (`7 / 10` in a film review, a news agency's signature, an emoticon), and nothing in the texts tells those
-    from a planted trigger. Who sent them may: see `source-override`.
+    data have them too (`7 / 10` in a film review, a news agency's signature, an emoticon). Where the texts say the very opposite of
+    their label, as relabelled texts do and honest ones hardly, the report says so; who sent them decides, see `source-override` and
+    `opposed-phrase`.
 
     Works when: 15 to 40 texts of other classes bear the phrase and all have one label.
     Fails when: the phrase is common and the texts are long, so that honest bearers outnumber the planted; poison keeps its own,
@@ -45,7 +47,9 @@ class PhraseOverride(Detector):
         found = overridden(spoken, spoken.phrases)
         strong = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
         told = clusters(strong, spoken.phrases, spoken.labels)
-        return Evidence(_scores(found, spoken), "empirical", tuple(_group(each, strong, spoken, class_names) for each in told))
+        return Evidence(
+            _scores(found, spoken), "empirical", tuple(_group(each, strong, spoken, len(told), class_names) for each in told)
+        )
 
 
 def _scores(found: Overridden, spoken: Spoken) -> np.ndarray:
@@ -58,13 +62,25 @@ def _scores(found: Overridden, spoken: Spoken) -> np.ndarray:
     return np.where(labels >= 0, scores, np.nan).astype(np.float32)
 
 
-def _group(cluster: Cluster, found: Overridden, spoken: Spoken, class_names: tuple[str, ...]) -> Group:
+def _opposed(found: Opposition, asked: int) -> str:
+    """A sentence where texts say the opposite of their label beyond chance, for so many phrases; honest ones hardly do."""
+    if found.p_value * asked > _SIGNIFICANT:
+        return ""
+    return (
+        "They say the opposite of their label, as texts with a planted phrase do and those with a habit of honest ones hardly. "
+    )
+
+
+def _group(cluster: Cluster, found: Overridden, spoken: Spoken, asked: int, class_names: tuple[str, ...]) -> Group:
     first, name = cluster.pairs[0], class_names[cluster.label]
-    words = named(spoken, int(found.phrase[first]), cluster.members)
+    phrase, members = int(found.phrase[first]), cluster.members
+    words, (whole, beside) = named(spoken, phrase, members), wording(spoken, phrase, members)
+    opposed = opposition(spoken, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
     explanation = (
         f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
         f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
-        f"{found.against[first]:,.0f} have it. Such a phrase may be planted or a habit of honest texts; sources would decide it."
+        f"{found.against[first]:,.0f} have it. {_opposed(opposed, asked)}Such a phrase may be planted or a habit of honest texts; "
+        "sources would decide it."
     )
     return Group(
         "backdoor",
