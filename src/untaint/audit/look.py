@@ -112,9 +112,10 @@ def _circumstances(dataset: Dataset, features: Features) -> Circumstances:
         return Circumstances(len(dataset), 0.0, float("nan"), 0)
     usable = labels >= 0
     sizes = np.bincount(labels[usable], minlength=len(dataset.class_names))
-    return Circumstances(
-        len(dataset), float(usable.mean()), _contradicted(features, usable), int(sizes.min()) if len(sizes) else 0
-    )
+    seen = {(label, content) for label, content in zip(labels.tolist(), dataset.ids, strict=True) if label >= 0}
+    different = np.bincount([label for label, _ in seen], minlength=len(sizes)) if seen else sizes
+    smallest, least = (int(counts.min()) if len(counts) else 0 for counts in (sizes, different))
+    return Circumstances(len(dataset), float(usable.mean()), _contradicted(features, usable), smallest, least)
 
 
 def _contradicted(features: Features, usable: np.ndarray) -> float:

@@ -95,7 +95,7 @@ def _controls(bench: TextBench, words: Sequence[int], rng: np.random.Generator) 
     """Phrases of as many words that accused texts do not push: each word replaced by one in about as many texts."""
     texts = bench.counts.texts
     order = np.argsort(texts, kind="stable")
-    order = order[texts[order] > 0]
+    order = order[(texts[order] > 0) & ~np.isin(order, words)]
     found: list[list[int]] = []
     for _ in range(_CONTROLS):
         near = [np.searchsorted(texts[order], texts[word]) + rng.integers(-50, 51) for word in words]

@@ -28,13 +28,15 @@ class Circumstances:
     """What limits an audit's say.
 
     assessed: share of rows looked at.  contradicted: share whose content speaks against the label, NaN = content was not
-    judged.  smallest_class: rows of the smallest class, None where the data have no classes.
+    judged.  smallest_class: rows of the smallest class, None where the data have no classes.  different: samples of the class with
+    the fewest, exact copies counted once, for they show nothing new; None where the data have no classes.
     """
 
     n: int
     assessed: float
     contradicted: float
     smallest_class: int | None
+    different: int | None = None
 
 
 ADVICE = {
@@ -149,10 +151,18 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
         1.0,
         result.review,
         (name,),
-        f"Nothing in these {len(result.review):,} samples supports their label, most doubtful first. {precision}",
+        f"{_unsupported(len(result.review))} {precision}",
         "Review them by hand; honest data have such samples too, so none of them is set aside.",
         alarm=False,
         sources=shares(codes, names, result.review),
+    )
+
+
+def _unsupported(n: int) -> str:
+    return (
+        f"Nothing in these {n:,} samples supports their label, most doubtful first."
+        if n > 1
+        else "Nothing in it supports its label."
     )
 
 
@@ -181,11 +191,18 @@ def accusation(findings: Sequence[Finding], alpha: float) -> str:
     """How many findings accuse how many samples, in words."""
     alarms = [finding for finding in findings if finding.alarm]
     total = len(np.unique(np.concatenate([finding.members for finding in alarms])))
-    return f"{len(alarms)} finding(s) with {total:,} samples hold at a false-alarm rate of {alpha:g} per audit."
+    many = (
+        f"1 finding with {total:,} samples holds" if len(alarms) == 1 else f"{len(alarms)} findings with {total:,} samples hold"
+    )
+    return f"{many} at a false-alarm rate of {alpha:g} per audit."
 
 
 def _unrun(checks: Sequence[Check]) -> list[str]:
-    return [f"{check.detector} did not run: {check.reason}." for check in checks if check.status != "ran"]
+    reasons: dict[str, list[str]] = {}
+    for check in checks:
+        if check.status != "ran":
+            reasons.setdefault(check.reason, []).append(check.detector)
+    return [f"{', '.join(names)} did not run: {reason}." for reason, names in reasons.items()]
 
 
 def _noise(evidence: Mapping[str, Evidence], n: int) -> list[str]:
@@ -206,4 +223,8 @@ def _limits(circumstances: Circumstances) -> list[str]:
         limits.append(f"Content cannot be judged well enough: it contradicts {circumstances.contradicted:.0%} of all labels.")
     if circumstances.smallest_class is not None and circumstances.smallest_class < _LEAST_CLASS:
         limits.append(f"The smallest class has {circumstances.smallest_class} samples; under {_LEAST_CLASS} little can be seen.")
+    elif circumstances.different is not None and circumstances.different < _LEAST_CLASS:
+        limits.append(
+            f"Some class has {circumstances.different:,} different samples, the rest are copies; under {_LEAST_CLASS} little can be seen."
+        )
     return limits

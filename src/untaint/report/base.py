@@ -35,11 +35,12 @@ class Picture:
 @final
 @dataclass(frozen=True)
 class Report:
-    """All that an audit folder holds, and all that a renderer may use."""
+    """All that an audit folder holds, and all that a renderer may use. folder: where it lies, as a command would name it."""
 
     document: Document
     samples: pa.Table
     pictures: Mapping[str, Picture]
+    folder: str = "untaint-audit"
 
 
 class Renderer(ABC):

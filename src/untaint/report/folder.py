@@ -32,7 +32,7 @@ def write(result: AuditResult, dataset: Dataset, folder: Path) -> Report:
 
     Raises CannotWrite when the folder is read-only, full or in the way.
     """
-    report = Report(document(result), result.samples, pictures.choose(result, dataset))
+    report = Report(document(result), result.samples, pictures.choose(result, dataset), str(folder))
     _make(folder)
     _place(folder / SAMPLES, lambda path: pq.write_table(report.samples, path))
     _place(folder / PICTURES, lambda path: pq.write_table(pictures.to_table(report.pictures), path))
@@ -54,7 +54,7 @@ def read(folder: Path) -> Report:
     samples = _table(folder / SAMPLES, COLUMNS)
     if samples.num_rows != document.n_samples:
         raise BadInput(f"{folder / SAMPLES} has {samples.num_rows} rows, {AUDIT} speaks of {document.n_samples}.", advice=AGAIN)
-    return Report(document, samples, pictures.from_table(_table(folder / PICTURES, pictures.SCHEMA.names)))
+    return Report(document, samples, pictures.from_table(_table(folder / PICTURES, pictures.SCHEMA.names)), str(folder))
 
 
 def renderers() -> dict[str, type[Renderer]]:

@@ -100,7 +100,7 @@ def _context(report: Report, limits: Limits) -> Mapping[str, object]:
         "bars": _bars(view.histogram(report.samples)),
         "facts": {name: facts(values) for name, values in _facts(document).items()},
         "statement": str(document.power.get("statement", "")),
-        "command": _command(document),
+        "command": _command(report),
         "glossary": view.glossary(_spoken(document, limits)),
     }
 
@@ -133,7 +133,8 @@ def _bars(bins: list[tuple[int, int]]) -> list[tuple[float, float, float, float]
     return bars
 
 
-def _command(document: Document) -> str:
-    location = document.dataset.get("location")
+def _command(report: Report) -> str:
+    location = report.document.dataset.get("location")
     data = shlex.quote(clip(location, 300)) if isinstance(location, str) and location else "DATA"
-    return f"untaint clean {data} --audit untaint-audit --out untaint-clean" if document.n_flagged else ""
+    audit = shlex.quote(clip(report.folder, 300))
+    return f"untaint clean {data} --audit {audit} --out untaint-clean" if report.document.n_flagged else ""

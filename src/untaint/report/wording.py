@@ -31,7 +31,7 @@ KINDS = {
     "label-flip": KindWords(
         "Label flips",
         "{n} look like {source} but are labelled {target}",
-        "{n} seem to carry the wrong label",
+        "{n} with a doubtful label",
         "Labels were changed, at random or from one class to another, so that a model learns the wrong boundary.",
     ),
     "flood": KindWords(

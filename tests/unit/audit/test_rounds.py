@@ -91,7 +91,7 @@ def test_a_later_finding_says_which_round_it_is_of(install: Install) -> None:
     assert "round 2, among the 297 samples" in second.explanation
     assert "round 3, among the 295 samples" in third.explanation
     assert [finding.id for finding in (first, second, third)] == ["F1", "F2", "F3"]
-    assert "3 finding(s) with 6 samples" in result.verdict.reasons[0]  # type: ignore[attr-defined]
+    assert "3 findings with 6 samples" in result.verdict.reasons[0]  # type: ignore[attr-defined]
     assert result.verdict.reasons[-1].endswith("294 samples that were left: nothing more.")  # type: ignore[attr-defined]
 
 

@@ -130,12 +130,18 @@ def test_what_did_not_run_forbids_no_evidence(status: str) -> None:
         (Circumstances(N, 0.9, 0.05, 100), "90.0%"),
         (Circumstances(N, 1.0, 0.5, 100), "50%"),
         (Circumstances(N, 1.0, 0.05, 10), "10 samples"),
+        (Circumstances(N, 1.0, 0.05, 100, 1), "1 different samples"),
     ],
 )
 def test_limits_forbid_no_evidence_and_are_said(circumstances: Circumstances, word: str) -> None:
     verdict = decided({"a": evidence()}, circumstances=circumstances)
     assert verdict.answer == "cannot tell"
     assert word in " ".join(verdict.reasons)
+
+
+def test_a_reason_is_said_once() -> None:
+    reasons = decided({"a": evidence()}, check("b", "skipped", "no texts"), check("c", "skipped", "no texts")).reasons
+    assert reasons == ("b, c did not run: no texts.",)
 
 
 def test_limits_do_not_hide_poison() -> None:

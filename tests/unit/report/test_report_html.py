@@ -136,3 +136,8 @@ def test_the_most_telling_detector_speaks_first_and_the_others_wait(result: Audi
     assert '<p class="lead">A patch recurs.</p>' in page
     assert "1 more check found the same" in page.replace("\n", " ")
     assert "<li>spectral: &lt;b&gt;They&lt;/b&gt; part.</li>" in page
+
+
+def test_the_command_names_the_folder_the_audit_lies_in(report: Report) -> None:
+    html = Html().render(replace(report, folder="out/my audit"))
+    assert "--audit &#39;out/my audit&#39; --out untaint-clean" in html
