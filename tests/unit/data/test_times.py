@@ -112,6 +112,13 @@ def test_values_that_are_no_times_are_counted_and_unknown() -> None:
     assert "1 values are no times and count as unknown, the first is 'soon' of #11" in " ".join(found.notes)
 
 
+def test_a_time_beyond_all_calendars_is_refused_in_words(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(frame()).append_column("date", pa.array([10**15] * N, pa.timestamp("s")))
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(BadInput, match="such as a time after the year 9999"):
+        load(tmp_path / "t.parquet")
+
+
 def test_without_times_nothing_is_said_of_them() -> None:
     found = load(frame())
     assert np.isnat(found.times).all()

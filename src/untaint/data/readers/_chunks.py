@@ -62,7 +62,7 @@ def recipe_for(head: pa.Table, request: Request, where: str, *, root: Path | Non
         raise BadInput(f"{where} is empty: no row in it.", advice="Give data with at least two classes.")
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise BadInput(f"{where} has two columns called {twice[0]!r}.", advice="Rename one of them.")
-    samples = {name: head.column(name).to_pylist() for name in columns}
+    samples = {name: _plain(head.column(name), where) for name in columns}
     roles = choose(samples, where, label=request.label, source=request.source, payload=request.payload, time=request.time)
     return Recipe(roles, root, {**class_names(head.schema), **names})
 
@@ -77,10 +77,20 @@ def index_batches(batches: Iterable[pa.RecordBatch], recipe: Recipe, builder: In
     """Index record batches of one file; the number of rows."""
     row = 0
     for batch in batches:
-        for record in batch.to_pylist():
+        for record in _plain(batch, name):
             recipe.add(builder, record, f"{name}#{row}")
             row += 1
     return row
+
+
+def _plain(values: Any, where: str) -> list[Any]:
+    """As Python objects. Raises BadInput for a time that no calendar knows."""
+    try:
+        found: list[Any] = values.to_pylist()
+    except (OverflowError, ValueError) as error:
+        message = f"{where} holds a value that cannot be read ({error}), such as a time after the year 9999."
+        raise BadInput(message, advice="Mend that column or leave it out.") from error
+    return found
 
 
 def class_names(schema: pa.Schema) -> dict[str, list[str]]:
