@@ -1,6 +1,8 @@
 """What a command says on standard output, in words."""
 
+import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from untaint.report.v1 import Finding, document
 from untaint.report.wording import p_value, title, told, when
 
 _TELLING_SOURCE = 0.01
+_PLACE = re.compile(r"^line [\d,]+: | \(.*\)$|: byte .*$")
+"""Where in the data a row could not be read; the rest of a reason is the same for all such rows."""
 _COLOURS = {"poisoned": "bold red", "no evidence": "bold green", "cannot tell": "bold yellow"}
 
 
@@ -58,7 +62,7 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
         _finding(printer, finding)
     if result.n_unreadable:
         printer.print()
-        printer.print(_text(f"{result.n_unreadable:,} samples could not be read; the report lists them."))
+        printer.print(_text(_unread(result)))
     skipped = [check for check in result.checks if check.status != "ran"]
     if skipped:
         printer.print()
@@ -75,6 +79,14 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
         location = str(result.dataset.get("location") or "DATA")
         command = shlex.join(["untaint", "clean", location, *columns, "--audit", str(out), "--out", "untaint-clean"])
         printer.print(_text(f"Next:   {command}"), soft_wrap=True)
+
+
+def _unread(result: AuditResult) -> str:
+    """How many samples could not be read, and the most frequent reason: a file saved in another encoding shows there."""
+    said = result.samples.column("unreadable").drop_null().to_pylist()
+    reason, times = Counter(_PLACE.sub("", str(each)) for each in said).most_common(1)[0]
+    advice = " Save the data as UTF-8." if "UTF-8" in reason else ""
+    return f"{result.n_unreadable:,} samples could not be read, {times:,} of them: {reason}.{advice} The report lists them."
 
 
 def _finding(printer: Console, finding: Finding) -> None:

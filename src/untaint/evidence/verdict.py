@@ -151,7 +151,7 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
         1.0,
         result.review,
         (name,),
-        f"{_unsupported(len(result.review))} {precision}",
+        f"{_unsupported(len(result.review))} {precision}" if len(result.review) > 1 else _unsupported(1),
         "Review them by hand; honest data have such samples too, so none of them is set aside.",
         alarm=False,
         sources=shares(codes, names, result.review),

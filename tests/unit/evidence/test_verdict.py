@@ -107,7 +107,7 @@ def test_a_review_list_accuses_nobody() -> None:
 
 
 def test_a_precision_that_is_unknown_is_said_to_be() -> None:
-    (finding,) = decided({"a": evidence(review=np.array([5]))}).findings
+    (finding,) = decided({"a": evidence(review=np.array([5, 6]))}).findings
     assert "cannot be estimated" in finding.explanation
 
 
