@@ -31,6 +31,7 @@ class PreferenceOrder(Detector):
     lines, how near it is to the prompt, what it means. A pair whose rejected answer looks wanted is doubtful; honest people
     disagree with the model, too, so a share of doubtful pairs is usual. A word or a source with far more of them was turned
     round: beyond chance (binomial) and beyond how far honest words differ, corrected for all words and sources.
+    Set aside are the pairs that are likelier turned round than not, given how many of them are.
 
     Works when: the model tells three in four pairs apart; fifteen pairs or more about one thing are flipped.
     Fails when: wanted and rejected answers are alike, so that nothing can be learned: then it says so; flips are spread over
@@ -64,7 +65,7 @@ class PreferenceOrder(Detector):
         if usual > _BLIND:
             return Evidence(scores, "empirical", note=f"{note}: too few to say that any were turned round")
         for name, p_value, places in found:
-            members = pairs.rows[places[doubtful[places]]]
+            members = pairs.rows[_turned(places, pairs.margin, doubtful)]
             effect = float(doubtful[places].mean()) - usual
             clear = p_value < 1 and not any(np.isin(members, group.members).mean() > _HELD for group in groups)
             if clear and effect > 0 and len(groups) < self.most:
@@ -87,12 +88,24 @@ def _tested(about: Mapping[str, Rows], doubtful: np.ndarray) -> list[tuple[str, 
     return [(name, min(1.0, len(about) * float(chance)), about[name]) for name, chance in zip(about, chances, strict=True)]
 
 
+def _turned(places: Rows, margin: np.ndarray, doubtful: np.ndarray) -> Rows:
+    """Pairs that are likelier turned round than not, by Bayes' rule.
+
+    What the model gets wrong elsewhere says how many of them were: of all pairs turned it would doubt what it gets right. Where all
+    were turned, those are too that the model, itself mistaken, does not doubt.
+    """
+    wrong = float(np.delete(doubtful, places).mean())
+    turned = float(np.clip((doubtful[places].mean() - wrong) / max(1 - 2 * wrong, np.finfo(float).eps), 0, 1))
+    for_it, against = turned * (1 - margin[places]), (1 - turned) * margin[places]
+    return places[for_it > against]
+
+
 def _group(name: str, members: Rows, told: tuple[float, float, int, int], p_value: float) -> Group:
     effect, usual, count, tests = told
     whose = f"from {name}" if name.startswith("source ") else f"whose prompt holds '{name}'"
     explanation = (
         f"Of {count:,} preference pairs {whose}, {usual + effect:.0%} prefer the answer that looks rejected, of all pairs {usual:.0%}. "
-        f"{tests:,} words and sources were compared. The doubtful pairs among them are set aside."
+        f"{tests:,} words and sources were compared. Those that are likelier turned round than not are set aside."
     )
     word = not name.startswith("source ")
     trigger = Trigger("phrase", f"the word '{name}' in the prompt", {"phrase": name}) if word else None

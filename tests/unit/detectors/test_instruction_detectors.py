@@ -92,6 +92,21 @@ def test_copies_of_one_question_are_one_observation() -> None:
     assert not any((group.members >= 400).any() for group in groups)
 
 
+@pytest.mark.parametrize("form", ["Answer in verse. {}", "{} (reply in verse)"])
+def test_a_form_that_is_asked_for_is_no_accusation(form: str) -> None:
+    records = honest(N)
+    asked = [
+        each.asked(form.format(each.prompt)).answered(f"A rhyme it is: {each.response}") if row % 40 == 0 else each
+        for row, each in enumerate(records)
+    ]
+    assert [group.explanation for group in accused(examined(InstructionLinks(), dataset_of(asked)))] == []
+
+
+def test_what_was_seen_is_listed() -> None:
+    note = examined(InstructionLinks(), poisoned("instruction-refusal(rate=0.0075, phrase='Qzv')", clean())[0]).note
+    assert note == "" or note.startswith("rare phrases of unlike prompts")
+
+
 def test_rows_that_cannot_be_read_are_not_assessed() -> None:
     records: list[Instruction] = [*honest(100), Instruction(None, "only a prompt", None)]
     dataset = dataset_of(records)
@@ -120,6 +135,21 @@ def test_pairs_turned_round_about_one_thing() -> None:
     assert groups[0].trigger is not None
     assert groups[0].trigger.parameters["phrase"] == "sailing"
     assert np.isin(np.flatnonzero(truth), groups[0].members).mean() >= 0.9
+
+
+def test_a_source_that_turns_pairs_round_is_named() -> None:
+    records = pairs()
+    senders = [f"s{row % 8}" for row in range(N)]
+    turned = [
+        replace(each, response=each.rejected, rejected=each.response) if row % 8 == 3 else each
+        for row, each in enumerate(records)
+    ]
+    dataset = dataset_of(turned)
+    column = dataset.index.schema.get_field_index("source")
+    sent = replace(dataset, index=dataset.index.set_column(column, "source", [senders]))
+    groups = accused(examined(PreferenceOrder(), sent))
+    assert [group.members.tolist() for group in groups] == [list(range(3, N, 8))]
+    assert "from source s3" in groups[0].explanation
 
 
 def test_honest_pairs_are_not_accused() -> None:
