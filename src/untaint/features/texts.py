@@ -20,6 +20,8 @@ LONGEST = 5000
 """Words of a text that are looked at: a review has 230, a long mail 2,000; one text of megabytes must not outweigh the set."""
 _MOST_JUDGED = 20_000_000
 """Texts times classes: each takes a float in a dozen arrays, and a step of every model."""
+_MOST_CLASSES = 300
+"""Of which content is judged: time grows with texts times classes, and 1,000 classes of 20 texts each took over six minutes."""
 _MANY, _EACH = 100, 5  # classes, and texts of each: a third of them are held out, and one or two teach nothing
 _CHARACTERS = 40 * LONGEST
 """Characters looked at: no language writes words of 40 on average, and a text without a space must end somewhere."""
@@ -109,6 +111,6 @@ def judged_classes(labels: Labels) -> int:
     Raises FeatureUnavailable where they are so many that no model learns them, or not in the time and memory there is.
     """
     classes, known = int(labels.max()) + 1, int((labels >= 0).sum())
-    if classes * len(labels) > _MOST_JUDGED or (classes > _MANY and known < _EACH * classes):
+    if classes > _MOST_CLASSES or classes * len(labels) > _MOST_JUDGED or (classes > _MANY and known < _EACH * classes):
         raise FeatureUnavailable(f"{classes:,} classes of {known / classes:.1f} texts each are too many to judge content by")
     return classes
