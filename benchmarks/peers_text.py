@@ -165,7 +165,8 @@ def report(rows: list[dict[str, Any]], sampled: list[dict[str, Any]], given: arg
 def _onion_facts(sampled: list[dict[str, Any]], given: argparse.Namespace) -> str:
     first = sampled[0]
     return (
-        f"A text is flagged when its perplexity to {given.language_model} falls by more than a threshold without one of its words (weights of 16 bits). Seed "
+        f"A text is flagged when its perplexity to {given.language_model} falls by more than a threshold without one of its words "
+        "(weights of 16 bits). Seed "
         f"{first['seed']}; up to {PLANTED} poisoned texts of each set and {given.onion} clean ones, on which the thresholds are chosen, so "
         f"that the share of honest texts flagged is as told by construction. {first['cpu_ms_a_text']:.0f} CPU ms a text, "
         f"{first['times_untaint']:,.0f} times untaint."
