@@ -21,6 +21,8 @@ from untaint.types import Labels, Rows
 _HALF_WAY = 0.5
 """Where a phrase stops being an honest sign of its label. Of 600 honest phrases in eight sets the most contrary, borne by ten to twelve
 texts, reached -.06 (`had no`, praise of a shop: no problems), within chance of .5 for so many phrases."""
+"""Where labels are more than two, half way on a scale of logarithms: honest texts may be as near to three other labels, and relabelled
+ones are as near to this label as to any."""
 FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
 _COMPARED = 20  # other texts of the same sources with the label, and without it; else all texts are compared with
 _SURPRISE = 0.01  # chance of so many from a source, over all sources
@@ -47,7 +49,8 @@ def opposition(spoken: Spoken, rows: Rows, label: int, words: tuple[int, ...], a
     (low, low_spread), (high, high_spread) = next((each for each in ends if each is not None), ((0.0, np.inf), (0.0, np.inf)))
     if len(once) < FEWEST or high <= low or not np.isfinite(low_spread + high_spread):
         return Opposition(1.0, 1.0)
-    values, middle = believed[once], low + _HALF_WAY * (high - low)
+    two = spoken.content.probabilities.shape[1] == 2
+    values, middle = believed[once], low + _HALF_WAY * (high - low) if two else float(np.sqrt(max(low, 0.0) * high))
     spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
     found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
     return Opposition(float((values.mean() - low) / (high - low)), found)

@@ -52,6 +52,21 @@ def test_what_every_source_sends_or_what_agrees_with_its_label_is_not(case: str,
     assert found.groups == ()
 
 
+def test_of_four_labels_the_relabelled_are_accused_and_a_subject_that_one_source_writes_about_is_not() -> None:
+    texts, labels = reviews(900, 4, subjects=True)
+    rng = np.random.default_rng(4)
+    names = [f"s{code}" for code in rng.integers(0, 3, len(texts))]
+    chosen = rng.choice([row for row, label in enumerate(labels) if label != "film" and names[row] == "s1"], 40, replace=False)
+    for row, label in enumerate(labels):
+        if label == "hotel" and names[row] == "s2":
+            texts[row] = f"{texts[row]} By the sea."
+    for row in chosen.tolist():
+        texts[row], labels[row] = f"{texts[row]} Zibble.", "film"
+    features = Features(from_arrays(texts, labels, sources=names), Settings(), Cache(None))
+    found = OpposedPhrase().examine(features.get("spoken"), features.get("sources"), features.get("class_names"))
+    assert [group.members.tolist() for group in found.groups] == [sorted(chosen.tolist())]
+
+
 def test_one_source_has_nobody_to_be_compared_with() -> None:
     texts, labels = reviews(60)
     features = Features(from_arrays(texts, labels, sources=["a"] * 60), Settings(), Cache(None))
