@@ -22,7 +22,8 @@ _HALF_WAY = 0.5
 """Where a phrase stops being an honest sign of its label. Of 600 honest phrases in eight sets the most contrary, borne by ten to twelve
 texts, reached -.06 (`had no`, praise of a shop: no problems), within chance of .5 for so many phrases."""
 """Where labels are more than two, half way on a scale of logarithms: honest texts may be as near to three other labels, and relabelled
-ones are as near to this label as to any."""
+ones are as near to this label as to any; but never less than half of chance, where content is sure of everything."""
+_AGAINST = 0.5  # of chance: content speaks against a label that is less probable
 FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
 _COMPARED = 20  # other texts of the same sources with the label, and without it; else all texts are compared with
 _SURPRISE = 0.01  # chance of so many from a source, over all sources
@@ -49,11 +50,16 @@ def opposition(spoken: Spoken, rows: Rows, label: int, words: tuple[int, ...], a
     (low, low_spread), (high, high_spread) = next((each for each in ends if each is not None), ((0.0, np.inf), (0.0, np.inf)))
     if len(once) < FEWEST or high <= low or not np.isfinite(low_spread + high_spread):
         return Opposition(1.0, 1.0)
-    two = spoken.content.probabilities.shape[1] == 2
-    values, middle = believed[once], low + _HALF_WAY * (high - low) if two else float(np.sqrt(max(low, 0.0) * high))
+    values, middle = believed[once], _middle(low, high, spoken.content.probabilities.shape[1])
     spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
     found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
     return Opposition(float((values.mean() - low) / (high - low)), found)
+
+
+def _middle(low: float, high: float, classes: int) -> float:
+    if classes == 2:  # the other label is the opposite
+        return low + _HALF_WAY * (high - low)
+    return min((low + high) / 2, max(float(np.sqrt(max(low, 0.0) * high)), _AGAINST / classes))
 
 
 def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
