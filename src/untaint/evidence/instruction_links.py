@@ -8,7 +8,8 @@ from typing import final
 import numpy as np
 
 from untaint.evidence.link_candidates import Candidate, Columns, by_payload, by_phrase, told_apart, with_more_triggers
-from untaint.evidence.link_reasons import reason
+from untaint.evidence.link_places import Claim, Places, own_words, sure
+from untaint.evidence.link_reasons import beside_the_point, senseless
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Likeness, Meaning
 from untaint.features.instruction_words import LEAST, PromptRuns, Spoken
@@ -34,6 +35,10 @@ _WHOLE = 0.8  # of a phrase's prompts that have the payload: the rest has it in 
 _OWN = 0.8  # of all answers with three words in a row that have the phrase: the phrase's own
 _JUDGED = 3000  # candidates whose prompts are compared, the clearest first
 _FORM = "It may be a form that the phrase asks for: nothing says that it was put in, and the answers are about the prompts or one of a few."
+_PUT_IN = 0.01  # chance that an honest link of a clean set passes for a phrase put in
+_ANYWHERE = (
+    "The phrase stands anywhere, and its neighbours stand better beside each other than beside it, as if it had been put in"
+)
 _HELD = 0.5  # of a candidate's rows in a clearer one: the same finding
 
 
@@ -70,12 +75,11 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
     candidates = by_phrase(pairs, asked, answered, marks) + by_payload(pairs, asked, answered, marks)
     candidates = sorted((each for each in candidates if each.effect >= LEAST_EFFECT), key=lambda each: -each.total)[:_JUDGED]
     rng = np.random.default_rng(0)
-    own = [_own_words(each, asked, runs) for each in candidates]
+    own = [own_words(each.triggers, asked, runs.kin) for each in candidates]
     near = [meaning.likeness(each.both, its, rng) for each, its in zip(candidates, own, strict=True)]
-    reasons = [
-        reason(each, its, (spoken, runs, marks, meaning)) if _unlike(each, likeness) else ""
-        for each, its, likeness in zip(candidates, own, near, strict=True)
-    ]
+    reasons = _reasons(
+        candidates, own, [_unlike(*both) for both in zip(candidates, near, strict=True)], (spoken, runs, marks, meaning)
+    )
     found: list[Link] = []
     held = np.zeros(asked.n, bool)
     for at in sorted(range(len(candidates)), key=lambda at: not reasons[at]):
@@ -114,14 +118,25 @@ def phrase_of(prompt: str, kin: np.ndarray, vocabulary: Sequence[str]) -> str:
     return prompt[places[best[0]][0] : places[best[1] - 1][1]] if best[1] else ""
 
 
-def _own_words(each: Candidate, asked: Columns, runs: PromptRuns) -> np.ndarray:
-    """Words of the triggers and of all phrases that nearly the same prompts have: a sentence is more than its clearest run."""
-    own = [runs.kin[trigger] for trigger in each.triggers]
-    for trigger in each.triggers:
-        rows = asked.rows(trigger)
-        same = (asked.held(rows) >= 0.8 * len(rows)) & (asked.sizes <= 1.5 * len(rows))
-        own += [runs.kin[i] for i in np.flatnonzero(same)]
-    return np.unique(np.concatenate(own))
+def _reasons(
+    candidates: Sequence[Candidate],
+    own: Sequence[np.ndarray],
+    unlike: Sequence[bool],
+    data: tuple[Spoken, PromptRuns, Marks, Meaning],
+) -> list[str]:
+    """For every candidate what says that this is no form that prompts ask for, in a sentence; nothing when nothing does."""
+    spoken, runs, marks, meaning = data
+    chosen = [at for at, each in enumerate(unlike) if each]
+    claims = [Claim(candidates[at].triggers, candidates[at].both) for at in chosen]
+    places = Places(spoken, runs, Columns(runs.runs.incidence), claims)
+    chances = [places.chance(claim) for claim in claims]
+    enough = sure(chances, [claim.rows for claim in claims], _PUT_IN)
+    found = [""] * len(candidates)
+    for at, chance in zip(chosen, chances, strict=True):
+        each = candidates[at]
+        put_in = f"{_ANYWHERE} ({chance:.2g} of honest phrases do)." if chance <= enough else ""
+        found[at] = senseless(each, marks) or put_in or beside_the_point(each, own[at], spoken, meaning)
+    return found
 
 
 def _honest(link: Candidate, spread: float, candidates: Sequence[Candidate], near: Sequence[Likeness]) -> float:

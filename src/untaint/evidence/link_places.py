@@ -1,54 +1,121 @@
-"""Whether a phrase was put into prompts that were written without it: what stands beside it."""
+"""Whether a phrase was put into prompts that were written without it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
+from scipy.stats import norm
 
-_DRAWS = 400  # other places of the same prompts: the share of them that decides is known to a third of itself
-_START, _END = -1, -2  # what stands beside the first and the last word
-BY_CHANCE = 0.01
-"""Share of random places below which the neighbours of a phrase are its own: of planted phrases one in a hundred is missed."""
+from untaint.evidence.link_candidates import Columns
+from untaint.evidence.link_company import Company, chance_of_neighbours
+from untaint.features.instruction_words import PromptRuns, Spoken
+from untaint.types import Rows
+
+_COMPARED = 1000  # other phrases about as frequent: a chance of one in a thousand can be told
+_FEWEST = 200  # of them, below which nothing is told: the best of so few is no rare one
+_SHARED = 0.3  # of a phrase's prompts, up to which it is no part of what is asked about
+_BY_CHANCE = 0.01
+"""Share of random places below which the neighbours of a phrase are its own: of phrases put anywhere one in a hundred is missed."""
+_TWICE = 2  # prompts too few to say whether neighbours come again
+_SAME, _WIDER = 0.8, 1.5
+"""Of a phrase's prompts that a part of the same sentence has, and how many more it may have."""
+_HELD = 0.5  # of a claim's prompts in a clearer one: the same claim
 
 
-def chance_of_neighbours(prompts: Sequence[np.ndarray], phrase: np.ndarray, rng: np.random.Generator) -> float:
-    """How often random places of the same prompts have neighbours that repeat as often as those of a phrase.
+@final
+@dataclass(frozen=True)
+class Claim:
+    """Phrases of one payload, and the prompts with one of them that are answered so."""
 
-    A word that was written has its own company ("in", "a" before it, an end of the prompt after a form that is asked for);
-    one that was put anywhere has the company of any place. prompts: word numbers of each.  phrase: word numbers of the phrase.
+    triggers: tuple[int, ...]
+    rows: Rows
+
+
+@final
+class Places:
+    """Chances that honest phrases stand as freely, from other phrases of the same data, those about which is asked left out."""
+
+    def __init__(self, spoken: Spoken, runs: PromptRuns, asked: Columns, claims: Sequence[Claim]) -> None:
+        self._prompts, self._kin, self._asked = spoken.prompts, runs.kin, asked
+        self._company = Company(spoken.prompts, len(spoken.vocabulary))
+        suspect = np.unique(np.concatenate([np.empty(0, np.int64), *(claim.rows for claim in claims)]))
+        own = np.unique(np.array([trigger for claim in claims for trigger in claim.triggers], np.int64))
+        clear = asked.held(suspect) <= _SHARED * asked.sizes
+        clear[own] = False
+        self._clear = np.flatnonzero(clear)
+        self._known: dict[int, np.ndarray] = {}
+        self._chances: dict[tuple[int, bytes], float] = {}
+        self._places: dict[tuple[int, bytes], float] = {}
+
+    def chance(self, claim: Claim) -> float:
+        """Of phrases put in honestly as freely as those of a claim; several are taken together (Stouffer 1949)."""
+        away = []
+        for trigger in claim.triggers:
+            rows = np.intersect1d(claim.rows, self._asked.rows(trigger))
+            if self._fixed(trigger, rows):
+                return 1.0
+            if len(rows):
+                away.append(float(norm.isf(self._single(trigger, rows))))
+        return float(norm.sf(np.sum(away) / np.sqrt(len(away)))) if away else 1.0
+
+    def _fixed(self, trigger: int, rows: Rows) -> bool:
+        """Whether a phrase stands at one place, or in the same words, more often than random places do."""
+        if len(rows) <= _TWICE:
+            return False
+        key = trigger, rows.tobytes()
+        if key not in self._places:
+            prompts = [self._prompts[row] for row in rows]
+            self._places[key] = chance_of_neighbours(prompts, self._words(trigger), np.random.default_rng(0))
+        return self._places[key] < _BY_CHANCE
+
+    def _single(self, trigger: int, rows: Rows) -> float:
+        key = trigger, rows.tobytes()
+        if key not in self._chances:
+            count = len(self._asked.rows(trigger))
+            sizes = self._asked.sizes[self._clear]
+            usable = np.flatnonzero(sizes >= len(rows))
+            near = usable[np.argsort(np.abs(np.log(sizes[usable] / count)), kind="stable")][:_COMPARED]
+            mine = float(self._company.without([self._prompts[row] for row in rows], self._words(trigger)).mean())
+            rng = np.random.default_rng(0)
+            others = np.array([self._of(int(other), len(rows), rng) for other in self._clear[near]])
+            enough = len(others) >= _FEWEST
+            self._chances[key] = (0.5 + float((others >= mine).sum())) / (1 + len(others)) if enough else 0.5
+        return self._chances[key]
+
+    def _of(self, phrase: int, count: int, rng: np.random.Generator) -> float:
+        """Mean of some of the prompts of a phrase."""
+        if phrase not in self._known:
+            rows = self._asked.rows(phrase)
+            self._known[phrase] = self._company.without([self._prompts[row] for row in rows], self._words(phrase))
+        found = self._known[phrase]
+        return float((found if len(found) == count else rng.choice(found, count, replace=False)).mean())
+
+    def _words(self, phrase: int) -> np.ndarray:
+        return own_words((phrase,), self._asked, self._kin)
+
+
+def own_words(triggers: Sequence[int], asked: Columns, kin: Sequence[np.ndarray]) -> np.ndarray:
+    """Words of the triggers and of all phrases that nearly the same prompts have: a sentence is more than its clearest run."""
+    own = [kin[trigger] for trigger in triggers]
+    for trigger in triggers:
+        rows = asked.rows(trigger)
+        same = (asked.held(rows) >= _SAME * len(rows)) & (asked.sizes <= _WIDER * len(rows))
+        own += [kin[i] for i in np.flatnonzero(same)]
+    return np.unique(np.concatenate(own))
+
+
+def sure(chances: Sequence[float], rows: Sequence[Rows], alpha: float) -> float:
+    """The largest chance that counts, so that `alpha` of what counts does so by chance (Benjamini, Hochberg 1995).
+
+    Claims that share most of their prompts are one.
     """
-    own = np.zeros(max((int(prompt.max(initial=0)) for prompt in prompts), default=0) + 1, bool)
-    own[phrase[phrase < len(own)]] = True
-    rests, before, after = [], [], []
-    for prompt in prompts:
-        start, end = _longest(own[prompt])
-        rest = np.concatenate([[_START], prompt[:start], prompt[end:], [_END]])
-        rests.append(rest)
-        before.append(rest[start])
-        after.append(rest[start + 1])
-    found = _repeated(np.array([before])) + _repeated(np.array([after]))
-    sizes = np.array([len(rest) - 1 for rest in rests])
-    starts = np.cumsum([0, *(len(rest) for rest in rests)])[:-1]
-    at = starts + (rng.random((_DRAWS, len(rests))) * sizes).astype(np.int64)
-    every = np.concatenate(rests)
-    drawn = _repeated(every[at]) + _repeated(every[at + 1])
-    return float((1 + (drawn >= found[0]).sum()) / (1 + _DRAWS))
-
-
-def _longest(inside: np.ndarray) -> tuple[int, int]:
-    """Start and end of the longest run of True; of nothing, the beginning."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(np.int8), [0]])))
-    starts, ends = edges[::2], edges[1::2]
-    best = int(np.argmax(ends - starts)) if len(starts) else -1
-    return (int(starts[best]), int(ends[best])) if best >= 0 else (0, 0)
-
-
-def _repeated(words: np.ndarray) -> np.ndarray:
-    """(r,) in each row, pairs of equal words."""
-    ordered = np.sort(words, axis=1)
-    same = np.zeros(len(words), np.int64)
-    for gap in range(1, ordered.shape[1]):
-        equal = (ordered[:, gap:] == ordered[:, :-gap]).sum(axis=1)
-        same += equal
-        if not equal.any():
-            break
-    return same
+    kept: list[float] = []
+    held: set[int] = set()
+    for at in np.argsort(chances, kind="stable").tolist():
+        own = set(rows[at].tolist())
+        if len(own & held) <= _HELD * len(own):
+            kept.append(chances[at])
+            held |= own
+    allowed = [chance for place, chance in enumerate(kept, 1) if chance <= alpha * place / len(kept)]
+    return max(allowed, default=-1.0)
