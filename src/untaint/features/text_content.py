@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from untaint.features.encoded_texts import EncodedWords
@@ -18,6 +17,7 @@ from untaint.features.meaning import FOLDS, Meaning
 from untaint.features.settings import Settings
 from untaint.features.texts import Tokens
 from untaint.nets import sentences
+from untaint.numerics.stacking import stacked
 from untaint.types import Labels
 
 _LEAST_TEXTS = 3  # that a word must be in: fewer teach a model that has to judge other texts nothing
@@ -98,8 +98,8 @@ def content(
         learn, judge = np.flatnonzero((fold >= 0) & (fold != number)), np.flatnonzero(fold == number)
         weights[number], words[judge] = _fitted(counts, labels, learn, judge)
     prior = np.log(np.bincount(labels[rows], minlength=classes) / len(rows) + 1e-9)
-    scale = _stacked(np.stack([words[rows], meaning.scores[rows]]), labels[rows], np.zeros(classes))
-    alone = float(_stacked(meaning.scores[None, rows], labels[rows], prior)[0])
+    scale = stacked(np.stack([words[rows], meaning.scores[rows]]), labels[rows], np.zeros(classes))
+    alone = float(stacked(meaning.scores[None, rows], labels[rows], prior)[0])
     logits = scale[0] * words + scale[1] * meaning.scores
     probabilities = softmax(logits, axis=1)
     own = np.full(len(labels), np.nan)
@@ -137,14 +137,3 @@ def _fitted(counts: csr_matrix, labels: Labels, learn: np.ndarray, judge: np.nda
     logits[:, :] = float(offset.min()) - 10.0 if len(present) < classes else 0.0
     logits[:, present] = counts[judge] @ weights[present].T + offset
     return weights, logits
-
-
-def _stacked(judges: np.ndarray, labels: Labels, prior: np.ndarray) -> np.ndarray:
-    """(m,) non-negative factors of judges (m, n, k) whose sum, with the prior (k,), says most of the labels: how far to trust each."""
-    places = np.arange(len(labels))
-
-    def loss(scale: np.ndarray) -> float:
-        return float(-log_softmax(prior + np.tensordot(scale, judges, 1), axis=1)[places, labels].mean())
-
-    found = minimize(loss, np.ones(len(judges)), method="L-BFGS-B", bounds=[(0.0, 100.0)] * len(judges))
-    return np.asarray(found.x)
