@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from untaint.errors import FeatureUnavailable
-from untaint.features.cells import Cells
+from untaint.features.cells import Cells, ColumnKind
 from untaint.features.settings import Settings
 from untaint.features.table_content import TableContent, content
 from untaint.features.table_copies import near_copies
@@ -18,8 +18,9 @@ def table(count: int, width: int = 6, seed: int = 0) -> tuple[Cells, Labels]:
     numbers = rng.normal(size=(count, width - 1)) + 1.5 * labels[:, None]
     numbers[::17, 0] = np.nan
     values = np.column_stack([numbers, rng.integers(0, 3, count)])
+    kinds: list[ColumnKind] = ["number" for _ in range(width - 1)]
     words = ((),) * (width - 1) + (("a", "b", "c"),)
-    return Cells(values, tuple(f"c{j}" for j in range(width)), ("number",) * (width - 1) + ("category",), words), labels
+    return Cells(values, tuple(f"c{j}" for j in range(width)), (*kinds, "category"), words), labels
 
 
 def judged(cells: Cells, labels: Labels) -> TableContent:
