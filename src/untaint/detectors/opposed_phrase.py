@@ -11,7 +11,7 @@ from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.opposition import FEWEST, oddly_sent, opposition
 from untaint.evidence.phrase_names import named, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Overridden, clusters, overridden
-from untaint.evidence.source_phrases import NOTABLE, listed
+from untaint.evidence.source_phrases import listed
 from untaint.features.canvas import Sources
 from untaint.features.phrases import Phrases
 from untaint.features.spoken import Spoken
@@ -54,7 +54,7 @@ class OpposedPhrase(Detector):
             return Evidence(scores, "empirical", note="fewer than two sources")
         part, shares = oddly_sent(spoken.phrases, spoken.labels, sources)
         found = overridden(spoken, part)
-        notable = found.only((found.root >= NOTABLE) & (found.effect >= LEAST_EFFECT))
+        notable = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
         told = clusters(notable, part, spoken.labels)
         asked: dict[bytes, tuple[int, _Suspects]] = {}  # runs of one sentence have the same bearers, and are asked once
         for cluster in told:
@@ -107,7 +107,7 @@ def _group(
     name, phrase, members = class_names[suspects.label], int(found.phrase[place]), suspects.members
     whole, beside = wording(spoken, phrase, members)
     theirs = np.flatnonzero(np.isin(sources.codes, suspects.guilty))
-    opposed = opposition(spoken, members, suspects.label, (*whole, *beside), theirs)
+    opposed = opposition(spoken, phrase, members, suspects.label, (*whole, *beside), theirs)
     words, who = named(spoken, phrase, members), listed(sources, suspects.guilty, suspects.shares)
     explanation = (
         f"{len(members):,} texts with \"{words}\" are labelled '{name}' and come from {who}. Without these words they say what texts "

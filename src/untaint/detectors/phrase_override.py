@@ -75,7 +75,7 @@ def _group(cluster: Cluster, found: Overridden, spoken: Spoken, asked: int, clas
     first, name = cluster.pairs[0], class_names[cluster.label]
     phrase, members = int(found.phrase[first]), cluster.members
     words, (whole, beside) = named(spoken, phrase, members), wording(spoken, phrase, members)
-    opposed = opposition(spoken, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
+    opposed = opposition(spoken, phrase, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
     explanation = (
         f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
         f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "

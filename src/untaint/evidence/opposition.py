@@ -26,6 +26,7 @@ ones are as near to this label as to any; but never less than half of chance, wh
 _AGAINST = 0.5  # of chance: content speaks against a label that is less probable
 FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
 _COMPARED = 20  # other texts of the same sources with the label, and without it; else all texts are compared with
+_MOST = 2000  # texts of each kind that are compared with: they say where the ends are to a hundredth
 _SURPRISE = 0.01  # chance of so many from a source, over all sources
 
 
@@ -38,19 +39,22 @@ class Opposition:
     p_value: float
 
 
-def opposition(spoken: Spoken, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Opposition:
-    """How far some texts (m,) with a label speak against it, judged without some words they share; copies count once.
+def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Opposition:
+    """How far bearers (m,) of a phrase with a label speak against it, judged without some words they share; copies count once.
 
+    The judges have forgotten every bearer, whatever its label: those with another one would speak against the phrase. What the bearers
+    are compared with is judged by the same judges, for with much of a collection forgotten they know less of it.
     among: rows to compare with, those of the same senders, so that a collection which is judged worse is measured by itself.
     """
-    believed = spoken.without_words(rows, words)[:, label]
-    once = _once(spoken, rows)
-    elsewhere = among[~np.isin(among, rows)]
-    ends = [_ends(spoken, part, label) for part in (elsewhere, np.flatnonzero(spoken.labels >= 0))]
+    forgotten = np.union1d(spoken.bearers(phrase), rows)
+    once = rows[_once(spoken, rows)]
+    every = np.flatnonzero(spoken.labels >= 0)
+    ends = (_ends(spoken, part[~np.isin(part, forgotten)], label, (forgotten, words)) for part in (among, every))
     (low, low_spread), (high, high_spread) = next((each for each in ends if each is not None), ((0.0, np.inf), (0.0, np.inf)))
     if len(once) < FEWEST or high <= low or not np.isfinite(low_spread + high_spread):
         return Opposition(1.0, 1.0)
-    values, middle = believed[once], _middle(low, high, spoken.content.probabilities.shape[1])
+    values = spoken.without_words(forgotten, words, once)[:, label]
+    middle = _middle(low, high, spoken.content.probabilities.shape[1])
     spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
     found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
     return Opposition(float((values.mean() - low) / (high - low)), found)
@@ -69,14 +73,19 @@ def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
     return np.sort(np.concatenate([single, first[component[first] >= 0]]))
 
 
-def _ends(spoken: Spoken, rows: Rows, label: int) -> tuple[tuple[float, float], tuple[float, float]] | None:
+def _ends(
+    spoken: Spoken, rows: Rows, label: int, known: tuple[Rows, tuple[int, ...]]
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Mean and its variance of what content makes of texts with other labels and with the label; None where they are few."""
-    believed, labels = spoken.content.probabilities[rows, label], spoken.labels[rows]
-    parts = [believed[np.isfinite(believed) & (labels >= 0) & has] for has in (labels != label, labels == label)]
-    if min(map(len, parts)) < _COMPARED:
-        return None
-    low, high = ((float(part.mean()), float(part.var(ddof=1) / len(part))) for part in parts)
-    return low, high
+    rows = rows[spoken.labels[rows] >= 0]
+    found = []
+    for part in (rows[spoken.labels[rows] != label], rows[spoken.labels[rows] == label]):
+        if len(part) < _COMPARED:
+            return None
+        sample = part[:: -(-len(part) // _MOST)]
+        believed = spoken.without_words(*known, sample)[:, label]
+        found.append((float(believed.mean()), float(believed.var(ddof=1) / len(sample))))
+    return found[0], found[1]
 
 
 def oddly_sent(phrases: Phrases, labels: Labels, sources: Sources) -> tuple[Phrases, np.ndarray]:

@@ -54,19 +54,18 @@ class Meaning:
     weights: np.ndarray
     scores: np.ndarray
 
-    def without(self, rows: Rows) -> np.ndarray:
-        """(m, k) scores of some rows by judges that have learned from none of them."""
-        found, fold = np.zeros((len(rows), self.prior.shape[1])), self.fold[rows]
-        present = np.unique(fold[fold >= 0]).tolist()
+    def without(self, rows: Rows, judged: Rows | None = None) -> np.ndarray:
+        """(m, k) scores of some rows, or of others that are `judged`, by judges that have learned from none of those rows."""
+        judged = rows if judged is None else judged
+        found, fold, asked = np.zeros((len(judged), self.prior.shape[1])), self.fold[rows], self.fold[judged]
         many = len(rows) >= 2 * self.vectors.shape[1]
-        parts = {number: self._sums(rows[fold == number]) for number in present} if many else {}
-        for number in present:
-            mine = fold == number
+        parts = {number: self._sums(rows[fold == number]) for number in np.unique(fold[fold >= 0]).tolist()} if many else {}
+        for number in np.unique(asked[asked >= 0]).tolist():
             if many:
                 weights = self._less(number, [part for other, part in parts.items() if other != number])
             else:
-                weights = self._unlearned(number, rows[(fold >= 0) & ~mine])
-            found[mine] = self.vectors[rows[mine]] @ weights
+                weights = self._unlearned(number, rows[(fold >= 0) & (fold != number)])
+            found[asked == number] = self.vectors[judged[asked == number]] @ weights
         return found
 
     def _sums(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

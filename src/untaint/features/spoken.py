@@ -69,11 +69,11 @@ class Spoken:
             self._judged[phrase] = self.without_words(self.bearers(phrase), self.phrases.piece(phrase))
         return self._judged[phrase]
 
-    def without_words(self, rows: Rows, words: Sequence[int]) -> np.ndarray:
-        """(m, k) as `without`, for some rows that have some words in common."""
-        content = self.content
+    def without_words(self, forgotten: Rows, words: Sequence[int], judged: Rows | None = None) -> np.ndarray:
+        """(m, k) as `without`, for some rows that have some words in common; or for others by the judges that have forgotten those."""
+        content, rows = self.content, forgotten if judged is None else judged
         logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
-        logits += content.trust * self.meaning.without(rows)
+        logits += content.trust * self.meaning.without(forgotten, rows)
         for word in words:
             said = np.flatnonzero(fold >= 0)
             count = np.asarray(content.counts[rows[said], word].todense()).ravel().astype(np.float64)
