@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 _PRIOR = 10.0  # occurrences of a word, from which on what follows it says more than how common that is by itself
-_DRAWS = 400  # other places of the same prompts: the share of them that decides is known to a third of itself
+_DRAWS = 2000  # other places of the same prompts: a share of one in a thousand can be told
 _START, _END = -1, -2  # what stands beside the first and the last word
 
 

@@ -13,10 +13,11 @@ from untaint.features.instruction_words import PromptRuns, Spoken
 from untaint.types import Rows
 
 _COMPARED = 1000  # other phrases about as frequent: a chance of one in a thousand can be told
-_FEWEST = 200  # of them, below which nothing is told: the best of so few is no rare one
+_FEWEST = 100  # of them, below which nothing is told: the best of so few is no rare one
 _SHARED = 0.3  # of a phrase's prompts, up to which it is no part of what is asked about
-_BY_CHANCE = 0.01
-"""Share of random places below which the neighbours of a phrase are its own: of phrases put anywhere one in a hundred is missed."""
+_BY_CHANCE = 0.001
+"""Share of random places below which the neighbours of a phrase are its own: of phrases put anywhere one in a thousand is missed."""
+_LOOKED = 200  # of its prompts: a form stands at one place in most of them
 _TWICE = 2  # prompts too few to say whether neighbours come again
 _SAME, _WIDER = 0.8, 1.5
 """Of a phrase's prompts that a part of the same sentence has, and how many more it may have."""
@@ -65,7 +66,7 @@ class Places:
             return False
         key = trigger, rows.tobytes()
         if key not in self._places:
-            prompts = [self._prompts[row] for row in rows]
+            prompts = [self._prompts[row] for row in rows[:: -(-len(rows) // _LOOKED)]]
             self._places[key] = chance_of_neighbours(prompts, self._words(trigger), np.random.default_rng(0))
         return self._places[key] < _BY_CHANCE
 
@@ -73,9 +74,8 @@ class Places:
         key = trigger, rows.tobytes()
         if key not in self._chances:
             count = len(self._asked.rows(trigger))
-            sizes = self._asked.sizes[self._clear]
-            usable = np.flatnonzero(sizes >= len(rows))
-            near = usable[np.argsort(np.abs(np.log(sizes[usable] / count)), kind="stable")][:_COMPARED]
+            away = np.abs(np.log(self._asked.sizes[self._clear] / count))
+            near = np.argsort(away, kind="stable")[:_COMPARED]
             mine = float(self._company.without([self._prompts[row] for row in rows], self._words(trigger)).mean())
             rng = np.random.default_rng(0)
             others = np.array([self._of(int(other), len(rows), rng) for other in self._clear[near]])
@@ -84,12 +84,12 @@ class Places:
         return self._chances[key]
 
     def _of(self, phrase: int, count: int, rng: np.random.Generator) -> float:
-        """Mean of some of the prompts of a phrase."""
+        """Mean of as many of the prompts of a phrase, of all where it has fewer."""
         if phrase not in self._known:
             rows = self._asked.rows(phrase)
             self._known[phrase] = self._company.without([self._prompts[row] for row in rows], self._words(phrase))
         found = self._known[phrase]
-        return float((found if len(found) == count else rng.choice(found, count, replace=False)).mean())
+        return float((found if len(found) <= count else rng.choice(found, count, replace=False)).mean())
 
     def _words(self, phrase: int) -> np.ndarray:
         return own_words((phrase,), self._asked, self._kin)
