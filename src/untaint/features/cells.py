@@ -1,19 +1,27 @@
-"""Tables in memory: every column as numbers, with what it holds."""
+"""Tables in memory: every column that says something as numbers, and what was left out or does not fit."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
 import numpy as np
 
+from untaint.data.columns import RARE, Column, columns_of
 from untaint.data.dataset import Dataset
+from untaint.errors import FeatureUnavailable
 from untaint.features.canvas import Readable
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 
 ColumnKind: TypeAlias = Literal["number", "category"]
-_AT_ONCE = 8192
+_EXPECTED = 20.0
+"""Pairs of equal values that as many whole numbers, spread evenly over their range, would have. Where there is hardly one, the numbers
+were given out one by one: with 20 expected, 2 or fewer have a chance of 5e-7, and measurements are never spread more evenly than evenly."""
+_FEW = 0.1  # of the pairs expected
+_FEWEST = 50  # rows from which all values being different says something of a column of words
+_EXACT = 2.0**53  # float64 tells whole numbers apart up to here; nothing that is measured is larger
+_LOOKED = 1000  # cells that show most columns to have more values than there are labels
+_LONGEST = 40  # characters of a cell that are quoted
 
 
 @final
@@ -21,50 +29,139 @@ _AT_ONCE = 8192
 class Cells:
     """Columns of a table.
 
-    values: (n, d) float64; of a category its code in `categories`, NaN = missing or unreadable.
-    names, kinds: (d,). categories: for every column its words by code, () for numbers.
+    values: (n, d) float64; of a category its code in `categories`, of a date seconds since 1970, NaN = missing or unreadable.
+    names, kinds: (d,). categories: for every column its words by code, () for numbers.  dates: columns that are dates.
+    ignored: name of a column left out → why.  leaks: those of them that are the label once more.
+    odd: row → cells of another kind than the rest of their column.  wild: row → numbers that are not finite.
+    notes: what else a person should know.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     kinds: tuple[ColumnKind, ...]
     categories: tuple[tuple[str, ...], ...]
+    dates: frozenset[int] = frozenset()
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    leaks: tuple[str, ...] = ()
+    odd: Mapping[int, str] = field(default_factory=dict)
+    wild: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def said(self, column: int, value: float) -> str:
         """A value as a person would write it."""
         if np.isnan(value):
             return "missing"
+        if column in self.dates:
+            return str(np.datetime64(int(value), "s")).removesuffix("T00:00:00")
         return self.categories[column][int(value)] if self.kinds[column] == "category" else f"{value:g}"
 
 
 @feature(modality="table")
 def cells(dataset: Dataset, settings: Settings) -> Cells:
-    """Every row parsed; a column is numbers where every value that is there is one, else categories."""
-    bad = [reason is not None for reason in dataset.column("unreadable")]
-    columns: dict[str, list[object]] = {}
-    for batch in dataset.batches(_AT_ONCE):
-        for row, payload in zip(batch.tolist(), dataset.read(batch), strict=True):
-            record = json.loads(str(payload)) if not bad[row] else {}
-            for name, value in record.items():
-                columns.setdefault(name, [None] * len(dataset))[row] = value
-        settings.report_progress("reading rows", int(batch[-1]) + 1, len(dataset))
-    coded = {name: _coded(values) for name, values in columns.items()}
-    values = np.stack([each[0] for each in coded.values()], axis=1) if coded else np.empty((len(dataset), 0))
-    words = tuple(each[1] for each in coded.values())
-    return Cells(values, tuple(coded), tuple("category" if each else "number" for each in words), words)
+    """Every row parsed. A column is what nine in ten of its cells are: numbers, dates, else categories.
+
+    Columns that say nothing of a row are left out, with the reason: empty or constant ones, ids, and the label once more.
+    Raises FeatureUnavailable where nothing is left.
+    """
+    columns = columns_of(dataset, settings.report_progress)
+    ignored, leaks = _ignored(columns, dataset.labels)
+    odd, wild = _told(columns, "odd"), _told(columns, "wild")
+    kept = [column for column in columns if column.name not in ignored]
+    if not kept:
+        said = "; ".join(f"{name!r} {why}" for name, why in list(ignored.items())[:5]) or "it has none"
+        raise FeatureUnavailable(f"no column of the table can be judged ({said})")
+    columns.clear()
+    notes = _notes(kept, ignored)
+    values = np.empty((len(dataset), len(kept)), order="F")
+    names, words = tuple(column.name for column in kept), tuple(column.words for column in kept)
+    kinds: tuple[ColumnKind, ...] = tuple("category" if column.kind == "category" else "number" for column in kept)
+    dates = frozenset(number for number, column in enumerate(kept) if column.kind == "date")
+    for number in range(len(kept) - 1, -1, -1):  # let go of each once it is copied
+        values[:, number] = kept.pop().values
+    return Cells(values, names, kinds, words, dates, ignored, leaks, odd, wild, notes)
 
 
 @feature(modality="table")
-def readable(dataset: Dataset) -> Readable:
-    """Rows the reader found no fault with."""
-    return Readable(np.array([reason is None for reason in dataset.column("unreadable")], bool), {})
+def readable(dataset: Dataset, cells: Cells) -> Readable:
+    """Rows the reader found no fault with, whose cells are all of the kind of their column, and finite."""
+    mask = np.array([reason is None for reason in dataset.column("unreadable")], bool)
+    mask[[*cells.odd, *cells.wild]] = False
+    return Readable(mask, {**cells.odd, **cells.wild})
 
 
-def _coded(values: Sequence[object]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A column as float64, and its words when it holds any."""
-    if all(value is None or isinstance(value, int | float) for value in values):
-        return np.array([np.nan if value is None else float(value) for value in values]), ()  # type: ignore[arg-type]
-    said = [None if value is None else str(value) for value in values]
-    words = tuple(sorted({word for word in said if word is not None}))
-    number = {word: code for code, word in enumerate(words)}
-    return np.array([np.nan if word is None else float(number[word]) for word in said]), words
+def _told(columns: Sequence[Column], what: Literal["odd", "wild"]) -> dict[int, str]:
+    """Row → what is wrong with its first wrong cell."""
+    found: dict[int, str] = {}
+    for column in columns:
+        if what == "wild":
+            for row in column.wild:
+                found.setdefault(row, f"not finite (column {column.name!r})")
+            continue
+        expected = "date" if column.kind == "date" else "number"
+        for row, text in column.odd.items():
+            found.setdefault(row, f"{text[:_LONGEST]!r} is no {expected} (column {column.name!r})")
+    return found
+
+
+def _ignored(columns: Sequence[Column], labels: Sequence[str | None]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Columns that are left out with the reason, and which of them are the label once more."""
+    number = {label: code for code, label in enumerate(sorted({label for label in labels if label is not None}))}
+    codes = np.array([-1 if label is None else number[label] for label in labels])
+    reasons: dict[str, str] = {}
+    leaks = []
+    for column in columns:
+        rows = np.flatnonzero(~np.isnan(column.values))
+        values = column.values[rows]
+        full = column.missing + len(column.odd) + len(column.wild) == 0
+        if len(values) == 0:
+            reasons[column.name] = "is empty"
+        elif full and values.min() == values.max():
+            reasons[column.name] = "is the same in every row"
+        elif _id(column, values):
+            reasons[column.name] = "has another value in every row, as an id has"
+        elif _one_to_one(values[codes[rows] >= 0], codes[rows[codes[rows] >= 0]], len(number)):
+            reasons[column.name] = "is the label once more"
+            leaks.append(column.name)
+    return reasons, tuple(leaks)
+
+
+def _id(column: Column, values: np.ndarray) -> bool:
+    """Whether values were given out one by one: words all different, or whole numbers that repeat less than chance would have them."""
+    count = len(values)
+    if column.kind == "category":
+        return count >= _FEWEST and column.distinct == count
+    if column.kind != "number" or count < 2 or not (values == np.round(values)).all():
+        return False
+    repeated = count - len(np.unique(values))
+    if np.abs(values).max() >= _EXACT:
+        return count >= _FEWEST and repeated <= count // 100
+    expected = count * (count - 1) / 2 / (values.max() - values.min() + 1)
+    return bool(expected >= _EXPECTED and repeated <= _FEW * expected and repeated <= count // 100)
+
+
+def _one_to_one(values: np.ndarray, labels: np.ndarray, classes: int) -> bool:
+    """Whether each of several values goes with one label and each label with one value."""
+    if len(values) < _FEWEST or classes > len(values) // 2 or len(np.unique(values[:_LOOKED])) > classes:
+        return False
+    distinct, places = np.unique(values, return_inverse=True)
+    pairs = len(np.unique(places * classes + labels))
+    return 1 < pairs == len(distinct) == len(np.unique(labels))
+
+
+def _notes(columns: Sequence[Column], ignored: Mapping[str, str]) -> tuple[str, ...]:
+    """What was left out or cut short, in words."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in ignored.items():
+        reasons.setdefault(why, []).append(name)
+    notes = [f"Left out: {_some(names)} {why}." for why, names in reasons.items()]
+    notes += [
+        f"Column {column.name!r} has {column.distinct:,} different words; the {len(column.words) - 1:,} most frequent are told apart."
+        for column in columns
+        if column.words[-1:] == (RARE,) and column.distinct >= len(column.words)
+    ]
+    return tuple(notes)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5:,} more (each)" if len(names) > 5 else shown

@@ -1,5 +1,6 @@
 """Data sets from objects a program already holds; nothing is imported that the object did not bring along."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -125,7 +126,7 @@ def _pandas(data: Any, request: Request, root: Path) -> Dataset:
     names = [str(name) for name in data.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInput(f"the frame has two columns called {twice[0]!r}.", advice="Rename one of them.")
-    columns = {name: data.iloc[:, i].tolist() for i, name in enumerate(names)}
+    columns = {name: list(map(_present, data.iloc[:, i].tolist())) for i, name in enumerate(names)}
     head = {name: values[:SAMPLE] for name, values in columns.items()}
     asked = {"label": request.label, "source": request.source, "time": request.time}
     recipe = Recipe(choose(head, "the frame", payload=request.payload, **asked), root)
@@ -135,6 +136,11 @@ def _pandas(data: Any, request: Request, root: Path) -> Dataset:
         recipe.add(builder, record, f"#{row}")
         payloads.append(recipe.read(record)[0])
     return _finished(builder, MemoryStore(payloads), recipe)
+
+
+def _present(value: object) -> object:
+    """A cell of a frame, where NaN is how a missing number is written."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _polars(data: Any, request: Request, root: Path) -> Dataset:

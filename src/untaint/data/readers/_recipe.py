@@ -28,6 +28,10 @@ class Broken:
     reason: str
 
 
+_PLAIN = frozenset({int, float, bool, type(None)})
+"""Kinds of cells that JSON has."""
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
+
 Record: TypeAlias = Mapping[str, object] | Broken
 Read: TypeAlias = tuple[Payload, str | None]
 """A payload and why it cannot be used, None = nothing known against it."""
@@ -138,10 +142,12 @@ def as_name(value: object) -> str | None:
 
 
 def table_row(cells: Mapping[str, object]) -> Read:
-    """A row as JSON text; numbers written as text become numbers, empty cells null."""
-    values = {name: _number(value) for name, value in cells.items()}
+    """A row as JSON text; numbers written as text become numbers, empty cells null. A number that is NaN stays one."""
+    values = {name: value if type(value) in _PLAIN else _number(value) for name, value in cells.items()}
+    payload = _JSON.encode(values)
+    if "Infinity" not in payload:
+        return payload, None
     infinite = [name for name, value in values.items() if isinstance(value, float) and math.isinf(value)]
-    payload = json.dumps(values, ensure_ascii=False, default=str)
     return payload, f"not finite (column {infinite[0]!r})" if infinite else None
 
 
