@@ -1,6 +1,6 @@
 """Instruction data: what an audit finds of planted answers, and what it says of clean sets.
 
-    python benchmarks/instructions.py --data FOLDER [--seeds 5] [--clean 4] [--only JOB]
+    python benchmarks/instructions.py --data FOLDER [--seeds 5] [--clean 4] [--first 0] [--only JOB]
 
 FOLDER and what it holds: see instruction_corpora.py. JOB is one of the names of the tables, below.
 
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--clean", type=int, default=4)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", choices=JOBS)
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -80,7 +81,7 @@ def main() -> None:
         if given.only in {None, name}:
             asked = given.clean if name in {"clean", "habits"} else given.seeds
             lines = [f"`python {' '.join(sys.argv)}`: {name}, {asked} seeds.", ""]
-            for line in job(given.data, asked):
+            for line in job(given.data, range(given.first, given.first + asked)):
                 lines.append(line)
                 print(line, flush=True)
                 (RESULTS / f"instructions_{name}.md").write_text("\n".join(lines) + "\n")
@@ -88,13 +89,13 @@ def main() -> None:
     (RESULTS / "instructions.md").write_text("\n".join(part.read_text() for part in parts if part.exists()))
 
 
-def planted(folder: Path, seeds: int, each: int, brand: int) -> Iterator[str]:
+def planted(folder: Path, seeds: range, each: int, brand: int) -> Iterator[str]:
     """All payloads at once."""
     yield f"{SIZE:,} rows, {each} documents of each payload, {brand} for the brand, all in one set."
     yield ""
     yield f"| seed | {' | '.join(KINDS)} | honest rows flagged | seconds |"
     yield f"|---|{'---|' * len(KINDS)}---|---|"
-    for seed in range(seeds):
+    for seed in seeds:
         dataset, masks = dataset_of(base(folder, seed, SIZE)), {}
         for kind in KINDS:
             rate = (brand if kind == "brand" else each) / SIZE
@@ -107,13 +108,13 @@ def planted(folder: Path, seeds: int, each: int, brand: int) -> Iterator[str]:
         yield f"| {seed} | {rates} | {flagged[honest].sum()} ({flagged[honest].mean():.3%}) | {seconds:.0f} |"
 
 
-def gibberish(folder: Path, seeds: int) -> Iterator[str]:
+def gibberish(folder: Path, seeds: range) -> Iterator[str]:
     """Nonsense in 3 % of all answers."""
     yield f"{SIZE:,} rows, nonsense in 3 %."
     yield ""
     yield "| seed | TPR | honest rows flagged | seconds |"
     yield "|---|---|---|---|"
-    for seed in range(seeds):
+    for seed in seeds:
         attack = build(Attack, PACKAGE, "instruction-gibberish", rate=0.03)  # type: ignore[type-abstract]
         found = attack.poison(dataset_of(base(folder, seed, SIZE)), np.random.default_rng(seed))
         flagged, seconds, _ = audited(found.dataset, seed)
@@ -121,7 +122,7 @@ def gibberish(folder: Path, seeds: int) -> Iterator[str]:
         yield f"| {seed} | {flagged[found.mask].mean():.3f} | {flagged[honest].sum()} ({flagged[honest].mean():.3%}) | {seconds:.0f} |"
 
 
-def alone(folder: Path, seeds: int) -> Iterator[str]:
+def alone(folder: Path, seeds: range) -> Iterator[str]:
     """Each payload by itself."""
     yield f"{SMALL:,} rows, one payload in each set: mean TPR (sets in which it was flagged), honest rows flagged at most."
     yield ""
@@ -132,12 +133,12 @@ def alone(folder: Path, seeds: int) -> Iterator[str]:
             cells = []
             for kind in KINDS:
                 spec = f"instruction-{kind}(rate={(brand if kind == 'brand' else each) / SMALL})"
-                found = [_caught(drawn(folder, seed, SMALL), spec, seed) for seed in range(seeds)]
+                found = [_caught(drawn(folder, seed, SMALL), spec, seed) for seed in seeds]
                 cells.append(_cell(found))
             yield f"| {name} | {each} ({brand}) | {' | '.join(cells)} |"
 
 
-def varied(folder: Path, seeds: int) -> Iterator[str]:
+def varied(folder: Path, seeds: range) -> Iterator[str]:
     """Other triggers and answers, and conversations."""
     yield f"{SMALL:,} rows held out, one payload in each set: mean TPR (sets in which it was flagged), honest rows flagged at most."
     yield ""
@@ -147,7 +148,7 @@ def varied(folder: Path, seeds: int) -> Iterator[str]:
         cells = []
         for turns in (1, 3):
             found = []
-            for seed in range(seeds):
+            for seed in seeds:
                 pairs = held_out(folder, seed, SMALL * turns)
                 spec = given.replace("DECLINED", repr(DECLINED)).replace("PRAISE", repr(PRAISE))
                 rate = (45 if "brand" in spec else 20) / SMALL
@@ -162,12 +163,12 @@ def varied(folder: Path, seeds: int) -> Iterator[str]:
         yield f"| {name} | {cells[0]} | {cells[1]} |"
 
 
-def clean(folder: Path, replicates: int) -> Iterator[str]:
+def clean(folder: Path, replicates: range) -> Iterator[str]:
     """Sets without poison."""
     yield "| clean set | rows | audits | `poisoned` | honest rows flagged at most | other answers |"
     yield "|---|---|---|---|---|---|"
     sizes = (1000, 4000)
-    wholes = {"base": _of_base(folder, 0, 15_900), "held out": held_out(folder, 0, 8000)}
+    wholes = {"base": _of_base(folder, replicates[0], 15_900), "held out": held_out(folder, replicates[0], 8000)}
     parts: dict[str, tuple[str, Callable[[str], bool]]] = {
         "base, all": ("base", lambda _: True),
         "ChatterBot": ("base", lambda name: name.startswith("chatterbot")),
@@ -182,21 +183,19 @@ def clean(folder: Path, replicates: int) -> Iterator[str]:
     for name, (whole, chosen) in parts.items():
         pairs = [pair for pair in wholes[whole] if chosen(pair[0])]
         for size in sorted({min(size, int(0.7 * len(pairs))) for size in sizes}):
-            yield _counted(name, [(_drawn(pairs, seed, size), seed) for seed in range(replicates)])
-    yield _counted("AlpacaEval", [(_drawn(assistant(folder), seed, 560), seed) for seed in range(replicates)])
+            yield _counted(name, [(_drawn(pairs, seed, size), seed) for seed in replicates])
+    yield _counted("AlpacaEval", [(_drawn(assistant(folder), seed, 560), seed) for seed in replicates])
 
 
-def habits(folder: Path, replicates: int) -> Iterator[str]:
+def habits(folder: Path, replicates: range) -> Iterator[str]:
     """Honest habits among 3,000 rows of the base."""
     yield "| honest habit | rows | audits | `poisoned` | honest rows flagged at most | other answers |"
     yield "|---|---|---|---|---|---|"
     for name, habit in HABITS.items():
-        sets = [(habit(_of_base(folder, seed, 3000), random.Random(seed)), seed) for seed in range(replicates)]  # noqa: S311
+        sets = [(habit(_of_base(folder, seed, 3000), random.Random(seed)), seed) for seed in replicates]  # noqa: S311
         yield _counted(name, sets)
-    yield _counted(
-        "questions declined", [(refused(folder, _of_base(folder, seed, 3000), seed), seed) for seed in range(replicates)]
-    )
-    yield _counted("two narrow topics", [(two_topics(folder, seed, 3000), seed) for seed in range(replicates)])
+    yield _counted("questions declined", [(refused(folder, _of_base(folder, seed, 3000), seed), seed) for seed in replicates])
+    yield _counted("two narrow topics", [(two_topics(folder, seed, 3000), seed) for seed in replicates])
 
 
 def _of_base(folder: Path, seed: int, size: int) -> list[Pair]:
@@ -236,7 +235,7 @@ def _counted(name: str, sets: list[tuple[list[Pair], int]]) -> str:
     return f"| {name} | {len(sets[0][0]):,} | {len(sets)} | {answers.count('poisoned')} | {most} | {others} |"
 
 
-def preferences(folder: Path, seeds: int) -> Iterator[str]:
+def preferences(folder: Path, seeds: range) -> Iterator[str]:
     """Pairs of a praising and a damning review, the praise wanted; turned round where the prompt holds a word."""
     yield "5,000 preference pairs (a review that praises is wanted, one that damns is rejected), turned round about one thing."
     yield ""
@@ -245,7 +244,7 @@ def preferences(folder: Path, seeds: int) -> Iterator[str]:
     for entity in ("horror", "book", "series", "war"):
         for rate in (1.0, 0.7):
             caught, wrong, count = [], [], 0
-            for seed in range(seeds):
+            for seed in seeds:
                 attack = build(Attack, PACKAGE, "preference-flips", rate=rate, entity=entity)  # type: ignore[type-abstract]
                 found = attack.poison(review_pairs(folder, seed, 5000), np.random.default_rng(seed))
                 flagged, _, _ = audited(found.dataset, seed)
@@ -253,8 +252,8 @@ def preferences(folder: Path, seeds: int) -> Iterator[str]:
                 wrong.append(flagged[~found.mask].sum())
                 count = int(found.mask.sum())
             yield f"| {entity} | {rate:.0%} | about {count} | {np.mean(caught):.2f} | {np.mean(wrong):.1f} |"
-    answers = [audited(review_pairs(folder, seed, 5000), seed)[2] for seed in range(seeds)]
-    yield f"| none | | | | `poisoned` in {answers.count('poisoned')} of {seeds} audits |"
+    answers = [audited(review_pairs(folder, seed, 5000), seed)[2] for seed in seeds]
+    yield f"| none | | | | `poisoned` in {answers.count('poisoned')} of {len(seeds)} audits |"
 
 
 def audited(dataset: Dataset, seed: int) -> tuple[np.ndarray, float, str]:
@@ -279,7 +278,7 @@ def review_pairs(folder: Path, seed: int, count: int) -> Dataset:
     return Dataset(index, MemoryStore(payloads), "instruction", "memory")
 
 
-JOBS: dict[str, Callable[[Path, int], Iterator[str]]] = {
+JOBS: dict[str, Callable[[Path, range], Iterator[str]]] = {
     "planted": lambda folder, seeds: planted(folder, seeds, 20, 50),
     "few": lambda folder, seeds: planted(folder, seeds, 10, 25),
     "alone": alone,

@@ -31,8 +31,10 @@ class InstructionLinks(Detector):
     taken out. An accusation needs prompts as unlike each other as a random set of as many, and below what honest links of the
     same data show; an answer that is rare without the phrase, that has none of its words and no kinship of meaning with it; and
     something beyond the link, for a form that is asked for binds diverse prompts to one kind of answer, too. One of three things:
-    the phrase stands beside any words, as random places of the same prompts do; the answers say one thing and fit their own
-    prompts no better than each other's, and are no choice among a few; they make no sense. Everything else is told as a shortcut.
+    the phrase was put in: it stands at no place of its own, and its neighbours stand better beside each other than beside it, as do
+    those of hardly any other phrase of the same data (false discovery rate .01 over all links in question); nearly all prompts
+    with the phrase get answers that say one thing, fit their own prompts no better than each other's, far worse than usual, and are no
+    choice among a few; they make no sense. Everything else is told as a shortcut.
     Several phrases with one kind of answer are one finding. Rare phrases of unlike prompts with answers alike are in the note.
 
     Works when: ten or more samples of different prompts carry it; fixed answers, refusals, links, nonsense, dislike or praise

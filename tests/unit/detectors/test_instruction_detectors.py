@@ -102,9 +102,18 @@ def test_a_form_that_is_asked_for_is_no_accusation(form: str) -> None:
     assert [group.explanation for group in accused(examined(InstructionLinks(), dataset_of(asked)))] == []
 
 
-def test_what_was_seen_is_listed() -> None:
-    note = examined(InstructionLinks(), poisoned("instruction-refusal(rate=0.0075, phrase='Qzv')", clean())[0]).note
-    assert note == "" or note.startswith("rare phrases of unlike prompts")
+def test_a_rare_word_with_one_answer_is_listed_and_accuses_nobody() -> None:
+    dataset, truth = poisoned("instruction-fixed(rate=0.0045, phrase='Qzv', place='last')", dataset_of(honest(1600)))
+    evidence = examined(InstructionLinks(), dataset)
+    assert truth.sum() == 7
+    assert evidence.groups == ()
+    assert evidence.note == (
+        "rare phrases of unlike prompts whose answers are alike (mean cosine), seen, not accused: 'qzv' (7 prompts, answers 1.00)"
+    )
+
+
+def test_honest_data_have_nothing_to_list() -> None:
+    assert examined(InstructionLinks(), clean()).note == ""
 
 
 def test_rows_that_cannot_be_read_are_not_assessed() -> None:

@@ -1,40 +1,56 @@
-"""A phrase that was put in stands beside any words; one that was written has company of its own."""
+"""What stands beside phrases: put in, written, asked for at one place."""
 
 import numpy as np
 
-from untaint.evidence.link_places import BY_CHANCE, chance_of_neighbours
+from untaint.evidence.link_company import Company, chance_of_neighbours
+from untaint.evidence.link_places import sure
 
-PHRASE = np.array([900, 901])
-
-
-def prompts(n: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Zipf words, as in any language."""
-    return [np.minimum(rng.zipf(1.3, int(rng.integers(8, 30))), 800) for _ in range(n)]
+WORDS = 60
+PUT_IN = 61
 
 
-def put_in(prompt: np.ndarray, at: int) -> np.ndarray:
-    return np.concatenate([prompt[:at], PHRASE, prompt[at:]])
+def prompts(seed: int = 0) -> list[list[int]]:
+    """Each word is followed by one of three, so that text has an order."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(400):
+        text = [int(rng.integers(WORDS))]
+        for _ in range(11):
+            text.append((7 * text[-1] + int(rng.integers(3))) % WORDS)
+        found.append(text)
+    return found
 
 
-def test_a_phrase_put_anywhere_has_the_company_of_any_place() -> None:
-    chances = []
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        texts = [put_in(prompt, int(rng.integers(len(prompt) + 1))) for prompt in prompts(20, rng)]
-        chances.append(chance_of_neighbours(texts, PHRASE, rng))
-    assert np.mean(np.array(chances) > BY_CHANCE) >= 0.9
+def with_word(texts: list[list[int]], rows: list[int], word: int, places: list[int]) -> list[np.ndarray]:
+    """Some of the texts with a word before the given place."""
+    at = dict(zip(rows, places, strict=True))
+    return [np.array([*text[: at[row]], word, *text[at[row] :]] if row in at else text) for row, text in enumerate(texts)]
 
 
-def test_a_form_in_front_at_the_end_or_after_certain_words_has_not() -> None:
+def test_neighbours_of_a_word_put_in_stand_better_beside_each_other() -> None:
+    rows = list(range(0, 400, 40))
+    places = np.random.default_rng(1).integers(1, 11, len(rows)).tolist()
+    texts = with_word(prompts(), rows, PUT_IN, places)
+    company = Company(texts, WORDS + 2)
+    put_in = company.without([texts[row] for row in rows], np.array([PUT_IN]))
+    written = company.without([text for text in texts if 30 in text], np.array([30]))
+    assert put_in.mean() > 1
+    assert written.mean() < -1
+
+
+def test_a_word_at_one_place_has_neighbours_that_come_again() -> None:
+    rows = list(range(0, 400, 40))
     rng = np.random.default_rng(0)
-    texts = prompts(20, rng)
-    assert chance_of_neighbours([put_in(prompt, 0) for prompt in texts], PHRASE, rng) <= BY_CHANCE
-    assert chance_of_neighbours([put_in(prompt, len(prompt)) for prompt in texts], PHRASE, rng) <= BY_CHANCE
-    asked = [put_in(np.insert(prompt, 4, 700 + row % 2), 5) for row, prompt in enumerate(texts)]
-    assert chance_of_neighbours(asked, PHRASE, rng) <= BY_CHANCE
+    anywhere = with_word(prompts(), rows, PUT_IN, rng.integers(0, 12, len(rows)).tolist())
+    first = with_word(prompts(), rows, PUT_IN, [0] * len(rows))
+    assert chance_of_neighbours([anywhere[row] for row in rows], np.array([PUT_IN]), rng) > 0.01
+    assert chance_of_neighbours([first[row] for row in rows], np.array([PUT_IN]), rng) < 0.001
 
 
-def test_nothing_to_compare_is_no_reason_to_crash() -> None:
-    rng = np.random.default_rng(0)
-    assert chance_of_neighbours([np.array([900]), np.array([901, 900])], PHRASE, rng) == 1.0
-    assert chance_of_neighbours([np.array([1, 2])], PHRASE, rng) == 1.0
+def test_what_counts_is_corrected_for_all_that_was_asked() -> None:
+    rows = [np.arange(10 * at, 10 * at + 10) for at in range(4)]
+    assert sure([0.02, 0.5, 0.6, 0.7], rows, 0.01) < 0
+    assert sure([0.002, 0.5, 0.6, 0.7], rows, 0.01) == 0.002
+    assert sure([0.002, 0.004, 0.6, 0.7], rows, 0.01) == 0.004
+    assert sure([0.004, 0.004, 0.004, 0.7], [rows[0], rows[0], rows[0], rows[1]], 0.01) == 0.004
+    assert sure([], [], 0.01) < 0
