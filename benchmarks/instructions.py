@@ -80,7 +80,8 @@ def main() -> None:
     for name, job in JOBS.items():
         if given.only in {None, name}:
             asked = given.clean if name in {"clean", "habits"} else given.seeds
-            lines = [f"`python {' '.join(sys.argv)}`: {name}, {asked} seeds.", ""]
+            command = " ".join(sys.argv).replace(str(given.data), "FOLDER")
+            lines = [f"`python {command}`: {name}, {asked} seeds.", ""]
             for line in job(given.data, range(given.first, given.first + asked)):
                 lines.append(line)
                 print(line, flush=True)
