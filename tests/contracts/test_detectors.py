@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -302,12 +303,24 @@ def nonsense(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, found), np.isin(np.arange(len(texts)), planted)
 
 
+def wrecked(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A table with a row of huge numbers and one that holds an infinite number."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    values = rng.normal(size=(400, 6)) + labels[:, None]
+    values[7] = 1e6 if name == "far-rows" else np.inf
+    rows = [json.dumps({f"c{column}": value for column, value in enumerate(row)}) for row in values.tolist()]
+    table = dataclasses.replace(from_arrays(rows, [str(label) for label in labels]), modality="table")
+    return examined(name, table), np.arange(400) == 7
+
+
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "burst-override": partial(spoken, WORD),
     "counterfactual": partial(pressed, FAINT),
     "exact-patch": patch,
     "energy-split": partial(pressed, WaNet(rate=0.05, strength=2.0, target="3")),
+    "far-rows": wrecked,
     "hidden-characters": partial(spoken, Homoglyph(rate=0.05, target="good", kind="zero-width")),
     "instruction-links": partial(asked_for, "instruction-fixed(rate=0.04)"),
     "label-consensus": flips,
@@ -325,6 +338,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "spectral": patch,
     "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
     "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
+    "unfit-cells": wrecked,
     "value-range": not_finite,
 }
 """What each detector of ours must find: its evidence, and where the poison is."""

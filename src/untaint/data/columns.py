@@ -19,7 +19,7 @@ RARE = "(rare)"
 """What the others count as."""
 _MAJORITY = 0.9  # of the cells that are there; fewer of one kind and the column is words
 _AT_ONCE = 8192
-_STRAY = 1000
+_STRAY = 100
 """A NaN in at most one of so many rows, three at least, is a broken number; where there are more it is how the data write `missing`."""
 _BLANK = frozenset({"", "?", "-", "--", ".", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown"})
 """What people write where a number is missing. In a column of words they are words."""

@@ -94,8 +94,8 @@ def _told(columns: Sequence[Column], what: Literal["odd", "wild"]) -> dict[int, 
     found: dict[int, str] = {}
     for column in columns:
         if what == "wild":
-            for row in column.wild:
-                found.setdefault(row, f"not finite (column {column.name!r})")
+            for row, text in column.wild.items():
+                found.setdefault(row, f"{'NaN' if text == 'nan' else 'not finite'} (column {column.name!r})")
             continue
         expected = "date" if column.kind == "date" else "number"
         for row, text in column.odd.items():

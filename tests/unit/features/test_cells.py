@@ -97,7 +97,7 @@ def test_rows_with_odd_cells_cannot_be_read_and_say_why() -> None:
 def test_a_single_nan_is_a_broken_number_and_many_are_missing() -> None:
     one, many = [1.0, 2.5, 3.0, 4.0] * 50, [1.0, 2.5, float("nan"), 4.0] * 50
     one[3] = float("nan")
-    assert read(size=one).wild == {3: "not finite (column 'size')"}
+    assert read(size=one).wild == {3: "NaN (column 'size')"}
     assert read(size=many).wild == {}
 
 
