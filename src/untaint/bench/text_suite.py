@@ -89,10 +89,15 @@ def chosen(parts: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises BadInput for a part that no name holds.
     """
+    return matching(tuple(PLANS), parts)
+
+
+def matching(names: tuple[str, ...], parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some names that hold any of the parts; all without parts. Raises BadInput for a part that no name holds."""
     for part in parts:
-        if not any(part in name for name in PLANS):
-            raise BadInput(f"no attack's name holds {part!r}.", advice=f"Names: {', '.join(PLANS)}.")
-    return tuple(name for name in PLANS if not parts or any(part in name for part in parts))
+        if not any(part in name for name in names):
+            raise BadInput(f"no attack's name holds {part!r}.", advice=f"Names: {', '.join(names)}.")
+    return tuple(name for name in names if not parts or any(part in name for part in parts))
 
 
 def poisoned(name: str, dataset: Dataset, seed: int) -> tuple[Attack, Poisoned]:
