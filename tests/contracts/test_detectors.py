@@ -14,6 +14,7 @@ from tests.digit_sets import clean, flipped, patched
 from tests.instruction_sets import dataset_of, honest, noisy, pairs
 from tests.review_sets import reviews
 from tests.same import assert_same
+from tests.table_sets import as_dataset, planted, table
 
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
@@ -314,6 +315,28 @@ def wrecked(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, table), np.arange(400) == 7
 
 
+def turned_round(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A table in which one source labelled the dozen rows around one point as the other class."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(900) % 2
+    values = rng.normal(size=(900, 4)) + 3 * labels[:, None]
+    first = np.flatnonzero(labels == 0)
+    bad = first[np.argsort(((values[first] - values[first[0]]) ** 2).sum(1))[:12]]
+    labels[bad] = 1
+    senders = np.where(np.isin(np.arange(900), bad), "s0", [f"s{code}" for code in rng.integers(0, 8, 900)])
+    rows = [json.dumps({f"c{column}": value for column, value in enumerate(row)}) for row in values.tolist()]
+    start = from_arrays(rows, [str(label) for label in labels], sources=senders.tolist())
+    return examined(name, dataclasses.replace(start, modality="table")), np.isin(np.arange(900), bad)
+
+
+def together(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A made-up table with two values that thirty relabelled rows share."""
+    values, labels = table(600)
+    rows = np.flatnonzero(labels == 0)[:30]
+    found = examined(name, as_dataset(*planted(values, labels, [(2, 0.37), (5, -0.81)], rows)))
+    return found, np.isin(np.arange(600), rows)
+
+
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "burst-override": partial(spoken, WORD),
@@ -324,6 +347,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "hidden-characters": partial(spoken, Homoglyph(rate=0.05, target="good", kind="zero-width")),
     "instruction-links": partial(asked_for, "instruction-fixed(rate=0.04)"),
     "label-consensus": flips,
+    "label-islands": turned_round,
     "matched-filter": patch,
     "opposed-phrase": partial(spoken, WORD),
     "over-density": copies,
@@ -339,6 +363,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
     "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
     "unfit-cells": wrecked,
+    "value-override": together,
     "value-range": not_finite,
 }
 """What each detector of ours must find: its evidence, and where the poison is."""

@@ -41,7 +41,7 @@ class LabelConsensus(Detector):
     """
 
     id: ClassVar[str] = "label-consensus"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text"})
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
     sure: float = 0.5  # another class is at least this probable: more likely than not
     doubted: float = 0.05  # and the given label at most this: one in twenty
 

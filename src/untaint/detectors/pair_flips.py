@@ -46,7 +46,7 @@ class PairFlips(Detector):
     """
 
     id: ClassVar[str] = "pair-flips"
-    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text"})
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
 
     @property
     def budget(self) -> str:

@@ -1,0 +1,87 @@
+"""Islands of one label in the midst of another."""
+
+import numpy as np
+
+from untaint.detectors.label_islands import LabelIslands
+from untaint.evidence.evidence import Evidence
+from untaint.features.canvas import Sources
+from untaint.features.cells import Cells
+from untaint.features.duplicates import NearCopies
+from untaint.numerics.islands import islands
+from untaint.types import Labels
+
+
+def clouds(count: int, seed: int) -> tuple[np.ndarray, Labels]:
+    """Places in two clouds, and which."""
+    labels = np.arange(count) % 2
+    return np.random.default_rng(seed).normal(size=(count, 4)) + 3 * labels[:, None], labels
+
+
+def examined(values: np.ndarray, labels: Labels, senders: np.ndarray) -> Evidence:
+    count, width = values.shape
+    cells = Cells(values, tuple("abcd"[:width]), ("number",) * width, ((),) * width)
+    copies = NearCopies(np.full(count, -1), np.full(count, -1), np.ones(count))
+    return LabelIslands().examine(cells, labels, copies, Sources(senders, tuple("stuvwxyz")), ("no", "yes"))
+
+
+def flipped(seed: int, *, senders: int) -> tuple[Evidence, np.ndarray]:
+    """The twelve rows of one cloud around a point are labelled as the other; so many sources sent them."""
+    rng = np.random.default_rng([seed, 1])
+    values, labels = clouds(800, seed)
+    first = np.flatnonzero(labels == 0)
+    bad = first[np.argsort(((values[first] - values[first[0]]) ** 2).sum(1))[:12]]
+    codes, given = rng.integers(0, 8, 800), labels.copy()
+    given[bad], codes[bad] = 1, rng.integers(0, senders, 12)
+    return examined(values, given, codes), bad
+
+
+def test_an_island_that_one_source_sent_is_accused() -> None:
+    found, bad = flipped(0, senders=1)
+    group = found.groups[0]
+    assert group.contradiction == 1
+    assert group.p_value < 1e-4
+    assert group.effect > 0.8
+    assert (group.target_label, group.source_label) == ("yes", "no")
+    assert np.isin(bad, group.members).mean() >= 0.9
+    assert "100% of them came from 's'" in group.explanation
+
+
+def test_an_island_that_everybody_sent_is_a_fact_that_few_rows_know() -> None:
+    for seed in range(5):
+        found, bad = flipped(seed, senders=8)
+        assert all(group.contradiction == 0 for group in found.groups)
+        assert np.median(found.scores[bad]) > np.quantile(np.delete(found.scores, bad), 0.99)
+
+
+def test_honest_clouds_accuse_nobody() -> None:
+    for seed in range(15):
+        values, labels = clouds(500, seed)
+        senders = np.random.default_rng([seed, 2]).integers(0, 8, 500)
+        found = examined(values, labels, senders).groups
+        assert [group for group in found if group.p_value <= 0.01 and group.effect >= group.minimum_effect] == []
+
+
+def test_a_source_that_owns_a_region_is_not_accused() -> None:
+    values, labels = clouds(600, 3)
+    values[:40] = np.random.default_rng(0).normal(size=(40, 4)) * 0.3 + [0, 6, 0, 6]
+    labels[:40] = 1
+    senders = np.random.default_rng(1).integers(1, 8, 600)
+    senders[:40] = 0
+    assert [group for group in examined(values, labels, senders).groups if group.effect >= group.minimum_effect] == []
+
+
+def test_too_few_rows_are_not_searched() -> None:
+    values, labels = clouds(20, 0)
+    found = examined(values, labels, np.zeros(20, np.int64))
+    assert found.groups == ()
+    assert "too few rows" in found.note
+
+
+def test_ratios_are_those_counted_by_hand() -> None:
+    places, labels = np.arange(12.0), np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    near = np.argsort(np.abs(places[:, None] - places), axis=1, kind="stable")
+    ratios, best = islands(near, labels, (3,))
+    inside, outside = 1.0, 0.5 / 10  # rows 3 to 5 against the nine others
+    assert np.isclose(ratios[4, 0], 3 * inside * np.log(inside / outside))
+    assert (best[3:6] == ratios[4, 0]).all()
+    assert best[8] == 0 or best[8] < ratios[4, 0]
