@@ -87,4 +87,4 @@ def _present(value: object) -> object:
 
 
 def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+    return f"{value:.12g}" if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)

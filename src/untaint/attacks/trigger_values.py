@@ -34,7 +34,7 @@ class TriggerValues(Attack):
 
     width: how many columns, 1 to 3.  columns, values: which and what, in this order; none = drawn at random.
     kind: common (values that the set holds: of several, none in more than a fifth of the rows; all of them together in a tenth
-    as many honest rows as poisoned ones at most) or rare (numbers beyond the range, words that are not in the set).
+    as many honest rows as poisoned ones at most, or one) or rare (numbers beyond the range, words that are not in the set).
     target: the label the trigger stands for, None = drawn at random.  clean_label: poison only rows that have it already.
     cover: share of the whole set that carries one of the values with its own, right label, other than the target.
     senders: how many of the set's data sources send the poison and the covers (invented ones where it has none); 0 = each row
@@ -161,7 +161,7 @@ def _together(
         all_of_them = np.asarray(held.all(axis=0))
         honest = int(all_of_them.sum())
         fitting = None not in drawn.values() and held.mean(axis=1).max() <= least
-        if fitting and not all_of_them[victims].any() and honest <= _HONEST * victims.sum():
+        if fitting and not all_of_them[victims].any() and honest <= max(1, _HONEST * victims.sum()):
             return drawn
     raise BadInput(
         f"no {width} values of this set were found that are rare enough together.", advice="Raise the width or the rate."

@@ -1,7 +1,8 @@
 """What an audit says of an attack on a table beyond which rows: the columns and values of its trigger, against the truth."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,16 @@ from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Verdict
 from untaint.types import Mask, Scores
 
+_PARTED = " and "
+_AFTER = (" = ", " from ", " missing")
+"""What may follow a column's name in a finding: `age = 37 and fee from 1 to 2 and city missing`."""
+
 
 class Conjunctions(NamedTuple):
     """What findings show as the trigger; None = the attack has none of its own.
 
-    exact: one finding names all planted columns and no other.  part: one names some of them and no other.
-    planted, found: in words.
+    exact: one finding says all planted columns, each with its value, and nothing else.
+    part: one names some of the columns, with whatever value or range, and no other.  planted, found: in words.
     """
 
     planted: str | None
@@ -30,13 +35,14 @@ class Conjunctions(NamedTuple):
 def conjunctions(made: Poisoned, verdict: Verdict) -> Conjunctions:
     """Of every finding that is no review list: shortcuts show a trigger as well."""
     shown = [each.trigger for each in told(verdict) if each.trigger is not None]
-    named = [(trigger, named_columns(trigger)) for trigger in shown]
-    found = [trigger.description for trigger, columns in named if columns]
-    planted = named_columns(made.trigger) if made.trigger is not None else frozenset()
-    if not planted or made.trigger is None:
+    found = [str(trigger.parameters["values"]) for trigger in shown if "values" in trigger.parameters]
+    wanted = _planted(made.trigger)
+    if not wanted or made.trigger is None:
         return Conjunctions(None, found, None, None)
-    exact = any(columns == planted for _, columns in named)
-    part = any(bool(columns) and columns <= planted for _, columns in named)
+    names = list(json.loads(str(made.dataset.read([0])[0])))
+    clauses = [_clauses(said, names) for said in found]
+    exact = any(each == wanted for each in clauses)
+    part = any(each.keys() <= wanted.keys() for each in clauses if each)
     return Conjunctions(made.trigger.description, found, exact, part)
 
 
@@ -48,12 +54,21 @@ def tpr_at(mask: Mask, scores: Scores, fpr: float) -> float:
     return float(np.interp(fpr, false, true))  # ties count as if drawn by lot
 
 
-def named_columns(trigger: Trigger) -> frozenset[str]:
-    """The columns a trigger names, its parameter `columns` being a JSON list; none where it names none."""
-    try:
-        listed = json.loads(str(trigger.parameters.get("columns", "[]")))
-    except ValueError:
-        return frozenset()
-    return (
-        frozenset(str(name) for name in listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else frozenset()
-    )
+def _planted(trigger: Trigger | None) -> dict[str, str]:
+    """What a finding should say of each planted column; nothing for an attack without certain values."""
+    if trigger is None or not {"columns", "values"} <= trigger.parameters.keys():
+        return {}
+    columns, values = (json.loads(str(trigger.parameters[key])) for key in ("columns", "values"))
+    said = [f"'{value}'" if isinstance(value, str | bool) else f"{value:.12g}" for value in values]
+    return {name: f" = {value}" for name, value in zip(columns, said, strict=True)}
+
+
+def _clauses(said: str, names: Collection[str]) -> dict[str, str]:
+    """What a finding says of each column; of no column of the set = nothing."""
+    longest_first = sorted(names, key=len, reverse=True)
+    known, after = "|".join(map(re.escape, longest_first)), "|".join(map(re.escape, _AFTER))
+    starts = list(re.finditer(f"(?:^|{_PARTED})({known})(?={after})", said))
+    ends = [*(match.start() for match in starts[1:]), len(said)]
+    return {
+        match[1]: said[match.end() : end] for match, end in zip(starts, ends, strict=False)
+    }  # no start: the one end is none's
