@@ -14,7 +14,9 @@ from untaint.attacks.base import Attack, Poisoned
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
 from untaint.data import load as reading
+from untaint.data import schema as schemas
 from untaint.data.dataset import Dataset
+from untaint.data.schema import Schema
 from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
@@ -28,6 +30,10 @@ from untaint.report.base import Report
 
 CACHE = "cache"
 """Folder inside an audit folder that keeps costly features, so that a stopped audit resumes."""
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    return
 
 
 def load(
@@ -59,6 +65,7 @@ def audit(
     encoder: Any = None,
     fluency: Any = None,
     rounds: int | None = None,
+    schema: str | Path | None = None,
     progress: Any = None,
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
@@ -69,11 +76,14 @@ def audit(
     texts `all-minilm-l6-v2`, an .onnx path, `module:factory`, a function or an object with `encode`.
     fluency: `smollm2-135m`, a folder, `module:factory` or a function: a language model that is asked about triggers in texts.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
+    schema: of tables, a file that `schema` wrote; rows that break it are told and not judged.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
     dataset = load(data, label=label, source=source, payload=payload, time=time)
     target = None if out is None else _spared(writable(Path(out), dataset.location), dataset.location)
     extra = {} if progress is None else {"report_progress": progress}
+    if schema is not None:
+        dataset = schemas.checked(dataset, schemas.read(Path(schema)), progress or _quiet)
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
     settings = AuditSettings(
@@ -91,6 +101,23 @@ def audit(
     if target is not None:
         folder.write(result, dataset, target)
     return result
+
+
+def schema(data: object, *, out: str | Path | None = None, progress: Any = None, **columns: str | None) -> Schema:
+    """What the columns of a table may hold, inferred from data. out: file to write it to, for `audit(…, schema=FILE)`.
+
+    Raises BadInput for data that are no table, CannotWrite for the file.
+    """
+    found = schemas.infer(load(data, **columns), progress or _quiet)
+    if out is not None:
+        try:
+            with Path(out).open("x", encoding="utf-8") as file:
+                file.write(found.text())
+        except FileExistsError as error:
+            raise CannotWrite(f"{out} is there already.", advice="Name a new file with --out.") from error
+        except OSError as error:
+            raise CannotWrite(f"cannot write to {out}: {error.strerror or error}.", advice="Name another file.") from error
+    return found
 
 
 def clean(data: object, *, audit: str | Path, out: str | Path, release: Collection[str] = (), **columns: str | None) -> Held:
@@ -157,4 +184,4 @@ def _spared(out: Path, data: Path | None) -> Path:
     return out
 
 
-__all__ = ["attack", "audit", "clean", "load", "report", "restore", "writable", "write_poisoned"]
+__all__ = ["attack", "audit", "clean", "load", "report", "restore", "schema", "writable", "write_poisoned"]

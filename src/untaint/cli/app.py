@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 from typer.core import TyperGroup
 
-from untaint.cli import attack, audit, clean, demo, exits, listing, report, restore
+from untaint.cli import attack, audit, clean, demo, exits, listing, report, restore, schema
 from untaint.errors import BadInput
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("demo")(demo.demo)
 app.command("audit")(audit.audit)
 app.command("clean")(clean.clean)
 app.command("restore")(restore.restore)
+app.command("schema")(schema.schema)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
 app.command("list")(listing.listing)

@@ -29,6 +29,7 @@ _ROUNDS = (
     "How often to look at most, each time without what was accused before, until nothing is. Default 3, with `fast` 1. "
     "A further round costs as much as the first, and happens only after an alarm."
 )
+_SCHEMA = "Of tables: a file that `untaint schema` wrote. Rows that break it are told, by column, and not judged."
 
 
 def audit(
@@ -49,6 +50,7 @@ def audit(
     encoder: Annotated[str | None, typer.Option("--encoder", help=_ENCODER, show_default=False)] = None,
     fluency: Annotated[str | None, typer.Option("--fluency", help=_FLUENCY, show_default=False)] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help=_ROUNDS, show_default=False)] = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help=_SCHEMA, show_default=False)] = None,
     seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
     quiet: Quiet = False,
@@ -82,6 +84,7 @@ def audit(
             encoder=encoder,
             fluency=fluency,
             rounds=rounds,
+            schema=schema,
             progress=report,
         )
     if not quiet:

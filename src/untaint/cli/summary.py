@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from untaint.data.dataset import Dataset
+from untaint.data.schema import Pinned, Schema
 from untaint.evidence.finding import AuditResult
 from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
@@ -40,7 +42,8 @@ def dataset(found: Dataset) -> None:
     """What was read and which columns play which role."""
     out = console()
     where = "memory" if found.location is None else str(found.location)
-    line = f"{len(found):,} {found.modality}s, {len(found.class_names)} classes, read as {found.format} from {where}"
+    many = "rows of a table" if found.modality == "table" else f"{found.modality}s"
+    line = f"{len(found):,} {many}, {len(found.class_names)} classes, read as {found.format} from {where}"
     out.print(_text(line), soft_wrap=True)
     for note in found.notes or ((found.columns.note,) if found.columns.note else ()):
         out.print(_text(f"  {note}", style="dim"))
@@ -79,6 +82,27 @@ def audit(result: AuditResult, out: Path, asked: Mapping[str, str | None]) -> No
         location = str(result.dataset.get("location") or "DATA")
         command = shlex.join(["untaint", "clean", location, *columns, "--audit", str(out), "--out", "untaint-clean"])
         printer.print(_text(f"Next:   {command}"), soft_wrap=True)
+
+
+def schema(found: Schema) -> None:
+    """Every column of a table on a line of its own."""
+    out, width = console(), min(30, max(len(one_line(column.name)) for column in found.columns))
+    for column in found.columns:
+        words = column.words or ()
+        shown = ", ".join(words[:5]) + (f" and {len(words) - 5:,} more" if len(words) > 5 else "")
+        held = shown if column.words is not None else _range(column)
+        left = f"; left out: it {column.left_out}" if column.left_out else ""
+        role = "label" if column.role == "label" else column.kind
+        out.print(_text(f"{column.name:<{width}}  {role:<8}  {column.missing:6.1%} missing  {held}{left}"), soft_wrap=True)
+
+
+def _range(column: Pinned) -> str:
+    if column.seen is None:
+        return "nothing" if column.kind == "empty" else "many words"
+    if column.kind == "date":
+        first, last = (str(np.datetime64(int(value), "s")).replace("T", " ") for value in column.seen)
+        return f"{first} to {last}"
+    return f"{column.seen[0]:.6g} to {column.seen[1]:.6g}"
 
 
 def _unread(result: AuditResult) -> str:

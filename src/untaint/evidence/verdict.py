@@ -107,7 +107,8 @@ def _finding(found: Merged, alpha: float, codes: np.ndarray, names: tuple[str, .
 def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
     """Significant, but what the samples show agrees with their label: natural until something else says otherwise.
 
-    Near-copies with right labels are no association at all, only duplicates, so they are the least severe.
+    Near-copies with right labels are no association at all, only duplicates, so they are the least severe. Nor are rows that lie far
+    out and do no harm: they keep their kind and cast no doubt on the rest.
     """
     severity: Severity = "info" if found.kind == "flood" else "low"
     return _built(found, severity, "low", shares(codes, names, found.members), alarm=False)
@@ -116,7 +117,7 @@ def _shortcut(found: Merged, codes: np.ndarray, names: tuple[str, ...]) -> Findi
 def _built(
     found: Merged, severity: Severity, confidence: Confidence, sources: tuple[SourceShare, ...], *, alarm: bool
 ) -> Finding:
-    kind = found.kind if alarm or found.kind == "flood" else "shortcut"
+    kind = found.kind if alarm or found.kind in {"flood", "outlier"} else "shortcut"
     return Finding(
         "",
         kind,
