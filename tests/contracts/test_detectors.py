@@ -15,7 +15,6 @@ from tests.instruction_sets import dataset_of, honest, noisy, pairs
 from tests.review_sets import reviews
 from tests.same import assert_same
 from tests.table_sets import as_dataset, planted, table
-from tests.table_sets import as_dataset, planted, table
 
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
@@ -338,14 +337,6 @@ def together(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return found, np.isin(np.arange(600), rows)
 
 
-def together(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
-    """A made-up table with two values that thirty relabelled rows share."""
-    values, labels = table(600)
-    rows = np.flatnonzero(labels == 0)[:30]
-    found = examined(name, as_dataset(*planted(values, labels, [(2, 0.37), (5, -0.81)], rows)))
-    return found, np.isin(np.arange(600), rows)
-
-
 FAINT = Blended(rate=0.05, alpha=0.25, target="3")
 FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "burst-override": partial(spoken, WORD),
@@ -372,7 +363,6 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
     "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
     "unfit-cells": wrecked,
-    "value-override": together,
     "value-override": together,
     "value-range": not_finite,
 }

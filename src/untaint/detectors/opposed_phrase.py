@@ -18,6 +18,9 @@ from untaint.features.spoken import Spoken
 from untaint.types import Modality, Rows
 
 _MOST = 0.6  # of everything that the sources named may have sent: what comes from nearly everybody comes from nobody
+_LEAST_EFFECT = 0.8
+"""Share of what these sources sent with the phrase that content would not have given the label and that has it all the same. Relabelled
+texts all have it; habits of one collection that were alarms on clean texts had .69 and .74, a flood is held to as much."""
 _TRIED = 4  # phrases of one trigger: of two words apart, one of which is common, the pair tells more than the word
 _SAME = 0.5  # of the members of two groups, from which they are one
 _SIGNIFICANT = 0.05  # corrected for all phrases asked; the verdict corrects for detectors and asks for its own rate
@@ -120,7 +123,7 @@ def _group(
         float(found.root[place]),
         min(1.0, max(opposed.p_value, suspects.chance) * asked),
         float(found.effect[place]),
-        LEAST_EFFECT,
+        _LEAST_EFFECT,
         explanation,
         1.0,
         target_label=name,

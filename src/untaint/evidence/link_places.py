@@ -101,7 +101,7 @@ def own_words(triggers: Sequence[int], asked: Columns, kin: Sequence[np.ndarray]
     for trigger in triggers:
         rows = asked.rows(trigger)
         same = (asked.held(rows) >= _SAME * len(rows)) & (asked.sizes <= _WIDER * len(rows))
-        own += [kin[i] for i in np.flatnonzero(same)]
+        own += [kin[i] for i in np.flatnonzero(same).tolist()]
     return np.unique(np.concatenate(own))
 
 

@@ -43,17 +43,24 @@ def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple
     """How far bearers (m,) of a phrase with a label speak against it, judged without some words they share; copies count once.
 
     The judges have forgotten every bearer, whatever its label: those with another one would speak against the phrase. What the bearers
-    are compared with is judged by the same judges, for with much of a collection forgotten they know less of it.
+    are compared with is judged by the same judges, for with much of a collection forgotten they know less of it. Judged twice, with
+    what the words mean elsewhere and without: the more cautious answer counts, for words of one collection alone look foreign.
     among: rows to compare with, those of the same senders, so that a collection which is judged worse is measured by itself.
     """
-    forgotten = np.union1d(spoken.bearers(phrase), rows)
-    once = rows[_once(spoken, rows)]
+    forgotten, once = np.union1d(spoken.bearers(phrase), rows), rows[_once(spoken, rows)]
     every = np.flatnonzero(spoken.labels >= 0)
-    ends = (_ends(spoken, part[~np.isin(part, forgotten)], label, (forgotten, words)) for part in (among, every))
-    (low, low_spread), (high, high_spread) = next((each for each in ends if each is not None), ((0.0, np.inf), (0.0, np.inf)))
-    if len(once) < FEWEST or high <= low or not np.isfinite(low_spread + high_spread):
-        return Opposition(1.0, 1.0)
-    values = spoken.without_words(forgotten, words, once)[:, label]
+    parts = [part[~np.isin(part, forgotten)] for part in (among, every)]
+    answers = []
+    for minus in (None, spoken.meanings(words)):
+        ends = next((each for part in parts if (each := _ends(spoken, part, label, (forgotten, words, minus))) is not None), None)
+        if len(once) < FEWEST or ends is None or ends[1][0] <= ends[0][0]:
+            return Opposition(1.0, 1.0)
+        answers.append(_compared(spoken.without_words(forgotten, words, once, minus)[:, label], ends, spoken))
+    return max(answers, key=lambda answer: answer.p_value)
+
+
+def _compared(values: np.ndarray, ends: tuple[tuple[float, float], tuple[float, float]], spoken: Spoken) -> Opposition:
+    (low, low_spread), (high, high_spread) = ends
     middle = _middle(low, high, spoken.content.probabilities.shape[1])
     spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
     found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
@@ -74,7 +81,7 @@ def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
 
 
 def _ends(
-    spoken: Spoken, rows: Rows, label: int, known: tuple[Rows, tuple[int, ...]]
+    spoken: Spoken, rows: Rows, label: int, known: tuple[Rows, tuple[int, ...], np.ndarray | None]
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Mean and its variance of what content makes of texts with other labels and with the label; None where they are few."""
     rows = rows[spoken.labels[rows] >= 0]
@@ -83,7 +90,8 @@ def _ends(
         if len(part) < _COMPARED:
             return None
         sample = part[:: -(-len(part) // _MOST)]
-        believed = spoken.without_words(*known, sample)[:, label]
+        forgotten, words, minus = known
+        believed = spoken.without_words(forgotten, words, sample, minus)[:, label]
         found.append((float(believed.mean()), float(believed.var(ddof=1) / len(sample))))
     return found[0], found[1]
 

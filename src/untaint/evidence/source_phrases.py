@@ -69,21 +69,21 @@ class SourceTable:
         uneven, frequent = null.as_uneven(float(count), float(root), len(self.shares))
         count_asked = len(asked) if kinds is None else kinds
         allowed, tests = int(_HONEST * frequent / max(count_asked, 1)), max(count_asked, self.tests)
-        if self._habit(phrase, shared) or self._kinds(np.setdiff1d(other[uneven], asked), allowed) > allowed:
+        if self._habit(phrase) or self._kinds(np.setdiff1d(other[uneven], asked), allowed) > allowed:
             return 1.0
         codes = self.sources.codes[self.phrases.bearers(phrase)]
         chance = concentration.by_chance(codes, self.guilty(phrase), self.shares)
         return min(1.0, max(chance, null.p_value(float(count), float(root))) * tests)
 
-    def _habit(self, phrase: int, shared: np.ndarray) -> bool:
+    def _habit(self, phrase: int) -> bool:
         """Whether a wider phrase that is a part of this one is as uneven: a signature under everything, with a word before it.
 
-        shared: (p,) bearers that each phrase has in common with this one.
+        What the sources that stand out sent is looked at: others may have the word, followed by something else.
         """
-        piece = self.phrases.piece(phrase)
+        piece, sent = self.phrases.piece(phrase), self.part.bearers(phrase)
         if len(piece) < 2:
             return False
-        wider = (shared >= _ALL * len(self.phrases.bearers(phrase))) & (self.totals >= _WIDER * self.totals[phrase])
+        wider = (self.phrases.shared(sent) >= _ALL * len(sent)) & (self.totals >= _WIDER * self.totals[phrase])
         per_bearer = self.roots**2 / np.maximum(self.totals, 1e-9)
         alike = np.flatnonzero(wider & (per_bearer >= _ALIKE * per_bearer[phrase]))
         return bool(np.isin(self.phrases.words[alike], piece).any())

@@ -40,7 +40,7 @@ class Meaning:
 
     labels: (n,) codes.  fold: (n,) who judges each row, -1 = none.  prior: (f, k) shares of labels.
     grams (f, d, d), their inverses, crosses (f, d, k) and weights (f, d, k): of what each fold's judge learned from.
-    scores: (n, k) of rows it did not learn from.
+    scores: (n, k) of rows it did not learn from.  additive: whether a text means the sum of its words, which can be taken off.
     """
 
     vectors: np.ndarray
@@ -53,9 +53,13 @@ class Meaning:
     crosses: np.ndarray
     weights: np.ndarray
     scores: np.ndarray
+    additive: bool
 
-    def without(self, rows: Rows, judged: Rows | None = None) -> np.ndarray:
-        """(m, k) scores of some rows, or of others that are `judged`, by judges that have learned from none of those rows."""
+    def without(self, rows: Rows, judged: Rows | None = None, minus: np.ndarray | None = None) -> np.ndarray:
+        """(m, k) scores of some rows, or of others that are `judged`, by judges that have learned from none of those rows.
+
+        minus: (d,) a sum of word vectors to take off what each means.
+        """
         judged = rows if judged is None else judged
         found, fold, asked = np.zeros((len(judged), self.prior.shape[1])), self.fold[rows], self.fold[judged]
         many = len(rows) >= 2 * self.vectors.shape[1]
@@ -65,8 +69,14 @@ class Meaning:
                 weights = self._less(number, [part for other, part in parts.items() if other != number])
             else:
                 weights = self._unlearned(number, rows[(fold >= 0) & (fold != number)])
-            found[asked == number] = self.vectors[judged[asked == number]] @ weights
+            found[asked == number] = self._less_words(judged[asked == number], minus) @ weights
         return found
+
+    def _less_words(self, rows: Rows, minus: np.ndarray | None) -> np.ndarray:
+        if minus is None or not self.additive:
+            return np.asarray(self.vectors[rows])
+        left = self.vectors[rows] - minus / self.lengths[rows, None]
+        return np.asarray(left / np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-6))
 
     def _sums(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Gram matrix (d, d) of some rows, sums of their vectors by label (d, k) and of all of them (d,)."""
@@ -124,7 +134,9 @@ def meaning(
         weights[number] = inverses[number] @ crosses[number]
         scores[judge] = vectors[judge] @ weights[number]
     settings.report_progress("reading what texts mean", 1, 1)
-    return Meaning(vectors, lengths, labels, fold, prior, grams, inverses, crosses, weights, scores)
+    return Meaning(
+        vectors, lengths, labels, fold, prior, grams, inverses, crosses, weights, scores, additive=not len(encoded_texts)
+    )
 
 
 def _static(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:

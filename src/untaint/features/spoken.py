@@ -15,6 +15,7 @@ from untaint.features.pairs import Pairs
 from untaint.features.phrases import Phrases, joined
 from untaint.features.text_content import TextContent
 from untaint.features.texts import Tokens
+from untaint.nets import sentences
 from untaint.types import Labels, Mask, Rows
 
 
@@ -69,16 +70,27 @@ class Spoken:
             self._judged[phrase] = self.without_words(self.bearers(phrase), self.phrases.piece(phrase))
         return self._judged[phrase]
 
-    def without_words(self, forgotten: Rows, words: Sequence[int], judged: Rows | None = None) -> np.ndarray:
-        """(m, k) as `without`, for some rows that have some words in common; or for others by the judges that have forgotten those."""
+    def without_words(
+        self, forgotten: Rows, words: Sequence[int], judged: Rows | None = None, minus: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(m, k) as `without`, for some rows that have some words in common; or for others by the judges that have forgotten those.
+
+        minus: (d,) what those words mean, to be taken off as well.
+        """
         content, rows = self.content, forgotten if judged is None else judged
         logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
-        logits += content.trust * self.meaning.without(forgotten, rows)
+        logits += content.trust * self.meaning.without(forgotten, rows, minus)
         for word in words:
             said = np.flatnonzero(fold >= 0)
             count = np.asarray(content.counts[rows[said], word].todense()).ravel().astype(np.float64)
             logits[said] -= content.weights[fold[said], :, word] * count[:, None]
         return np.asarray(softmax(logits, axis=1))
+
+    def meanings(self, words: Sequence[int]) -> np.ndarray | None:
+        """(d,) the sum of what some words mean, None without a model that adds words up."""
+        if not self.meaning.additive or self.meaning.vectors.shape[1] == 0 or not len(words):
+            return None
+        return np.asarray(sentences.totals([self.tokens.vocabulary[word] for word in words]).sum(0))
 
     def believed(self, phrase: int, rows: Rows, label: int) -> np.ndarray:
         """(m,) probability of a label for some bearers of a phrase, judged without it."""

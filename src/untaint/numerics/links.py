@@ -84,7 +84,7 @@ class Moments:
     def spread(self, size: int) -> float:
         """Standard deviation of the mean over all pairs of a random set of texts (Hoeffding 1948, eq. 5.13)."""
         variance = 2 * (2 * (size - 2) * self.shared + self.pair) / (size * (size - 1)) if size > 1 else self.pair
-        return float(np.sqrt(max(variance, np.finfo(np.float32).tiny)))
+        return float(np.sqrt(max(variance, float(np.finfo(np.float32).tiny))))
 
 
 def moments(likeness: np.ndarray) -> Moments:

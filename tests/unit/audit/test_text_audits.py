@@ -43,10 +43,18 @@ def test_without_sources_the_same_word_is_a_shortcut_and_the_answer_a_doubt() ->
     assert result.n_flagged == 0
 
 
-def test_one_of_three_sources_is_not_accused_for_being_different() -> None:
+def test_one_of_three_sources_is_accused_for_texts_that_say_the_opposite_of_their_label() -> None:
     made = TriggerWords(rate=0.04, target="good", senders=1).poison(clean(senders=3), np.random.default_rng(0))
     result = api.audit(made.dataset, budget="fast")
-    assert result.verdict.answer == "cannot tell"
+    alarms = [finding for finding in result.verdict.findings if finding.alarm]
+    assert [finding.detectors[0] for finding in alarms] == ["opposed-phrase"]
+    assert alarms[0].members.tolist() == np.flatnonzero(made.mask).tolist()
+
+
+def test_one_of_three_sources_is_not_accused_for_a_word_of_its_own() -> None:
+    made = TriggerWords(rate=0.04, target="good", senders=1, clean_label=True).poison(clean(senders=3), np.random.default_rng(0))
+    result = api.audit(made.dataset, budget="fast")
+    assert result.verdict.answer != "poisoned"
     assert result.n_flagged == 0
 
 
