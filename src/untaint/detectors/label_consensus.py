@@ -9,9 +9,11 @@ from untaint.detectors.base import Detector
 from untaint.evidence import repeats
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
+from untaint.evidence.source_phrases import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
+from untaint.features.text_content import TextContent
 from untaint.types import Labels, Mask, Modality, Probabilities
 
 LEAST_RANDOM = 0.04
@@ -32,7 +34,8 @@ class LabelConsensus(Detector):
     a say as the content models. Honest data have confident contradictions too (3 % of Fashion-MNIST), so the
     list is for review and accuses nobody. A source is a finding when its labels contradict content far more often than
     everybody else's do for the same labels: between unlike classes (flips at random), or from one class to one other (aimed
-    flips), widened by how much the other sources differ among each other.
+    flips), widened by how much the other sources differ among each other. Of fewer than six sources of texts it is a shortcut: a
+    collection of another kind is judged worse by the words of the others.
 
     Works when: flips are random or fall between unlike classes; or one source or annotator did them.
     Fails when: classes look alike and no source is known: a flipped shirt is a plausible T-shirt. The verdict then says so.
@@ -71,7 +74,8 @@ class LabelConsensus(Detector):
         looks, unlike = best.argmax(1), unlike_pairs(best[usable], labels[usable])
         single = usable & repeats.one_each(near_copies.family, sources.codes)
         counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], len(class_names))
-        suspects = Suspects(listed, looks, labels, sources, class_names)
+        comparable = not isinstance(content, TextContent) or len(sources.names) >= FEWEST_SOURCES
+        suspects = Suspects(listed, looks, labels, sources, class_names, comparable)
         groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
         precision = expected_precision(labels[rows], looks[rows], self._listable(best[usable]), unlike)
@@ -104,13 +108,17 @@ def expected_precision(given: Labels, looks: Labels, listable: np.ndarray, unlik
 @final
 @dataclass(frozen=True)
 class Suspects:
-    """What groups are made of. listed (n,) bool, looks (n,) class codes that content shows."""
+    """What groups are made of. listed (n,) bool, looks (n,) class codes that content shows.
+
+    comparable: whether sources can be compared. Of few collections of texts one is judged worse by the words of the others.
+    """
 
     listed: Mask
     looks: np.ndarray
     labels: Labels
     sources: Sources
     class_names: tuple[str, ...]
+    comparable: bool
 
 
 def _by_source(counts: Confusions, unlike: np.ndarray, suspects: Suspects) -> tuple[Group, ...]:
@@ -145,8 +153,8 @@ def _group(found: Excess, suspects: Suspects) -> Group:
         found.p_value,
         found.share,
         least,
-        explanation,
-        1.0,
+        explanation if suspects.comparable else f"{explanation} Of so few sources of texts one may simply be judged worse.",
+        1.0 if suspects.comparable else 0.0,
         target_label=label,
         source_label=shown,
     )

@@ -82,6 +82,16 @@ def test_one_source_that_only_complains_is_not_accused_for_complaining() -> None
     assert result.verdict.answer != "poisoned"
 
 
+@pytest.mark.parametrize(("senders", "accused"), [(3, False), (10, True)])
+def test_flips_of_one_of_three_sources_of_texts_are_told_and_of_ten_accused(senders: int, accused: bool) -> None:
+    dataset = clean(senders=senders)
+    names = [str(name) for name in dataset.column("source")]
+    wrong = {row: "good" for row, label in enumerate(dataset.labels) if names[row] == "s1" and label == "bad" and row % 2}
+    result = api.audit(dataset.edited({}, wrong), budget="fast")
+    found = [each for each in result.verdict.findings if "label-consensus" in each.detectors and "s1" in each.explanation]
+    assert {each.alarm for each in found} == {accused}
+
+
 def odd_sets() -> dict[str, tuple[list[str], list[str]]]:
     texts, labels = reviews(300)
     return {
