@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tests.digit_sets import patched
 from tests.same import assert_same
 
+from untaint.data.dataset import timed
 from untaint.features.cache import Cache
 from untaint.features.graph import GIVEN, Features, Provider, providers
 from untaint.features.settings import Settings
@@ -23,7 +25,9 @@ PLAIN = (int, float, str, bool, type(None))
 
 
 def features(cache: Path | None = None) -> Features:
-    return Features(patched().take(ROWS).dataset, Settings(), Cache(cache))
+    dataset = patched().take(ROWS).dataset
+    times = np.datetime64("2026-01-01T00:00", "us") + np.arange(len(dataset)) * np.timedelta64(3600_000_000, "us")
+    return Features(replace(dataset, index=timed(dataset.index, times)), Settings(), Cache(cache))
 
 
 @pytest.fixture(scope="module")

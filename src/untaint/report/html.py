@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -136,5 +137,13 @@ def _bars(bins: list[tuple[int, int]]) -> list[tuple[float, float, float, float]
 def _command(report: Report) -> str:
     location = report.document.dataset.get("location")
     data = shlex.quote(clip(location, 300)) if isinstance(location, str) and location else "DATA"
-    audit = shlex.quote(clip(report.folder, 300))
+    audit = shlex.quote(clip(_shown(report.folder), 300))
     return f"untaint clean {data} --audit {audit} --out untaint-clean" if report.document.n_flagged else ""
+
+
+def _shown(folder: str) -> str:
+    """A folder as it was given, or under the folder at hand; of one elsewhere its last name: reports are passed on."""
+    path = Path(folder)
+    if not path.is_absolute():
+        return folder
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name

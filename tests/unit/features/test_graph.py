@@ -103,7 +103,7 @@ def test_two_providers_of_one_name_are_an_error() -> None:
     def content() -> int:
         return 0
 
-    with pytest.raises(BadInput, match="two providers of the feature 'content': untaint.features.content and "):
+    with pytest.raises(BadInput, match="two providers of the feature 'content': untaint.features.*content and "):
         feature()(content)
 
 
