@@ -16,6 +16,7 @@ from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
 from untaint.evidence.finding import Verdict
 from untaint.evidence.power import Canary
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.cache import Cache
 from untaint.features.graph import Features
 from untaint.features.settings import Settings
@@ -25,8 +26,6 @@ from untaint.types import Mask, Rows, Scores
 
 MOST = 10_000
 """Samples of a copy: an audit of them takes minutes. Fewer samples show poison less clearly, so what is found here is a floor."""
-_FEWEST_SOURCES = 6
-"""Of fewer, tests of sources accuse none."""
 
 
 def planted(dataset: Dataset, verdict: Verdict, settings: AuditSettings) -> tuple[Canary, ...]:
@@ -69,7 +68,7 @@ class _Series:
 def _sent(given: Mapping[str, object], copy: Dataset) -> Mapping[str, object]:
     """Few of the set's sources send poison only where there are enough of them to compare; else it stays with its victims'."""
     known = len({name for name in copy.column("source") if name is not None})
-    return {**given, "senders": 0} if "senders" in given and known < _FEWEST_SOURCES else given
+    return {**given, "senders": 0} if "senders" in given and known < FEWEST_SOURCES else given
 
 
 def _planted(copy: Dataset, series: _Series, rate: float, settings: AuditSettings) -> Canary:

@@ -15,7 +15,7 @@ from untaint.data.schema import Pinned, Schema
 from untaint.evidence.finding import AuditResult
 from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
-from untaint.report.wording import p_value, title, told, when
+from untaint.report.wording import count, p_value, title, told, when
 
 _TELLING_SOURCE = 0.01
 _PLACE = re.compile(r"^line [\d,]+: | \(.*\)$|: byte .*$")
@@ -110,7 +110,9 @@ def _unread(result: AuditResult) -> str:
     said = result.samples.column("unreadable").drop_null().to_pylist()
     reason, times = Counter(_PLACE.sub("", str(each)) for each in said).most_common(1)[0]
     advice = " Save the data as UTF-8." if "UTF-8" in reason else ""
-    return f"{result.n_unreadable:,} samples could not be read, {times:,} of them: {reason}.{advice} The report lists them."
+    return (
+        f"{count(result.n_unreadable, 'sample')} could not be read, {times:,} of them: {reason}.{advice} The report lists them."
+    )
 
 
 def _finding(printer: Console, finding: Finding) -> None:

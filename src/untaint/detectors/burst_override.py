@@ -9,10 +9,11 @@ from untaint.detectors.base import Detector
 from untaint.evidence.alike import LEAST_PURE
 from untaint.evidence.bursts import LEAST_KEPT, Trend, alike_at_once
 from untaint.evidence.copies import with_copies
-from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.phrase_names import named
 from untaint.evidence.pushed import Pushed, pushed
-from untaint.evidence.source_phrases import FEWEST_SOURCES, SourceTable, source_table
+from untaint.evidence.source_phrases import SourceTable, source_table
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.moments import Moments, stretches
 from untaint.features.spoken import Spoken
@@ -46,15 +47,16 @@ class BurstOverride(Detector):
         return "fast"
 
     def examine(self, spoken: Spoken, moments: Moments, short_moments: Moments, class_names: tuple[str, ...]) -> Evidence:
-        scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         scales = [each for each in (moments, short_moments) if len(each.starts) >= FEWEST_SOURCES]
         if not scales:
-            return Evidence(scores, "empirical", note=f"fewer than {FEWEST_SOURCES} different times to compare with each other")
+            return Evidence(
+                strengths(spoken.labels, ()),
+                "empirical",
+                note=f"fewer than {FEWEST_SOURCES} different times to compare with each other",
+            )
         every = [group for each in scales for group in _groups(spoken, each, class_names)]
         groups = [replace(group, p_value=min(1.0, group.p_value * len(scales))) for group in every]
-        for group in groups:
-            scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
-        return Evidence(scores, "empirical", tuple(groups))
+        return Evidence(strengths(spoken.labels, groups), "empirical", tuple(groups))
 
 
 def _groups(spoken: Spoken, moments: Moments, class_names: tuple[str, ...]) -> list[Group]:

@@ -9,7 +9,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence import repeats
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
-from untaint.evidence.source_phrases import FEWEST_SOURCES
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement

@@ -7,7 +7,7 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.concentration import by_chance
-from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.opposition import FEWEST, oddly_sent, opposition
 from untaint.evidence.phrase_names import named, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Overridden, clusters, overridden
@@ -52,9 +52,8 @@ class OpposedPhrase(Detector):
         return "fast"
 
     def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
-        scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         if len(sources.names) < 2:
-            return Evidence(scores, "empirical", note="fewer than two sources")
+            return Evidence(strengths(spoken.labels, ()), "empirical", note="fewer than two sources")
         part, shares = oddly_sent(spoken.phrases, spoken.labels, sources)
         found = overridden(spoken, part)
         notable = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
@@ -67,9 +66,7 @@ class OpposedPhrase(Detector):
                     asked.setdefault(suspects.members.tobytes(), (place, suspects))
         groups = [_group(notable, *each, (spoken, sources, class_names), len(asked)) for each in asked.values()]
         groups = _apart([group for group in groups if group.p_value <= _SIGNIFICANT])
-        for group in groups:
-            scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
-        return Evidence(scores, "empirical", tuple(groups))
+        return Evidence(strengths(spoken.labels, groups), "empirical", tuple(groups))
 
 
 def _apart(groups: list[Group]) -> list[Group]:

@@ -79,8 +79,8 @@ def _group(cluster: Cluster, found: Overridden, spoken: Spoken, asked: int, clas
     explanation = (
         f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
         f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
-        f"{found.against[first]:,.0f} have it. {_opposed(opposed, asked)}Such a phrase may be planted or a habit of honest texts; "
-        "sources would decide it."
+        f"{found.against[first]:,.0f} have it. {_opposed(opposed, asked)}Such a phrase may be planted or a habit of honest texts; by "
+        "itself it does not tell which."
     )
     return Group(
         "backdoor",

@@ -6,10 +6,11 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
-from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.phrase_overrides import LEAST_EFFECT
 from untaint.evidence.pushed import Pushed, pushed
-from untaint.evidence.source_phrases import FEWEST_SOURCES, SourceTable, listed, source_table
+from untaint.evidence.source_phrases import SourceTable, listed, source_table
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
 from untaint.types import Modality
@@ -40,14 +41,13 @@ class SourceOverride(Detector):
         return "fast"
 
     def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
-        scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         if len(sources.names) < FEWEST_SOURCES:
-            return Evidence(scores, "empirical", note=f"fewer than {FEWEST_SOURCES} sources to compare with each other")
+            return Evidence(
+                strengths(spoken.labels, ()), "empirical", note=f"fewer than {FEWEST_SOURCES} sources to compare with each other"
+            )
         table = source_table(spoken.phrases, spoken.labels, sources, spoken.weights)
         groups = tuple(_group(each, table, class_names) for each in pushed(spoken, table))
-        for group in groups:
-            scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
-        return Evidence(scores, "empirical", groups)
+        return Evidence(strengths(spoken.labels, groups), "empirical", groups)
 
 
 def _group(campaign: Pushed, table: SourceTable, class_names: tuple[str, ...]) -> Group:

@@ -8,10 +8,11 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.alike import LEAST_PURE, Likeness, one_label
 from untaint.evidence.copies import with_copies
-from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.phrase_names import named
 from untaint.evidence.phrase_overrides import Cluster, Overridden, clusters, ranked
-from untaint.evidence.source_phrases import FEWEST_SOURCES, NOTABLE, SourceTable, listed, source_table, unborrowed
+from untaint.evidence.source_phrases import NOTABLE, SourceTable, listed, source_table, unborrowed
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
 from untaint.numerics import counts
@@ -52,13 +53,10 @@ class TextFlood(Detector):
         return "fast"
 
     def examine(self, spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> Evidence:
-        scores = np.where(spoken.labels >= 0, 0.0, np.nan).astype(np.float32)
         groups, note = _alike(spoken, class_names), f"fewer than {FEWEST_SOURCES} sources to compare with each other"
         if len(sources.names) >= FEWEST_SOURCES:
             groups, note = groups + _sent(spoken, sources, class_names), ""
-        for group in groups:
-            scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
-        return Evidence(scores, "empirical", tuple(groups), note=note)
+        return Evidence(strengths(spoken.labels, groups), "empirical", tuple(groups), note=note)
 
 
 def _sent(spoken: Spoken, sources: Sources, class_names: tuple[str, ...]) -> list[Group]:

@@ -1,12 +1,12 @@
 """What a detector hands over. One rule: evidence is scores and candidates with their statistics; nothing is decided here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, final
 
 import numpy as np
 
-from untaint.types import Image, Rows, Scores
+from untaint.types import Image, Labels, Rows, Scores
 
 Kind = Literal["backdoor", "label-flip", "flood", "outlier", "leverage", "tamper", "shortcut"]
 Null = Literal["empirical", "p-value"]
@@ -76,3 +76,11 @@ class Evidence:
     expected_precision: float = float("nan")
     suggested: Mapping[int, str] = field(default_factory=dict)  # row → label the evidence points to
     note: str = ""
+
+
+def strengths(labels: Labels, groups: Sequence[Group]) -> Scores:
+    """(n,) the clearest group each labelled row is in, as -log10 of its p-value; 0 for none."""
+    scores = np.where(labels >= 0, 0.0, np.nan).astype(np.float32)
+    for group in groups:
+        scores[group.members] = np.maximum(scores[group.members], -np.log10(max(group.p_value, 1e-300)))
+    return scores

@@ -18,9 +18,6 @@ NOTABLE = 3.0
 """Standard units of association with a label from which on it is asked who sent a phrase; see `SourceTable.tests`."""
 _OVER = 3.0  # times its share of the bearers: of two sources in twenty that sent all of it each has ten times its share
 _SURPRISE = 0.01  # chance of so many from a source; a small part of honest pairs passes and costs only the correction
-FEWEST_SOURCES = 6
-"""Under which nobody is accused: of three sources one that differs is a third of everything, and its habits cannot be told from an
-attack. Of 24 clean sets with three or four sources 3 were called poisoned before this rule, of 17 with twenty or more none."""
 _LEAST = 3  # bearers from a source: two are no habit
 _REST = (
     0.25  # of a trigger's bearers outside the sources named: they are taken along, one source sent too few of them to be named

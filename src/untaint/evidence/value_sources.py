@@ -8,11 +8,11 @@ from scipy.special import xlogy
 from scipy.stats import poisson
 
 from untaint.evidence import concentration
+from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.evidence.value_overrides import Override, Table
 from untaint.features.canvas import Sources
 from untaint.types import Rows
 
-FEWEST_SOURCES = 6  # under which one that differs is a large part of everything, and its habits cannot be told from an attack
 _OVER = 3.0  # times its share of the bearers
 _SURPRISE = 0.01  # chance of so many from a source; the correction pays for the honest ones that pass
 _LEAST = 3  # bearers from a source: two are no habit

@@ -43,14 +43,14 @@ KINDS = {
     ),
     "outlier": KindWords(
         "Outliers",
-        "{n} labelled {target} lie far from all others",
-        "{n} lie far from all others",
+        "{n} labelled {target} unlike all others",
+        "{n} unlike all others",
         "Samples unlike anything else in the data: broken, out of range, or placed there to disturb training.",
     ),
     "leverage": KindWords(
         "Leverage",
-        "{n} labelled {target} can bend a model on their own",
-        "{n} can bend a model on their own",
+        "{n} labelled {target} can bend a model alone",
+        "{n} can bend a model alone",
         "A few samples with so much influence that they alone can move what a model learns.",
     ),
     "tamper": KindWords(
