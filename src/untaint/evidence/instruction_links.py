@@ -13,7 +13,9 @@ from untaint.evidence.link_reasons import beside_the_point, senseless
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Likeness, Meaning
 from untaint.features.instruction_words import LEAST, PromptRuns, Spoken
+from untaint.numerics.distinct import distinct
 from untaint.numerics.links import together
+from untaint.numerics.runs import flat
 from untaint.numerics.words import spans, words
 from untaint.types import Rows
 
@@ -169,11 +171,12 @@ def _also(each: Candidate, spoken: Spoken) -> Rows:
     runs = {row: _threes(spoken.answers[row]) for row in each.bearers.tolist()}
     shared = Counter(run for found in runs.values() for run in found)
     shared = Counter({run: count for run, count in shared.items() if count > 1})
-    wanted = np.unique([run[0] for run in shared]) if shared else np.empty(0, np.int64)
+    wanted = np.zeros(len(spoken.vocabulary), bool)
+    wanted[[run[0] for run in shared if run]] = True
     everywhere: Counter[tuple[int, ...]] = Counter()
-    for answer in spoken.answers:
-        if np.isin(answer, wanted).any():
-            everywhere.update(_threes(answer) & shared.keys())
+    said, rows = flat(spoken.answers)
+    for row in distinct(rows[wanted[said]]).tolist():
+        everywhere.update(_threes(spoken.answers[row]) & shared.keys())
     own = {run for run, count in shared.items() if count >= _OWN * everywhere[run]}
     return np.array([row for row, found in runs.items() if found & own], dtype=np.int64)
 

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from untaint.numerics.distinct import distinct
+from untaint.numerics.distinct import among, distinct
 
 LONGEST = 3
 """Words of a run; a longer phrase shows by the runs in it, which have the same bearers."""
@@ -105,7 +105,7 @@ def not_copied(runs: Runs, elsewhere: Sequence[np.ndarray], vocabulary: int, lea
     inside = np.ones(len(row), bool)
     for place in range(LONGEST):
         word = runs.words[run, place]
-        inside &= (word < 0) | np.isin(row.astype(np.int64) * vocabulary + np.maximum(word, 0), held)
+        inside &= (word < 0) | among(row.astype(np.int64) * vocabulary + np.maximum(word, 0), held)
     incidence = _incidence(row[~inside], run[~inside], *runs.incidence.shape)
     return Runs(incidence, runs.words).kept(bearers(incidence) >= least)
 
