@@ -20,6 +20,10 @@ class BadInput(UntaintError):
     """Data, a file or an argument that cannot be used as given (exit code 2)."""
 
 
+class UnfitInput(BadInput, ValueError):
+    """Input of a model that is not like what the model was trained on; a `ValueError` as well, as scikit-learn's own checks raise."""
+
+
 class NothingChecked(BadInput):
     """No detector could run: silence would read as a pass (exit code 2)."""
 

@@ -21,7 +21,7 @@ _MAJORITY = 0.9  # of the cells that are there; fewer of one kind and the column
 _AT_ONCE = 8192
 _STRAY = 100
 """A NaN in at most one of so many rows, three at least, is a broken number; where there are more it is how the data write `missing`."""
-_BLANK = frozenset({"", "?", "-", "--", ".", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown"})
+BLANK = frozenset({"", "?", "-", "--", ".", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown"})
 """What people write where a number is missing. In a column of words they are words."""
 _DATED = re.compile(r"\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}")
 
@@ -172,7 +172,7 @@ class _Words:
 
     def __init__(self, texts: Sequence[str], counts: np.ndarray) -> None:
         self.counts = counts
-        self.blank = np.array([text.strip().lower() in _BLANK for text in texts], bool)
+        self.blank = np.array([text.strip().lower() in BLANK for text in texts], bool)
         self.numbers = np.array([_number(text) for text in texts], np.float64)
         self.number = ~np.isnan(self.numbers) & ~self.blank
         self.dates = np.array([_seconds(text) for text in texts], np.float64)

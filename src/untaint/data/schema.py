@@ -91,7 +91,8 @@ def infer(dataset: Dataset, report: Report) -> Schema:
     _table(dataset)
     columns = columns_of(dataset, report)
     why, _ = silent(columns, dataset.labels)
-    return Schema((*(_pinned(column, len(dataset), why.get(column.name, "")) for column in columns), _label(dataset)))
+    read = dataset.index.column("unreadable").null_count
+    return Schema((*(_pinned(column, read, why.get(column.name, "")) for column in columns), _label(dataset)))
 
 
 def checked(dataset: Dataset, schema: Schema, report: Report) -> Dataset:
@@ -123,12 +124,20 @@ def checked(dataset: Dataset, schema: Schema, report: Report) -> Dataset:
 def read(path: Path) -> Schema:
     """A schema from its file. Raises BadInput for anything else."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict) or found.get("schema") != Schema.id:
-            raise BadInput(f"{path} is no schema of untaint.", advice="Write one with `untaint schema DATA --out FILE`.")
-        columns = tuple(_parsed(column) for column in found["columns"])
+        return parse(json.loads(path.read_text("utf-8")), path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.", advice="Name a file written by --out.") from error
+    except ValueError as error:
+        message = f"{path} is not a schema: {error}."
+        raise BadInput(message, advice="Compare with what `untaint schema DATA --out FILE` writes.") from error
+
+
+def parse(found: object, path: Path) -> Schema:
+    """A schema from what its file holds; path: for what is said where it is none. Raises BadInput for anything else."""
+    if not isinstance(found, dict) or found.get("schema") != Schema.id:
+        raise BadInput(f"{path} is no schema of untaint.", advice="Write one with `untaint schema DATA --out FILE`.")
+    try:
+        columns = tuple(_parsed(column) for column in found["columns"])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         message = f"{path} is not a schema: {str(error) or type(error).__name__}."
         raise BadInput(message, advice="Compare with what `untaint schema DATA --out FILE` writes.") from error
