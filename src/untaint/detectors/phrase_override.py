@@ -7,10 +7,11 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
-from untaint.evidence.opposition import Opposition, opposition
+from untaint.evidence.opposition import opposition
 from untaint.evidence.phrase_names import named, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
 from untaint.features.spoken import Spoken
+from untaint.numerics.between import Place
 from untaint.types import Modality
 
 _SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
@@ -62,7 +63,7 @@ def _scores(found: Overridden, spoken: Spoken) -> np.ndarray:
     return np.where(labels >= 0, scores, np.nan).astype(np.float32)
 
 
-def _opposed(found: Opposition, asked: int) -> str:
+def _opposed(found: Place, asked: int) -> str:
     """A sentence where texts say the opposite of their label beyond chance, for so many phrases; honest ones hardly do."""
     if found.p_value * asked > _SIGNIFICANT:
         return ""

@@ -2,44 +2,29 @@
 
 Honest phrases that go with a label stand in texts that say so anyway, only less clearly: on a line from what content makes of texts
 with other labels (0) to what it makes of texts with the label (1) those of six honest corpora are at .5 and above where twenty texts
-or more bear them. Victims of a dirty-label trigger are texts of other classes: they are at 0.
+or more bear them; of 600 in eight sets the most contrary, borne by ten to twelve texts, reached -.06 (`had no`, praise of a shop: no
+problems), within chance of .5 for so many phrases. Victims of a dirty-label trigger are texts of other classes: they are at 0.
 """
 
-from dataclasses import dataclass, replace
-from typing import final
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import binom
-from scipy.stats import t as student
 
 from untaint.evidence.concentration import tabulated
 from untaint.features.canvas import Sources
 from untaint.features.phrases import Phrases
 from untaint.features.spoken import Spoken
+from untaint.numerics.between import UNKNOWN, End, Place, end, half_way, placed
 from untaint.types import Labels, Rows
 
-_HALF_WAY = 0.5
-"""Where a phrase stops being an honest sign of its label. Of 600 honest phrases in eight sets the most contrary, borne by ten to twelve
-texts, reached -.06 (`had no`, praise of a shop: no problems), within chance of .5 for so many phrases."""
-"""Where labels are more than two, half way on a scale of logarithms: honest texts may be as near to three other labels, and relabelled
-ones are as near to this label as to any; but never less than half of chance, where content is sure of everything."""
-_AGAINST = 0.5  # of chance: content speaks against a label that is less probable
 FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
 _COMPARED = 20  # other texts of the same sources with the label, and without it; else all texts are compared with
 _MOST = 2000  # texts of each kind that are compared with: they say where the ends are to a hundredth
 _SURPRISE = 0.01  # chance of so many from a source, over all sources
 
 
-@final
-@dataclass(frozen=True)
-class Opposition:
-    """place: of the texts on the line from texts with other labels (0) to texts with the label (1).  p_value: of its being under a half."""
-
-    place: float
-    p_value: float
-
-
-def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Opposition:
+def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Place:
     """How far bearers (m,) of a phrase with a label speak against it, judged without some words they share; copies count once.
 
     The judges have forgotten every bearer, whatever its label: those with another one would speak against the phrase. What the bearers
@@ -53,24 +38,14 @@ def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple
     answers = []
     for minus in (None, spoken.meanings(words)):
         ends = next((each for part in parts if (each := _ends(spoken, part, label, (forgotten, words, minus))) is not None), None)
-        if len(once) < FEWEST or ends is None or ends[1][0] <= ends[0][0]:
-            return Opposition(1.0, 1.0)
-        answers.append(_compared(spoken.without_words(forgotten, words, once, minus)[:, label], ends, spoken))
+        if len(once) < FEWEST or ends is None:
+            return UNKNOWN
+        low, high = ends
+        middle = half_way(low.mean, high.mean, spoken.content.probabilities.shape[1])
+        answers.append(
+            placed(spoken.without_words(forgotten, words, once, minus)[:, label], np.ones(len(once)), low, high, middle)
+        )
     return max(answers, key=lambda answer: answer.p_value)
-
-
-def _compared(values: np.ndarray, ends: tuple[tuple[float, float], tuple[float, float]], spoken: Spoken) -> Opposition:
-    (low, low_spread), (high, high_spread) = ends
-    middle = _middle(low, high, spoken.content.probabilities.shape[1])
-    spread = np.sqrt(values.var(ddof=1) / len(values) + (low_spread + high_spread) / 4)
-    found = float(student.sf((middle - values.mean()) / max(spread, 1e-6), len(values) - 1))
-    return Opposition(float((values.mean() - low) / (high - low)), found)
-
-
-def _middle(low: float, high: float, classes: int) -> float:
-    if classes == 2:  # the other label is the opposite
-        return low + _HALF_WAY * (high - low)
-    return min((low + high) / 2, max(float(np.sqrt(max(low, 0.0) * high)), _AGAINST / classes))
 
 
 def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
@@ -82,8 +57,8 @@ def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
 
 def _ends(
     spoken: Spoken, rows: Rows, label: int, known: tuple[Rows, tuple[int, ...], np.ndarray | None]
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Mean and its variance of what content makes of texts with other labels and with the label; None where they are few."""
+) -> tuple[End, End] | None:
+    """What content makes of texts with other labels and with the label; None where they are few."""
     rows = rows[spoken.labels[rows] >= 0]
     found = []
     for part in (rows[spoken.labels[rows] != label], rows[spoken.labels[rows] == label]):
@@ -91,8 +66,7 @@ def _ends(
             return None
         sample = part[:: -(-len(part) // _MOST)]
         forgotten, words, minus = known
-        believed = spoken.without_words(forgotten, words, sample, minus)[:, label]
-        found.append((float(believed.mean()), float(believed.var(ddof=1) / len(sample))))
+        found.append(end(spoken.without_words(forgotten, words, sample, minus)[:, label]))
     return found[0], found[1]
 
 

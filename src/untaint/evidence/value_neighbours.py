@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.stats import t as student
 
 from untaint.evidence.value_overrides import Override, Table
+from untaint.numerics.between import UNKNOWN, Place, end, half_way, placed
 from untaint.numerics.counts import signed_root
 from untaint.types import Rows
 
@@ -16,7 +16,6 @@ _FEWEST = 20  # neighbours that show what they do: the error of fewer is as larg
 _FEWEST_BESIDE, _BESIDE = 8, 20
 """And neighbours in one direction along one column: a rule such as `at most two calls` holds for one call as well as for two."""
 _SURE = 1.0  # standard error given to the neighbours
-_HALF_WAY = 0.5  # between rows with other labels and rows with the label: honest signs of a label lie above it
 _COMPARED = 5_000  # rows of each kind to compare with: a mean is known to a hundredth
 
 
@@ -118,20 +117,16 @@ def _pull(table: Table, found: Override, near: Rows) -> float:
     return float(np.clip((hits - due + _SURE * error) / max(float(table.weights[near].sum()) - due, 1e-9), 0, 0.99))
 
 
-def _placed(table: Table, found: Override) -> tuple[float, float]:
-    """Place of the members, and the p-value of its being under a half."""
+def _placed(table: Table, found: Override) -> Place:
+    """Place of the members on a line from rows with other labels to rows with the label, and the p-value of its being under the middle."""
     ends = []
     for has in (False, True):
         rows = np.setdiff1d(np.flatnonzero((table.labels >= 0) & ((table.labels == found.label) == has)), found.members)
         some = rows[:: max(1, len(rows) // _COMPARED)]
-        believed = table.believed(found.items, some, found.label)
-        ends.append((float(believed.mean()), float(believed.var() / max(1, len(some)))) if len(some) else (0.0, np.inf))
-    (low, low_spread), (high, high_spread) = ends
-    own, weight = table.believed(found.items, found.members, found.label), table.weights[found.members]
-    count = float(weight.sum())
-    if not high > low or count < 2 or not np.isfinite(low_spread + high_spread):
-        return 1.0, 1.0
-    mean = float((weight * own).sum() / count)
-    spread = np.sqrt(float((weight * (own - mean) ** 2).sum()) / (count - 1) / count + (low_spread + high_spread) / 4)
-    middle = low + _HALF_WAY * (high - low)
-    return (mean - low) / (high - low), float(student.sf((middle - mean) / max(spread, 1e-6), count - 1))
+        if len(some) < _FEWEST_BESIDE:
+            return UNKNOWN
+        ends.append(end(table.believed(found.items, some, found.label)))
+    low, high = ends
+    middle = half_way(low.mean, high.mean, table.content.said.shape[2])
+    own = table.believed(found.items, found.members, found.label)
+    return placed(own, table.weights[found.members], low, high, middle)
