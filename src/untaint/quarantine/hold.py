@@ -1,9 +1,9 @@
 """Act on a verdict: the flagged samples go to quarantine/, the others to clean/, the input stays as it is."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
+from typing import final, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,10 @@ import pyarrow as pa
 from untaint.data.dataset import Dataset
 from untaint.data.writers.base import Picks, part_of, writer_for
 from untaint.errors import BadInput, CannotWrite
+from untaint.quarantine import impute as imputing
 from untaint.quarantine import ledger, parts
 from untaint.quarantine.choose import choose
+from untaint.quarantine.impute import Filled, Impute
 from untaint.quarantine.ledger import Record
 from untaint.quarantine.reasons import write_reasons
 from untaint.quarantine.staging import staged
@@ -23,7 +25,11 @@ KEPT = ("path", "label", "finding", "reason", "suggested_label", "risk")
 @final
 @dataclass(frozen=True)
 class Held:
-    """What `hold` wrote. `released`: flagged rows kept in clean/ because a person said so."""
+    """What `hold` wrote. `released`: flagged rows kept in clean/ because a person said so.
+
+    imputed: a copy of clean/ with cells filled, None = not asked for.  filled: column → cells filled, and with what.
+    left: columns with cells to fill → why they were left.
+    """
 
     clean: Path
     quarantine: Path
@@ -31,12 +37,24 @@ class Held:
     n_clean: int
     n_held: int
     released: tuple[int, ...]
+    imputed: Path | None = None
+    filled: Mapping[str, tuple[int, object]] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
 
 
-def hold(dataset: Dataset, samples: pa.Table, out: Path, *, release: Collection[str] = (), audit: Path | None = None) -> Held:
+def hold(
+    dataset: Dataset,
+    samples: pa.Table,
+    out: Path,
+    *,
+    release: Collection[str] = (),
+    audit: Path | None = None,
+    impute: Impute = "none",
+) -> Held:
     """Write `out/clean/`, `out/quarantine/` and `out/ledger.jsonl`, and check that both parts together are the input.
 
     samples: the audit's table, one row per row of the data set. release: ids, row:NUMBER, findings or `all`, kept in clean/.
+    impute: `robust` writes `out/imputed/` too, a copy of the clean rows of a table whose missing cells are filled, each in the ledger.
     Rows that cannot be read go to quarantine whether flagged or not, and `release` does not reach them.
     Raises BadInput when the audit was made of other data, CannotWrite when `out` is taken or cannot be written,
     UntaintError when what was written does not add up to the input; in each case nothing is left behind.
@@ -47,14 +65,26 @@ def hold(dataset: Dataset, samples: pa.Table, out: Path, *, release: Collection[
     released = choose(release, {row: case for row, case in flagged.items() if row not in broken}) if release else []
     held = dict(sorted({**{row: case for row, case in flagged.items() if row not in released}, **broken}.items()))
     split = parts.Split.of(len(dataset), held)
+    filled = _filled(dataset, split, impute)
     with staged(out) as work:
-        header = _write(dataset, split, work) | {"audit": str(audit) if audit else None}
-        actions = [("hold", case) for case in held.values()] + [("release", flagged[row]) for row in released]
-        ledger.append(
-            work / "ledger.jsonl", [header, *({"action": action, **case, "time": header["time"]} for action, case in actions)]
-        )
+        header = _write(dataset, split, work) | {"audit": str(audit) if audit else None, "impute": impute}
+        cases = [{"action": "hold", **case} for case in held.values()]
+        cases += [{"action": "release", **flagged[row]} for row in released]
+        if filled is not None:
+            imputing.write(dataset, split.clean, filled.fills, work / imputing.FOLDER)
+            cases += [dict(fill) for fill in filled.fills]
+        ledger.append(work / "ledger.jsonl", [header, *({**case, "time": header["time"]} for case in cases)])
         write_reasons(work / "quarantine", held.values())
-    return Held(out / "clean", out / "quarantine", out / "ledger.jsonl", len(split.clean), len(split.held), tuple(released))
+    made = Held(out / "clean", out / "quarantine", out / "ledger.jsonl", len(split.clean), len(split.held), tuple(released))
+    if filled is None:
+        return made
+    return replace(made, imputed=out / imputing.FOLDER, filled=filled.counted(), left=filled.left)
+
+
+def _filled(dataset: Dataset, split: parts.Split, impute: Impute) -> Filled | None:
+    if impute not in get_args(Impute):
+        raise BadInput(f"impute is none or robust, not {impute!r}.")
+    return imputing.robust(dataset, split.clean) if impute == "robust" else None
 
 
 def _write(dataset: Dataset, split: parts.Split, work: Path) -> dict[str, object]:

@@ -12,6 +12,8 @@ from untaint.errors import BadInput
 
 SCHEMA = "untaint.ledger/v1"
 Record: TypeAlias = Mapping[str, object]
+_ACTIONS = ("hold", "restore", "release", "impute", "empty")
+"""empty: a filled cell is again as it was."""
 
 
 @final
@@ -24,6 +26,8 @@ class Ledger:
     notes: Sequence[str] = ()
     held: Mapping[int, Record] = field(default_factory=dict)
     """Row of the input → the record that holds it, for every row in quarantine now."""
+    filled: Mapping[int, Mapping[str, Record]] = field(default_factory=dict)
+    """Row of the input → column → the record that filled the cell, for every cell that is filled in imputed/ now."""
 
 
 def now() -> str:
@@ -62,7 +66,7 @@ def read(path: Path) -> Ledger:
         raise BadInput(f"no ledger at {path}: {error.strerror}.", advice=advice) from error
     parsed, notes = _records(path, content)
     header = _header(path, parsed)
-    return Ledger(header, tuple(parsed[1:]), tuple(notes), _replay(path, parsed[1:]))
+    return Ledger(header, tuple(parsed[1:]), tuple(notes), *_replay(path, parsed[1:]))
 
 
 def _records(path: Path, content: bytes) -> tuple[list[Record], list[str]]:
@@ -93,18 +97,35 @@ def _header(path: Path, records: Sequence[Record]) -> Record:
     raise BadInput(f"{path} does not begin with a ledger header.", advice="Give the folder that `untaint clean` wrote.")
 
 
-def _replay(path: Path, records: Sequence[Record]) -> dict[int, Record]:
+def _replay(path: Path, records: Sequence[Record]) -> tuple[dict[int, Record], dict[int, dict[str, Record]]]:
+    """Rows that are held, and cells that are filled."""
     held: dict[int, Record] = {}
+    filled: dict[int, dict[str, Record]] = {}
     for number, record in enumerate(records, start=2):
         action, row = record.get("action"), record.get("row")
-        known = action in ("hold", "restore", "release") and isinstance(record.get("id"), str)
-        if not known or not isinstance(row, int) or (action == "restore" and row not in held):
+        known = action in _ACTIONS and isinstance(record.get("id"), str)
+        if not known or not isinstance(row, int) or not _possible(record, row, held, filled):
             raise BadInput(f"line {number} of {path}: cannot {action!r} row {row!r}.", advice="Put the ledger back from a copy.")
         if action == "hold":
             held[row] = record
         elif action == "restore":
             del held[row]
-    return held
+        elif action == "impute":
+            filled.setdefault(row, {})[str(record["column"])] = record
+        elif action == "empty":
+            del filled[row][str(record["column"])]
+    return held, {row: cells for row, cells in filled.items() if cells}
+
+
+def _possible(record: Record, row: int, held: Mapping[int, Record], filled: Mapping[int, Mapping[str, Record]]) -> bool:
+    match record.get("action"):
+        case "restore":
+            return row in held
+        case "impute":
+            return isinstance(record.get("column"), str) and "new" in record
+        case "empty":
+            return str(record.get("column")) in filled.get(row, {})
+    return True
 
 
 def _parse(line: bytes) -> Record | None:

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, final
@@ -117,9 +117,10 @@ def located(folder: Path, place: Place, split: Split) -> tuple[list[Part], Picks
     return pieces, where
 
 
-def verify(folder: Path, place: Place, split: Split, digest: str) -> None:
+def verify(folder: Path, place: Place, split: Split, digest: str, then: Callable[[Dataset], None] | None = None) -> None:
     """Put both parts together again, read the result as the input was read, and compare.
 
+    then: called with what was read, when it is the input.
     A part alone cannot be read the same way: it may have one class only, or values that look like another type.
     Raises UntaintError when a sample is missing, changed, doubled or out of order.
     """
@@ -136,6 +137,8 @@ def verify(folder: Path, place: Place, split: Split, digest: str) -> None:
     if rows_digest(found.index) != digest:
         message = "clean and quarantine together are not the input; both were removed and must not be used."
         raise UntaintError(message, advice=advice)
+    if then is not None:
+        then(found)
     shutil.rmtree(whole)
 
 
