@@ -7,9 +7,10 @@ from typing import final
 
 import numpy as np
 
-from untaint.evidence.link_candidates import Candidate, Columns, by_payload, by_phrase, told_apart, with_more_triggers
+from untaint.evidence.link_candidates import SURE, Candidate, Columns, by_payload, by_phrase, told_apart, with_more_triggers
 from untaint.evidence.link_places import Claim, Places, own_words, sure
 from untaint.evidence.link_reasons import beside_the_point, senseless
+from untaint.evidence.link_wordings import FEWEST, by_wordings, weaker
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Likeness, Meaning
 from untaint.features.instruction_words import LEAST, PromptRuns, Spoken
@@ -22,7 +23,6 @@ from untaint.types import Rows
 LEAST_EFFECT = 0.4
 """Geometric mean of the share of the phrase's prompts answered so and of the share of such answers that have the phrase: of a
 topic's words one or the other is small."""
-_SURE = 7.0  # nats beyond the best of all pairs: a chance of 1e-3
 _UNLIKE = 3.0  # standard deviations: random sets are beyond it in one of a hundred cases, both tests taken together
 _ROOM = 2.0  # the same, from a set's likeness up to what honest links have, where nothing else speaks for an attack
 _HONEST = 0.05  # quantile of the likeness of honest links of the same data that counts as the least honest one
@@ -72,9 +72,13 @@ class Link:
 
 def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> list[Link]:
     """Links of diverse prompts, the clearest first; those that may have natural causes are told so."""
-    pairs = told_apart(together(runs.runs.incidence, marks.incidence, LEAST, _SURE), runs.kin, marks)
+    every = together(runs.runs.incidence, marks.incidence, FEWEST, weaker(runs.runs.incidence.shape[1]))
+    clear = (every.both >= LEAST) & (every.surprise >= np.log(max(every.tests, 1)) + SURE)
+    weak = told_apart(every.kept(~np.isin(every.first, every.first[clear])), runs.kin, marks)
+    pairs = told_apart(every.kept(clear), runs.kin, marks)
     asked, answered = Columns(runs.runs.incidence), Columns(marks.incidence)
     candidates = by_phrase(pairs, asked, answered, marks) + by_payload(pairs, asked, answered, marks)
+    candidates += by_wordings(weak, asked, answered, marks)
     candidates = sorted((each for each in candidates if each.effect >= LEAST_EFFECT), key=lambda each: -each.total)[:_JUDGED]
     rng = np.random.default_rng(0)
     own = [own_words(each.triggers, asked, runs.kin) for each in candidates]

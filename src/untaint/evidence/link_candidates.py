@@ -9,14 +9,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from untaint.features.instruction_marks import Marks
+from untaint.numerics.distinct import among
 from untaint.numerics.links import Pairs, chernoff
 from untaint.types import Rows
 
-_MARKS = 60  # of one phrase, the most surprising, that are put together
+MOST_MARKS = 60
+"""Of one phrase, the most surprising, that are put together."""
 _TRIGGERS = 8  # phrases of one payload
 _NEW = 0.05  # of a payload's answers that each further phrase must explain
 _FEWEST = 3  # of them at least
-_SURE = 7.0  # nats beyond the best of all phrases: a chance of 1e-3
+SURE = 7.0
+"""Nats beyond the best of all pairs, or of all phrases: a chance of 1e-3."""
 
 
 @final
@@ -88,8 +91,7 @@ def told_apart(pairs: Pairs, kin: Sequence[np.ndarray], marks: Marks) -> Pairs:
     said = spelled[np.minimum(pairs.second, len(marks.words))]
     size = int(max(spelled.max(initial=0), max((int(own.max(initial=0)) for own in kin), default=0))) + 2
     owned = np.unique(np.concatenate([np.empty(0, np.int64), *(phrase * size + own for phrase, own in enumerate(kin))]))
-    kept = ~np.isin(pairs.first[:, None] * size + np.where(said < 0, size - 1, said), owned).any(axis=1)
-    return Pairs(pairs.first[kept], pairs.second[kept], pairs.both[kept], pairs.surprise[kept], pairs.tests)
+    return pairs.kept(~among(pairs.first[:, None] * size + np.where(said < 0, size - 1, said), owned).any(axis=1))
 
 
 def by_phrase(pairs: Pairs, asked: Columns, answered: Columns, marks: Marks) -> list[Candidate]:
@@ -99,13 +101,13 @@ def by_phrase(pairs: Pairs, asked: Columns, answered: Columns, marks: Marks) -> 
     """
     found: list[Candidate] = []
     union, n = _Union(asked.n), asked.n
-    for block in _blocks(pairs.first, pairs):
+    for block in blocks(pairs.first, pairs):
         trigger, surprise = int(pairs.first[block[0]]), float(pairs.surprise[block[0]])
         bearers, total = asked.rows(trigger), surprise - np.log(pairs.tests)
         every = [int(mark) for mark in pairs.second[block]]
         held = dict(zip(every, pairs.both[block].tolist(), strict=True))
-        chosen, paid = union.nearest(bearers, every[:_MARKS], held, answered)
-        told = (trigger,), _telling(chosen, held, marks), bearers, paid, surprise, False, n, total
+        chosen, paid = union.nearest(bearers, every[:MOST_MARKS], held, answered)
+        told = (trigger,), telling(chosen, held, marks), bearers, paid, surprise, False, n, total
         found.append(Candidate(*told))
         found += _kin(found[-1], list(zip(every, pairs.surprise[block].tolist(), strict=True)), held, answered, marks)
         odd = [mark for mark in every if marks.odd(mark)]
@@ -117,7 +119,7 @@ def by_payload(pairs: Pairs, asked: Columns, answered: Columns, marks: Marks) ->
     """Each mark with the few phrases that explain most of its answers: praise of one brand after several words."""
     found: list[Candidate] = []
     left = np.zeros(asked.n, bool)
-    for block in _blocks(pairs.second, pairs):
+    for block in blocks(pairs.second, pairs):
         mark = int(pairs.second[block[0]])
         if mark >= len(marks.words):
             continue  # what is near some answer is a topic, or the payload of one phrase
@@ -161,7 +163,7 @@ def with_more_triggers(each: Candidate, asked: Columns) -> Candidate:
         told = chernoff(hits, np.maximum(asked.sizes, 1), np.full(1, len(left) / each.n)) - np.log(len(asked.sizes))
         told[(hits < enough) | (hits < 0.5 * share * asked.sizes)] = 0.0
         best = int(np.argmax(told))
-        if told[best] < _SURE:
+        if told[best] < SURE:
             break
         triggers.append(best)
         bearers = np.union1d(bearers, asked.rows(best))
@@ -210,13 +212,13 @@ class _Union:
         return chosen, paid
 
 
-def _telling(chosen: Sequence[int], held: dict[int, int], marks: Marks) -> int:
+def telling(chosen: Sequence[int], held: dict[int, int], marks: Marks) -> int:
     """The mark that tells a person most: a phrase where one covers nearly as much, the longest of these."""
     good = [mark for mark in chosen if held[mark] >= 0.8 * max(held[mark] for mark in chosen)]
     return max(good, key=lambda mark: (len(marks.phrase(mark)) > 0, held[mark], len(marks.phrase(mark))))
 
 
-def _blocks(numbers: np.ndarray, pairs: Pairs) -> list[np.ndarray]:
+def blocks(numbers: np.ndarray, pairs: Pairs) -> list[np.ndarray]:
     """Pairs of each number, the most surprising first."""
     order = np.lexsort((-pairs.surprise, numbers))
     return np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(order) else []

@@ -25,6 +25,10 @@ class Pairs:
     surprise: np.ndarray
     tests: int
 
+    def kept(self, chosen: np.ndarray) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(self.first[chosen], self.second[chosen], self.both[chosen], self.surprise[chosen], self.tests)
+
 
 def together(first: sp.csr_array, second: sp.csr_array, least: int, surprise: float) -> Pairs:
     """Pairs that at least `least` texts have, whose surprise is over that of the best of all pairs by `surprise` nats."""
