@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 
 from untaint.data.dataset import Dataset
+from untaint.data.parts import Part, Run
 from untaint.data.times import moment
 
 Held: TypeAlias = Literal["number", "boolean", "date", "category", "empty"]
@@ -48,18 +49,29 @@ class Column:
 
 def columns_of(dataset: Dataset, report: Callable[[str, int, int], None]) -> list[Column]:
     """Every column of a table in the order of its first row that has it. Rows the reader found fault with have nothing in any."""
-    bad = [reason is not None for reason in dataset.column("unreadable")]
-    size = len(dataset)
+    good = np.asarray(dataset.index.column("unreadable").is_null().to_numpy())
+    size, read = len(dataset), 0
     found: dict[str, _Gathering] = {}
-    for batch in dataset.batches(_AT_ONCE):
-        rows = batch[[not bad[row] for row in batch]]
-        records = [_record(str(payload)) for payload in dataset.read(rows)]
-        for name in dict.fromkeys(name for record in records for name in record):
-            gathering = found.setdefault(name, _Gathering(name, size))
-            gathering.add(rows, [record.get(name) for record in records])
-        report("reading rows", int(batch[-1]) + 1, size)
-    total = size - sum(bad)
+    for every, parts in _runs(dataset):
+        places = np.flatnonzero(good[every])
+        rows = every[places]
+        if parts is None:
+            records = [_record(str(payload)) for payload in dataset.read(rows)]
+            for name in dict.fromkeys(name for record in records for name in record):
+                gathering = found.setdefault(name, _Gathering(name, size))
+                gathering.add(rows, [record.get(name) for record in records])
+        elif len(rows):
+            for name, part in parts.items():
+                found.setdefault(name, _Gathering(name, size)).put(rows, part if len(rows) == len(every) else part.of(places))
+        read += len(every)
+        report("reading rows", read, size)
+    total = int(good.sum())
     return [found.pop(name).finished(total) for name in list(found)]
+
+
+def _runs(dataset: Dataset) -> Iterator[Run]:
+    """By column where the store can, else the rows whose texts are read."""
+    return dataset.runs() or ((rows, None) for rows in dataset.batches(_AT_ONCE))
 
 
 def _record(payload: str) -> Mapping[str, object]:
@@ -79,7 +91,8 @@ class _Gathering:
         self._numbers = np.full(size, np.nan)
         self._codes: np.ndarray | None = None
         self._words: dict[str, int] = {}
-        self._wild: dict[int, str] = {}
+        self._infinite: dict[int, str] = {}
+        self._nan: list[np.ndarray] = []
         self._truths = True
 
     def add(self, rows: np.ndarray, values: Sequence[object]) -> None:
@@ -91,12 +104,43 @@ class _Gathering:
             numbers = np.empty(0)
         if numbers.shape != (len(values),):
             numbers = np.array([self._one(row, value) for row, value in zip(rows.tolist(), values, strict=True)])
-        off = ~np.isfinite(numbers)
-        if off.sum() > sum(value is None for value in values):
-            for place in np.flatnonzero(off).tolist():
-                if isinstance(values[place], int | float):
-                    self._wild[int(rows[place])] = str(float(numbers[place]))
-        self._numbers[rows] = np.where(off, np.nan, numbers)
+        wild = ~np.isfinite(numbers)
+        if wild.sum() > sum(value is None for value in values):
+            wild &= np.array([isinstance(value, int | float) for value in values], bool)
+            self._tell(rows[wild], numbers[wild])
+        self._numbers[rows] = np.where(np.isfinite(numbers), numbers, np.nan)
+
+    def put(self, rows: np.ndarray, part: Part) -> None:
+        """The cells of some rows, as the store has them by column."""
+        self._truths = self._truths and (
+            part.truths or (not (np.isfinite(part.numbers) | part.wild).any() and part.codes is None)
+        )
+        if part.wild.any():
+            self._tell(rows[part.wild], part.numbers[part.wild])
+        self._numbers[rows] = np.where(np.isfinite(part.numbers), part.numbers, np.nan)
+        if part.codes is not None and (part.codes >= 0).any():
+            there = part.codes >= 0
+            used, places = np.unique(part.codes[there], return_inverse=True)
+            first = np.argsort(np.unique(places, return_index=True)[1], kind="stable")
+            code = np.empty(len(used), np.int32)
+            for place in first.tolist():
+                code[place] = self._code(part.words[used[place]])
+            self._coded()[rows[there]] = code[places]
+
+    def _tell(self, rows: np.ndarray, numbers: np.ndarray) -> None:
+        """Keep which numbers are not finite."""
+        self._nan.append(rows[np.isnan(numbers)])
+        infinite = np.isinf(numbers)
+        self._infinite |= {int(row): str(float(number)) for row, number in zip(rows[infinite], numbers[infinite], strict=True)}
+
+    def _coded(self) -> np.ndarray:
+        if self._codes is None:
+            self._codes = np.full(len(self._numbers), -1, np.int32)
+        return self._codes
+
+    def _code(self, value: object) -> int:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        return self._words.setdefault(text, len(self._words))
 
     def _one(self, row: int, value: object) -> float:
         """A cell as a number; where it is none, NaN and its text is kept."""
@@ -106,10 +150,7 @@ class _Gathering:
             with suppress(OverflowError):
                 return float(value)
             return np.inf if value > 0 else -np.inf
-        if self._codes is None:
-            self._codes = np.full(len(self._numbers), -1, np.int32)
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        self._codes[row] = self._words.setdefault(text, len(self._words))
+        self._coded()[row] = self._code(value)
         return np.nan
 
     def finished(self, total: int) -> Column:
@@ -136,8 +177,9 @@ class _Gathering:
 
     def _broken(self, total: int) -> dict[int, str]:
         """Cells that are no finite number; NaN only where it is not how the data write that something is missing."""
-        stray = sum(what == "nan" for what in self._wild.values()) <= max(3, total // _STRAY)
-        return {row: what for row, what in self._wild.items() if stray or what != "nan"}
+        nan = np.concatenate([np.empty(0, np.int64), *self._nan])
+        stray = nan if len(nan) <= max(3, total // _STRAY) else nan[:0]
+        return dict(sorted({**self._infinite, **dict.fromkeys(stray.tolist(), "nan")}.items()))
 
     def _put(self, codes: np.ndarray, read: "_Words", values: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
         """The numbers with the value of every text that has one, and the cells that have none and are not blank."""

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias, final
 
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
+from untaint.data.parts import Columnar, Run, rearranged
 from untaint.errors import BadInput
 from untaint.types import Image, Modality, Rows
 
@@ -72,13 +74,15 @@ class ViewStore(Store):
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column plays which role, and how that was decided; None = absent."""
+    """Which column plays which role, and how that was decided; None = absent. table, query: where in a database they come from."""
 
     payload: str | None = None
     label: str | None = None
     source: str | None = None
     note: str = ""
     time: str | None = None
+    table: str | None = None
+    query: str | None = None
 
 
 @final
@@ -147,6 +151,10 @@ class Dataset:
         """Payloads of some rows."""
         return self.store.read(np.asarray(rows, dtype=np.int64))
 
+    def runs(self) -> Iterator[Run] | None:
+        """The cells of a table by column, every row once; None = the store has only the text of each row."""
+        return _runs(self.store)
+
     def images(self, rows: Rows | Sequence[int]) -> list[Image]:
         """Decoded images (h, w, c) of some rows. Raises BadInput for a row that cannot be decoded."""
         from untaint.data.images import decode
@@ -201,6 +209,22 @@ class Dataset:
         rows = np.concatenate([np.arange(n), np.full(len(payloads), -1)])
         store = ViewStore(self.store, rows, {n + i: payloads[i] for i in added})
         return replace(self, index=pa.concat_tables([self.index, extra]), store=store)
+
+
+def _runs(store: Store) -> Iterator[Run] | None:
+    """Of a view, those of the rows it shows; what it changed is read as text."""
+    if isinstance(store, Columnar):
+        return store.runs()
+    if not isinstance(store, ViewStore):
+        return None
+    kept = np.flatnonzero(store.rows >= 0)
+    kept = kept[~np.isin(kept, list(store.changed))] if store.changed else kept
+    shown = store.rows[kept]
+    below = _runs(store.base)
+    if below is None or len(np.unique(shown)) < len(shown):
+        return None
+    rest = np.setdiff1d(np.arange(len(store.rows)), kept)
+    return chain(((kept[places], parts) for places, parts in rearranged(below, shown)), [(rest, None)] if len(rest) else [])
 
 
 def timed(index: pa.Table, times: np.ndarray) -> pa.Table:

@@ -11,8 +11,11 @@ import pyarrow as pa
 from typing_extensions import override
 
 from untaint.data.dataset import Payload, Store
+from untaint.data.parts import Columnar, Run
+from untaint.data.readers import _columnar
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._recipe import Recipe
+from untaint.data.readers._rows import index_rows
 from untaint.data.readers.base import Request
 from untaint.data.roles import choose
 from untaint.errors import BadInput
@@ -26,7 +29,7 @@ _KEPT = 2
 
 @final
 @dataclass(frozen=True)
-class ChunkStore(Store):
+class ChunkStore(Store, Columnar):
     """Payloads of rows that lie in chunks.
 
     starts: first row of each chunk, then the number of rows.  load: the columns of one chunk.
@@ -46,6 +49,15 @@ class ChunkStore(Store):
             records = self._chunk(int(chunk)).take(pa.array(wanted - self.starts[chunk])).to_pylist()
             found |= {int(row): self.recipe.read(record)[0] for row, record in zip(wanted, records, strict=True)}
         return [found[int(row)] for row in rows]
+
+    @override
+    def runs(self) -> Iterator[Run]:
+        row = 0
+        for chunk in range(len(self.starts) - 1):
+            for batch in self.load(chunk).to_batches(max_chunksize=_columnar.ROWS):
+                rows = np.arange(row, row + batch.num_rows)
+                yield rows, {name: _columnar.part(batch.column(name)) for name in self.recipe.roles.payload}
+                row += batch.num_rows
 
     def _chunk(self, chunk: int) -> pa.Table:
         if chunk not in self._cache:
@@ -75,12 +87,22 @@ def needed(recipe: Recipe) -> list[str]:
 
 def index_batches(batches: Iterable[pa.RecordBatch], recipe: Recipe, builder: IndexBuilder, name: str) -> int:
     """Index record batches of one file; the number of rows."""
+    if recipe.roles.modality == "table":
+        return index_rows(batches, recipe, builder, name)
     row = 0
     for batch in batches:
         for record in _plain(batch, name):
             recipe.add(builder, record, f"{name}#{row}")
             row += 1
     return row
+
+
+def in_batches(table: pa.Table, recipe: Recipe, builder: IndexBuilder, name: str) -> ChunkStore:
+    """Index a table that is at hand, and read its payloads batch by batch."""
+    batches = [batch for batch in table.select(list(recipe.roles.payload)).to_batches() if batch.num_rows]
+    index_batches(small_batches(table.select(needed(recipe)), at_once(recipe)), recipe, builder, name)
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+    return ChunkStore(starts, lambda number: pa.Table.from_batches([batches[number]]), recipe)
 
 
 def _plain(values: Any, where: str) -> list[Any]:
@@ -113,3 +135,8 @@ def names_of(features: object) -> dict[str, list[str]]:
 def small_batches(table: pa.Table, size: int = 256) -> Iterator[pa.RecordBatch]:
     """A table in batches small enough to hold as Python objects."""
     yield from table.to_batches(max_chunksize=size)
+
+
+def at_once(recipe: Recipe) -> int:
+    """Rows of a batch: few where each becomes Python objects, images for instance, many where columns stay whole."""
+    return _columnar.ROWS if recipe.roles.modality == "table" else 256

@@ -2,8 +2,9 @@
 
 import io
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,10 @@ from untaint.data.images import FORMATS, MAX_PIXELS
 from untaint.data.roles import check_labels, is_missing
 from untaint.data.times import moment
 from untaint.errors import BadInput
+
+Times: TypeAlias = pa.Array | Sequence[object]
+"""Times that Arrow has as such, or what the data have."""
+Reasons: TypeAlias = Mapping[int, str]
 
 _CHUNK = 8192
 """Rows held as Python objects before they become an Arrow batch."""
@@ -49,6 +54,27 @@ class IndexBuilder:
         self._rows.append((content_id(payload), *known))
         if len(self._rows) >= _CHUNK:
             self._flush()
+
+    def add_rows(
+        self, ids: pa.Array, *, paths: pa.Array, labels: pa.Array, sources: pa.Array, times: Times, reasons: Reasons
+    ) -> None:
+        """Many rows whose payloads were checked. reasons: place → why a payload cannot be used."""
+        self._flush()
+        self._first_reason = self._first_reason or next(iter(reasons.values()), "")
+        said = (
+            pa.array([printable(reasons.get(place)) for place in range(len(ids))], pa.string()) if reasons else pa.nulls(len(ids))
+        )
+        when = (
+            times
+            if isinstance(times, pa.Array)
+            else [self._moment(time, str(path)) for time, path in zip(times, paths, strict=True)]
+        )
+        columns = (ids, paths, labels, sources, when, said)
+        arrays = [
+            column.cast(field.type) if isinstance(column, pa.Array) else pa.array(column, field.type)
+            for column, field in zip(columns, INDEX, strict=True)
+        ]
+        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=INDEX))
 
     def finish(self, where: str, label: str | None) -> pa.Table:
         """The index. label: where the labels come from, None for data that need none.

@@ -13,14 +13,12 @@ import pyarrow.parquet as pq
 from typing_extensions import override
 
 from untaint.data.dataset import Dataset
-from untaint.data.readers._chunks import SAMPLE, ChunkStore, index_batches, needed, recipe_for
+from untaint.data.readers._chunks import SAMPLE, ChunkStore, at_once, index_batches, needed, recipe_for
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._recipe import Recipe
 from untaint.data.readers._shards import find_shards, one_split
 from untaint.data.readers.base import Reader, Request
 from untaint.errors import BadInput
-
-_BATCH = 256
 
 
 @final
@@ -71,7 +69,7 @@ class _Groups:
         with _open(shard) as file:
             if missing := [column for column in columns if column not in file.schema_arrow.names]:
                 raise BadInput(f"{shard} has no column {missing[0]!r}, other shards do.", advice="Give shards of one schema.")
-            index_batches(file.iter_batches(_BATCH, columns=columns), self._recipe, builder, name)
+            index_batches(file.iter_batches(at_once(self._recipe), columns=columns), self._recipe, builder, name)
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         self._places += [(shard, group) for group in range(len(sizes))]
         return [int(end) for end in np.cumsum(sizes)]

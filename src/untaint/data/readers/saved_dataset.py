@@ -11,7 +11,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from untaint.data.dataset import Dataset
-from untaint.data.readers._chunks import SAMPLE, ChunkStore, index_batches, names_of, needed, recipe_for, small_batches
+from untaint.data.readers._chunks import SAMPLE, ChunkStore, at_once, index_batches, names_of, needed, recipe_for, small_batches
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers.base import Reader, Request
 from untaint.errors import BadInput
@@ -41,7 +41,7 @@ class SavedDataset(Reader):
         for file, table in zip(files, tables, strict=True):
             if table.schema.names != tables[0].schema.names:
                 raise BadInput(f"{file} has other columns than {files[0].name}.", advice="Save the data set again.")
-            index_batches(small_batches(table.select(needed(recipe))), recipe, builder, file.name)
+            index_batches(small_batches(table.select(needed(recipe)), at_once(recipe)), recipe, builder, file.name)
         chunks = _Batches(tables, recipe.roles.payload)
         index = builder.finish(str(path), recipe.labelled)
         store = ChunkStore(chunks.starts(), chunks, recipe)
