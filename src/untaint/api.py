@@ -43,10 +43,15 @@ def load(
     source: str | None = None,
     payload: str | None = None,
     time: str | None = None,
+    table: str | None = None,
+    query: str | None = None,
     format: str | None = None,
 ) -> Dataset:
-    """A data set from a local path or a Python object; label, source, payload, time name columns. See `untaint list formats`."""
-    asked = {"label": label, "source": source, "payload": payload, "time": time, "format": format}
+    """A data set from a local path or a Python object. See `untaint list formats`.
+
+    label, source, payload, time: names of columns, None = find them.  table: of a database.  query: SQL that makes the rows.
+    """
+    asked = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query, "format": format}
     return data if isinstance(data, Dataset) else reading.load(data, **asked)
 
 
@@ -57,6 +62,8 @@ def audit(
     source: str | None = None,
     payload: str | None = None,
     time: str | None = None,
+    table: str | None = None,
+    query: str | None = None,
     out: str | Path | None = None,
     alpha: float = 0.01,
     budget: Budget = "standard",
@@ -70,7 +77,8 @@ def audit(
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
 
-    label, source, payload, time: names of columns, None = find them.
+    data: a path, or what a program holds: a frame of pandas or polars, an Arrow table, a relation of DuckDB, arrays and others.
+    label, source, payload, time: names of columns, None = find them.  table: of a database.  query: SQL that makes the rows.
     alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
     encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show; for
     texts `all-minilm-l6-v2`, an .onnx path, `module:factory`, a function or an object with `encode`.
@@ -79,7 +87,7 @@ def audit(
     schema: of tables, a file that `schema` wrote; rows that break it are told and not judged.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
-    dataset = load(data, label=label, source=source, payload=payload, time=time)
+    dataset = load(data, label=label, source=source, payload=payload, time=time, table=table, query=query)
     target = None if out is None else _spared(writable(Path(out), dataset.location), dataset.location)
     extra = {} if progress is None else {"report_progress": progress}
     if schema is not None:

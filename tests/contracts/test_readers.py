@@ -1,9 +1,11 @@
 """Every reader, whatever the format: what was written comes back, in order, the same each time, and the input is untouched."""
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import sqlite3
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +139,29 @@ def _saved_dataset(root: Path) -> Written:
     return root, list(TEXTS)
 
 
+def _sqlite(root: Path) -> Written:
+    with contextlib.closing(sqlite3.connect(root / "data.db")) as connection, connection:
+        connection.execute("CREATE TABLE photos (picture BLOB, label INTEGER)")
+        connection.executemany("INSERT INTO photos VALUES (?, ?)", zip(PICTURES, LABELS, strict=True))
+    return root / "data.db", list(PICTURES)
+
+
+def _sqlite_texts(root: Path) -> Written:
+    with contextlib.closing(sqlite3.connect(root / "reviews")) as connection, connection:
+        connection.execute("CREATE TABLE reviews (key TEXT PRIMARY KEY, text TEXT, label TEXT) WITHOUT ROWID")
+        rows = [(f"{row:04}", text, label) for row, (text, label) in enumerate(zip(TEXTS, LABELS, strict=True))]
+        connection.executemany("INSERT INTO reviews VALUES (?, ?, ?)", rows[::-1])
+    return root / "reviews", list(TEXTS)
+
+
+def _duckdb(root: Path) -> Written:
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect(str(root / "data.db")) as connection:
+        connection.execute("CREATE TABLE reviews (text VARCHAR, label INTEGER)")
+        connection.executemany("INSERT INTO reviews VALUES (?, ?)", list(zip(TEXTS, LABELS, strict=True)))
+    return root / "data.db", list(TEXTS)
+
+
 WRITERS: list[tuple[str, Callable[[Path], Written]]] = [
     ("image-folder", _image_folder),
     ("text-folder", _text_folder),
@@ -151,6 +176,9 @@ WRITERS: list[tuple[str, Callable[[Path], Written]]] = [
     ("idx", _idx),
     ("webdataset", _webdataset),
     ("hf-disk", _saved_dataset),
+    ("sqlite", _sqlite),
+    ("sqlite", _sqlite_texts),
+    ("duckdb", _duckdb),
 ]
 
 

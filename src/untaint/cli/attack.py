@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Quiet, Seed, Source, Time
+from untaint.cli.options import Data, Format, Label, Payload, Query, Quiet, Seed, Source, Table, Time
 
 
 def attack(
@@ -25,6 +25,8 @@ def attack(
     source: Source = None,
     payload: Payload = None,
     time: Time = None,
+    table: Table = None,
+    query: Query = None,
     format: Format = None,
     quiet: Quiet = False,
 ) -> None:
@@ -41,7 +43,8 @@ def attack(
 
     given: dict[str, object] = {key: value for key, value in {"rate": rate, "target": target}.items() if value is not None}
     with progress.step("poisoning a copy", quiet=quiet):
-        dataset = api.load(data, label=label, source=source, payload=payload, time=time, format=format)
+        columns = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query}
+        dataset = api.load(data, **columns, format=format)
         poisoned = api.attack(dataset, name, seed=seed, **given)
         written = api.write_poisoned(poisoned, out, name)
     if not quiet:

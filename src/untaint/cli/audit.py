@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload, Quiet, Seed, Source, Time
+from untaint.cli.options import BudgetName, Data, FailOn, Format, Label, Payload, Query, Quiet, Seed, Source, Table, Time
 
 _OUT = Path("untaint-audit")
 _BUDGET = BudgetName.standard
@@ -38,6 +38,8 @@ def audit(
     source: Source = None,
     payload: Payload = None,
     time: Time = None,
+    table: Table = None,
+    query: Query = None,
     format: Format = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report and the steps a stopped audit resumes.")] = _OUT,
     alpha: Annotated[
@@ -69,8 +71,9 @@ def audit(
     from untaint import api
     from untaint.cli import summary
 
+    asked = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query, "format": format}
     with progress.step("reading the index", quiet=quiet):
-        dataset = api.load(data, label=label, source=source, payload=payload, time=time, format=format)
+        dataset = api.load(data, **asked)
     if not quiet:
         summary.dataset(dataset)
     with progress.shown(quiet=quiet) as report:
@@ -88,5 +91,5 @@ def audit(
             progress=report,
         )
     if not quiet:
-        summary.audit(result, out, {"label": label, "source": source, "payload": payload, "time": time, "format": format})
+        summary.audit(result, out, asked)
     raise typer.Exit(exits.for_findings(result.verdict.findings, fail_on.value))

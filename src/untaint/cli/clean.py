@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source, Time
+from untaint.cli.options import Data, Format, Label, Payload, Query, Quiet, Source, Table, Time
 
 
 def clean(
@@ -25,6 +25,8 @@ def clean(
     source: Source = None,
     payload: Payload = None,
     time: Time = None,
+    table: Table = None,
+    query: Query = None,
     format: Format = None,
     quiet: Quiet = False,
 ) -> None:
@@ -35,9 +37,9 @@ def clean(
     """
     from untaint import api
 
-    columns = {"label": label, "source": source, "payload": payload, "time": time, "format": format}
+    columns = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query}
     with progress.step("setting aside, and checking both parts by digest", quiet=quiet):
-        held = api.clean(data, audit=audit, out=out, release=release or (), **columns)
+        held = api.clean(data, audit=audit, out=out, release=release or (), format=format, **columns)
     if not quiet:
         typer.echo(f"{held.n_clean:,} samples in {held.clean}\n{held.n_held:,} samples in {held.quarantine}")
         typer.echo(f"Together they are the input, checked by digest. Undo: untaint restore {out} ID|F1|all")

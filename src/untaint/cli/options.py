@@ -40,6 +40,15 @@ Payload: TypeAlias = Annotated[str | None, typer.Option("--payload", help="Colum
 Time: TypeAlias = Annotated[
     str | None, typer.Option("--time", help="Column that says when a sample was collected: ISO dates or seconds since 1970.")
 ]
+Table: TypeAlias = Annotated[
+    str | None, typer.Option("--table", help="Of a database with several tables, the one to read.", show_default=False)
+]
+Query: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--query", help="Of a DuckDB database: one SELECT that makes the rows. It reaches no other file.", show_default=False
+    ),
+]
 Format: TypeAlias = Annotated[str | None, typer.Option("--format", help="Format of the data. Recognised when not given.")]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress: only files and the exit code.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Quiet, Source, Time
+from untaint.cli.options import Data, Format, Label, Payload, Query, Quiet, Source, Table, Time
 
 
 def schema(
@@ -15,6 +15,8 @@ def schema(
     source: Source = None,
     payload: Payload = None,
     time: Time = None,
+    table: Table = None,
+    query: Query = None,
     format: Format = None,
     out: Annotated[Path | None, typer.Option("--out", help="File to write the schema to, as JSON.", show_default=False)] = None,
     quiet: Quiet = False,
@@ -30,9 +32,9 @@ def schema(
     from untaint import api
     from untaint.cli import summary
 
-    columns = {"label": label, "source": source, "payload": payload, "time": time, "format": format}
+    columns = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query}
     with progress.step("reading the index", quiet=quiet):
-        dataset = api.load(data, **columns)
+        dataset = api.load(data, **columns, format=format)
     with progress.shown(quiet=quiet) as report:
         found = api.schema(dataset, out=out, progress=report)
     if not quiet:

@@ -4,9 +4,11 @@ import os
 import zipfile
 from pathlib import Path
 
+from typing_extensions import Unpack
+
 from untaint.data.dataset import Dataset
 from untaint.data.readers._objects import from_python
-from untaint.data.readers.base import Reader, Request
+from untaint.data.readers.base import Asked, Reader, Request
 from untaint.errors import BadInput
 from untaint.registry import members
 
@@ -17,30 +19,34 @@ _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".di
 _PICKLE_MAGIC = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 
-def load(
-    data: object,
-    *,
-    label: str | None = None,
-    source: str | None = None,
-    payload: str | tuple[str, ...] | None = None,
-    time: str | None = None,
-    format: str | None = None,
-) -> Dataset:
+def load(data: object, *, format: str | None = None, **asked: Unpack[Asked]) -> Dataset:
     """The data set at a local path, or in a Python object.
 
-    label, source, payload, time: column names, None = find them.  format: a reader's id, None = recognise it.
+    label, source, payload, time: column names, None = find them.  table, query: of a database, one of its tables, or SQL that makes the
+    rows.  format: a reader's id, None = recognise it.
     Raises BadInput for what cannot be read; a path is never looked up on a hub, and a pickle is never opened.
     """
-    names = (payload,) if isinstance(payload, str) else payload
-    request = Request(label, source, names, time)
+    request = Request.of(**asked)
     if not isinstance(data, str | os.PathLike):
-        return from_python(data, label=label, source=source, payload=names, time=time)
+        _refuse_unasked(request, frozenset(), "objects in Python")
+        return from_python(data, label=request.label, source=request.source, payload=request.payload, time=request.time)
     path = Path(data)
     try:
         _check_path(path)
-        return _reader(path, format).read(path, request)
+        reader = _reader(path, format)
+        _refuse_unasked(request, reader.asks, f"data in the format {reader.id}")
+        return reader.read(path, request)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.", advice="Check the permissions.") from error
+
+
+def _refuse_unasked(request: Request, known: frozenset[str], what: str) -> None:
+    """Raises BadInput for a choice that would be passed over in silence."""
+    for name in ("table", "query"):
+        if getattr(request, name) is not None and name not in known:
+            raise BadInput(f"{what} have no {name} to choose.", advice=f"Leave out --{name}, which is for databases.")
+    if request.table is not None and request.query is not None:
+        raise BadInput("a table and a query are both named.", advice="Give one of --table and --query.")
 
 
 def readers() -> dict[str, Reader]:

@@ -1,10 +1,12 @@
 """Which column is the label, the source, the payload: found by name and content, or named by the user."""
 
+import datetime as dt
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Literal, TypeAlias, final
 
@@ -15,8 +17,11 @@ from untaint.data.times import ADVICE, is_time
 from untaint.errors import BadInput
 from untaint.types import Modality
 
-Kind: TypeAlias = Literal["image", "path", "array", "text", "number", "other"]
-"""What a column holds: encoded images, paths of images, arrays (h, w, …), text, numbers, or none of these."""
+Kind: TypeAlias = Literal["image", "path", "array", "text", "number", "date", "empty", "other"]
+"""What a column holds: encoded images, paths of images, arrays (h, w, …), text, numbers, dates that are no text, nothing in any of the rows
+looked at, or none of these."""
+_CELLS = frozenset({"number", "text", "date"})
+"""What makes a column of a table."""
 Samples: TypeAlias = Mapping[str, Sequence[object]]
 """The first values of every column, in column order."""
 
@@ -220,11 +225,11 @@ def kind_of(values: Sequence[object]) -> Kind:
     """What most of a column's values are."""
     counts = Counter(_kind(value) for value in values if not is_missing(value))
     if not counts:
-        return "other"
+        return "empty"
     kind, count = counts.most_common(1)[0]
     if count >= (_HALF if kind == "image" else _MAJORITY) * counts.total():
         return kind
-    return "text" if set(counts) <= {"text", "number", "path"} else "other"
+    return "text" if set(counts) <= {"path", *_CELLS} else "other"
 
 
 def is_missing(value: object) -> bool:
@@ -283,11 +288,14 @@ def _find_payload(rest: Samples, where: str) -> tuple[Modality, Kind, tuple[str,
             return "image", kind, (name,), how
     if prose := _prose([name for name in rest if kinds[name] == "text"], rest):
         return "text", "text", (prose[0],), prose[1]
-    cells = tuple(name for name in rest if kinds[name] in {"number", "text"} and name.strip().lower() not in ROW_NUMBERS)
-    if not cells:
+    numbers = [name for name in rest if name.strip().lower() in ROW_NUMBERS]
+    # A column that begins with nothing may hold something further on.
+    cells = tuple(name for name in rest if kinds[name] in {*_CELLS, "empty"} and name not in numbers)
+    if not any(kinds[name] in _CELLS for name in cells):
         message = f"{where} has no column with images, text or numbers beside the label; its columns are {listed(rest)}."
         raise BadInput(message, advice="Name the column to audit with --payload NAME.")
-    return "table", "number", cells, f"{len(cells)} columns of a table"
+    without = [name for name in rest if name not in cells]
+    return "table", "number", cells, f"{len(cells)} columns of a table" + (f", without {listed(without)}" if without else "")
 
 
 def _named_payload(columns: Samples, where: str, names: Sequence[str]) -> tuple[Modality, Kind, tuple[str, ...], str]:
@@ -297,7 +305,7 @@ def _named_payload(columns: Samples, where: str, names: Sequence[str]) -> tuple[
         return "image", kinds[0], tuple(names), how
     if all(kind == "text" for kind in kinds):
         return "text", "text", tuple(names), how
-    if all(kind in {"text", "number"} for kind in kinds):
+    if all(kind in _CELLS for kind in kinds):
         return "table", "number", tuple(names), how
     if empty := [name for name in names if all(map(is_missing, columns[name]))]:
         raise BadInput(f"{where}: column {empty[0]!r} is empty in every row looked at.", advice="Name another with --payload.")
@@ -344,8 +352,8 @@ def _kind(value: object) -> Kind:
         return "image" if webp or value.startswith(_MAGIC) else "other"
     if isinstance(value, Mapping):
         return "image" if {"bytes", "path"} & set(value) else "other"
-    if isinstance(value, bool | int | float | np.number | np.bool_):
-        return "number"
+    if isinstance(value, bool | int | float | Decimal | dt.timedelta | dt.date | dt.time | np.number | np.bool_):
+        return "date" if isinstance(value, dt.date | dt.time) else "number"
     if isinstance(value, str):
         return _kind_of_string(value)
     if isinstance(value, np.ndarray):

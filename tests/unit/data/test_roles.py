@@ -1,5 +1,8 @@
 """Columns and what they are taken for."""
 
+import datetime as dt
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -28,8 +31,10 @@ def roles(columns: Samples, label: str | None = None, source: str | None = None,
         ([[[1, 2], [3, 4]]], "array"),
         ([np.zeros((2, 2))], "array"),
         ([[1, 2]], "other"),
-        ([], "other"),
-        ([None], "other"),
+        ([], "empty"),
+        ([None], "empty"),
+        ([Decimal("1.50"), Decimal(2)], "number"),
+        ([dt.date(2024, 5, 31), dt.datetime(2024, 5, 31, tzinfo=dt.UTC)], "date"),
     ],
 )
 def test_kind_of_a_column(values: list[object], kind: str) -> None:

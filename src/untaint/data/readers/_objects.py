@@ -10,9 +10,19 @@ import pyarrow as pa
 
 from untaint.data.dataset import Columns, Dataset, MemoryStore, Payload
 from untaint.data.readers._arrays import array_store, checked_times, index_array, label_names, note_of
-from untaint.data.readers._chunks import SAMPLE, ChunkStore, index_batches, names_of, needed, recipe_for, small_batches
+from untaint.data.readers._chunks import (
+    SAMPLE,
+    ChunkStore,
+    in_batches,
+    index_batches,
+    names_of,
+    needed,
+    recipe_for,
+    small_batches,
+)
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
+from untaint.data.readers._spool import spooled
 from untaint.data.readers.base import Request
 from untaint.data.roles import choose
 from untaint.errors import BadInput
@@ -34,8 +44,9 @@ def from_python(
 ) -> Dataset:
     """A data set from an object.
 
-    data: a `datasets.Dataset`; a pandas or polars frame or an Arrow table; `(images, labels)`, also with sources and then with times
-    behind them, as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as floats 0..1 or bytes.
+    data: a `datasets.Dataset`; a pandas or polars frame, an Arrow table, or a relation of DuckDB; `(images, labels)`, also with
+    sources and then with times behind them, as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as
+    floats 0..1 or bytes.
     root: folder that paths in a frame are relative to and must stay in; None = the working directory.
     Raises BadInput for anything else.
     """
@@ -99,12 +110,8 @@ def _listed(
 
 def _table(table: pa.Table, request: Request, root: Path) -> Dataset:
     recipe = recipe_for(table.slice(0, SAMPLE), request, "the table", root=root, names={})
-    batches = [batch for batch in table.select(list(recipe.roles.payload)).to_batches() if batch.num_rows]
     builder = IndexBuilder()
-    index_batches(small_batches(table.select(needed(recipe))), recipe, builder, "")
-    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    store = ChunkStore(starts, lambda number: pa.Table.from_batches([batches[number]]), recipe)
-    return _finished(builder, store, recipe)
+    return _finished(builder, in_batches(table, recipe, builder, ""), recipe)
 
 
 def _hugging_face(data: Any, request: Request, root: Path) -> Dataset:
@@ -145,6 +152,13 @@ def _present(value: object) -> object:
 
 def _polars(data: Any, request: Request, root: Path) -> Dataset:
     return _table(data.to_arrow(), request, root)
+
+
+def _relation(data: Any, request: Request, root: Path) -> Dataset:
+    if not hasattr(data, "columns") or not hasattr(data, "to_arrow_reader"):
+        raise BadInput(f"expected a relation of DuckDB, got {type(data).__name__}.", advice="Give connection.sql('SELECT …').")
+    with data.to_arrow_reader() as stream:
+        return _table(spooled(stream, stream.schema), request, root)
 
 
 def _torch(data: Any, request: Request, root: Path) -> Dataset:
@@ -193,7 +207,9 @@ def _finished(builder: IndexBuilder, store: Any, recipe: Recipe) -> Dataset:
 
 
 _READINGS: dict[str, Callable[[Any, Request, Path], Dataset]] = {
+    "_duckdb": _relation,  # of its connections, and of relations in older releases
     "datasets": _hugging_face,
+    "duckdb": _relation,
     "pandas": _pandas,
     "polars": _polars,
     "torch": _torch,

@@ -1,9 +1,11 @@
 """How one record (a row of named values) becomes a sample; the same way at index time and when read again."""
 
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias, final
 
@@ -213,6 +215,10 @@ def _number(value: object) -> object:
         return None
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
     if not isinstance(value, str):
         return value
     for kind in (int, float):
