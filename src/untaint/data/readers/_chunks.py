@@ -105,14 +105,6 @@ def in_batches(table: pa.Table, recipe: Recipe, builder: IndexBuilder, name: str
     return ChunkStore(starts, lambda number: pa.Table.from_batches([batches[number]]), recipe)
 
 
-def in_batches(table: pa.Table, recipe: Recipe, builder: IndexBuilder, name: str) -> ChunkStore:
-    """Index a table that is at hand, and read its payloads batch by batch."""
-    batches = [batch for batch in table.select(list(recipe.roles.payload)).to_batches() if batch.num_rows]
-    index_batches(small_batches(table.select(needed(recipe))), recipe, builder, name)
-    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    return ChunkStore(starts, lambda number: pa.Table.from_batches([batches[number]]), recipe)
-
-
 def _plain(values: Any, where: str) -> list[Any]:
     """As Python objects. Raises BadInput for a time that no calendar knows."""
     try:
