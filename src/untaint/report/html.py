@@ -64,6 +64,7 @@ def _environment() -> Environment:
         when=wording.when,
         moment=wording.moment,
         heights=view.heights,
+        sheet=view.sheet,
     )
     environment.globals.update(count=wording.count)
     return environment

@@ -12,6 +12,7 @@ from untaint.errors import BadInput
 from untaint.evidence.finding import AuditResult, Finding
 from untaint.report import rasters
 from untaint.report.base import Picture, Role
+from untaint.report.rows import excerpt
 from untaint.report.text import around, clip, storable
 from untaint.report.v1 import illustrated, ranked
 from untaint.types import Image, Rows
@@ -75,7 +76,9 @@ def _of_finding(finding: Finding, result: AuditResult, dataset: Dataset, n_findi
     members = ranked(result.samples, finding.members)
     normal = _normal(finding, result.samples)
     if dataset.modality != "image":
-        yield from _snippets(finding, dataset, members[:PER_GRID], normal[:PER_GRID])
+        shown = members[:PER_GRID], normal[:PER_GRID]
+        whole = dataset.modality == "table"
+        yield from _rows(finding, result.samples, dataset, *shown) if whole else _snippets(finding, dataset, *shown)
         return
     if finding.trigger is not None and finding.trigger.picture is not None:
         yield _png(finding.id, "trigger", -1, rasters.trigger(finding.trigger.picture, finding.trigger.mask))
@@ -120,6 +123,19 @@ def _snippets(finding: Finding, dataset: Dataset, members: Rows, normal: Rows) -
             text = _snippet(_payload(dataset, int(row)), phrase)
             if text is not None:
                 yield Picture(finding.id, role, int(row), text=text)
+
+
+def _rows(finding: Finding, samples: pa.Table, dataset: Dataset, members: Rows, normal: Rows) -> Iterator[Picture]:
+    """Of rows of a table the columns that the finding, or what is said of its rows, speaks of, and some others."""
+    values = str(finding.trigger.parameters.get("values", "")) if finding.trigger is not None else ""
+    reasons = samples.column("reason").take(pa.array(members)).to_pylist()
+    said = [values, finding.explanation, *(reason for reason in reasons if reason)]
+    roles: tuple[tuple[Role, Rows], ...] = (("member", members), ("normal", normal))
+    for role, rows in roles:
+        for row in rows:
+            payload = _payload(dataset, int(row))
+            if isinstance(payload, str):
+                yield Picture(finding.id, role, int(row), text=str(storable(excerpt(payload, said))))
 
 
 def _snippet(payload: Payload | None, phrase: str) -> str | None:

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from untaint.report.base import Picture, Report, Role
 from untaint.report.pictures import unreadable
+from untaint.report.rows import Row, header, parsed
 from untaint.report.text import clip, pattern
 from untaint.report.v1 import Finding, Stretch, ordered
 from untaint.report.wording import GLOSSARY, title
@@ -30,12 +31,16 @@ class Limits:
 @final
 @dataclass(frozen=True)
 class Shown:
-    """A sample as a picture (`src`) or a text in parts, the trigger's part marked."""
+    """A sample as a picture (`src`) or a text in parts, the trigger's part marked, or a row of a table (`cells`, by column)."""
 
     src: str
     parts: tuple[tuple[str, bool], ...]
     caption: str
     tip: str
+    cells: Row | None = None
+    row: int = -1
+    label: str = ""
+    source: str = ""
 
 
 @final
@@ -66,18 +71,21 @@ def cards(report: Report, limits: Limits) -> list[Card]:
     grouped: dict[tuple[str, str], list[Picture]] = {}
     for picture in report.pictures.values():
         grouped.setdefault((picture.finding, picture.role), []).append(picture)
-    return [_card(finding, grouped, report.samples, limits) for finding in ordered(report.document.findings)[: limits.cards]]
+    return [_card(finding, grouped, report, limits) for finding in ordered(report.document.findings)[: limits.cards]]
 
 
-def _card(finding: Finding, grouped: Mapping[tuple[str, str], list[Picture]], samples: pa.Table, limits: Limits) -> Card:
+def _card(finding: Finding, grouped: Mapping[tuple[str, str], list[Picture]], report: Report, limits: Limits) -> Card:
     phrase = str(finding.trigger.parameters.get("phrase", "")) if finding.trigger else ""
+    table = report.document.dataset.get("modality") == "table"
+    samples = report.samples
 
     def single(role: Role) -> str:
         found = grouped.get((finding.id, role), [])
         return _source(found[0]) if found and limits.grid else ""
 
     def grid(role: Role) -> tuple[Shown, ...]:
-        return _shown(grouped.get((finding.id, role), [])[: limits.grid], samples, phrase)
+        found = _shown(grouped.get((finding.id, role), [])[: limits.grid], samples, phrase)
+        return tuple(replace(each, cells=parsed("".join(part for part, _ in each.parts))) for each in found) if table else found
 
     stamped = {picture.row: picture for picture in grouped.get((finding.id, "stamped"), [])}
     pairs = [(picture, stamped.get(picture.row)) for picture in grouped.get((finding.id, "plain"), [])]
@@ -90,7 +98,7 @@ def _answered(picture: Picture) -> Shown:
 
 
 def _shown(pictures: list[Picture], samples: pa.Table, phrase: str) -> tuple[Shown, ...]:
-    wanted = ["path", "label", "risk", "suggested_label"]
+    wanted = ["path", "label", "risk", "suggested_label", "source"]
     inside = [picture for picture in pictures if 0 <= picture.row < samples.num_rows]
     records = samples.select(wanted).take(pa.array([picture.row for picture in inside], pa.int64())).to_pylist()
     return tuple(_sample(picture, record, phrase) for picture, record in zip(inside, records, strict=True))
@@ -101,7 +109,9 @@ def _sample(picture: Picture, record: Mapping[str, object], phrase: str) -> Show
     known = f", risk {risk:.2f}" if isinstance(risk, float) and risk == risk else ""  # noqa: PLR0124 - NaN is not itself
     tip = f"{clip(str(record['path']), 120)}, label {clip(str(label), 60)}{known}"
     caption = f"{clip(str(label), 24)} → {clip(str(suggested), 24)}?" if suggested and picture.role == "member" else ""
-    return Shown(_source(picture), _parts(picture.text or "", phrase), caption, tip)
+    parts = _parts(picture.text or "", phrase)
+    said = {name: clip(str(record[name]), 24) if record[name] is not None else "" for name in ("label", "source")}
+    return Shown(_source(picture), parts, caption, tip, row=picture.row, label=caption or said["label"], source=said["source"])
 
 
 def _source(picture: Picture) -> str:
@@ -114,6 +124,27 @@ def _parts(text: str, phrase: str) -> tuple[tuple[str, bool], ...]:
         return ((text, False),)
     pieces = re.split(f"({pattern(phrase)})", text, flags=re.IGNORECASE)
     return tuple((piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece)
+
+
+@final
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of a table under one header. columns: (name, whether the finding speaks of it).  more: columns that are not shown."""
+
+    columns: tuple[tuple[str, bool], ...]
+    rows: tuple[Shown, ...]
+    more: int
+    sources: bool
+
+
+def sheet(samples: Sequence[Shown]) -> Sheet | None:
+    """Samples as a table; None where they are none."""
+    rows = [each.cells for each in samples if each.cells is not None]
+    if not rows or len(rows) < len(samples):
+        return None
+    columns = header(rows)
+    more = max(row.columns for row in rows) - len(columns)
+    return Sheet(columns, tuple(samples), max(0, more), any(each.source for each in samples))
 
 
 def bad_rows(samples: pa.Table, limit: int) -> list[Bad]:
