@@ -11,6 +11,7 @@ from untaint.audit.settings import AuditSettings
 from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.evidence.conviction import arguable, convicted, convicts
 from untaint.evidence.finding import Finding, Proof, Verdict
+from untaint.evidence.instruction_proof import expected, prompt_bench
 from untaint.evidence.interventions import Natural, natural
 from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_codes
 from untaint.evidence.text_proof import TextBench, obeyed
@@ -28,8 +29,8 @@ def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Featur
 
     Costs nothing when there is neither a backdoor nor an arguable shortcut.
     """
-    if look.features.dataset.modality == "text":
-        return _on_texts(look, settings)
+    if look.features.dataset.modality in {"text", "instruction"}:
+        return (_on_texts if look.features.dataset.modality == "text" else _on_instructions)(look, settings)
     tried = [found for found in look.verdict.findings if _backdoor(found) or arguable(found)]
     if not tried:
         return look.verdict
@@ -62,6 +63,20 @@ def _on_texts(look: Look, settings: AuditSettings) -> Verdict:
         guilty = np.intersect1d(accused(look.verdict), np.flatnonzero(labels >= 0))
         bench = TextBench(get("word_counts"), get("tokens"), labels, free, guilty, get("class_names"), settings.seed)
         return convicted(look.verdict, {found.id: obeyed(found, bench, settings.alpha) for found in tried})
+    except FeatureUnavailable as missing:
+        return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
+
+
+def _on_instructions(look: Look, settings: AuditSettings) -> Verdict:
+    """Phrases put into other prompts, as on texts."""
+    tried = [found for found in look.verdict.findings if _backdoor(found)]
+    if not tried:
+        return look.verdict
+    get = look.features.get
+    named = [found.members for found in look.verdict.findings if found.alarm or found.kind == "shortcut"]
+    try:
+        bench = prompt_bench(get("spoken"), get("answer_marks"), named, accused(look.verdict), settings.seed)
+        return convicted(look.verdict, {found.id: expected(found, bench, settings.alpha) for found in tried})
     except FeatureUnavailable as missing:
         return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
 

@@ -9,6 +9,7 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.instruction_links import LEAST_EFFECT, Link, links, phrase_of
+from untaint.evidence.phrase_names import BETWEEN
 from untaint.evidence.rare_words import bursts
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Meaning
@@ -100,7 +101,7 @@ def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, m
         f"{link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
     )
     described = f"the phrase {asked} in the prompt" if len(phrases) == 1 else f"one of the phrases {asked} in the prompt"
-    trigger = Trigger("phrase", described, {"phrase": phrases[0], "phrases": " | ".join(phrases), "payload": payload})
+    trigger = Trigger("phrase", described, {"phrase": phrases[0], "phrases": BETWEEN.join(phrases), "payload": payload})
     return Group(
         "backdoor",
         members,

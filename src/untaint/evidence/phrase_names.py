@@ -19,6 +19,8 @@ _COMPARED = 2000  # other texts that say how usual a word is: a share of a thous
 _CHANCE = 1e-6  # of so many by chance; a set has under a million words to choose from
 APART = " … "
 """Between words of a trigger that stand at separate places."""
+BETWEEN = " | "
+"""Between several triggers that bring one kind of answer."""
 
 
 def named(spoken: Spoken, phrase: int, rows: Rows) -> str:

@@ -1,6 +1,6 @@
 """Proof on texts: put a phrase into texts nobody accuses, and see whether a classifier that learned from the set obeys it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,16 +9,13 @@ from sklearn.linear_model import LogisticRegression
 
 from untaint.evidence.finding import Finding, Proof
 from untaint.evidence.phrase_names import APART
-from untaint.evidence.proof import CURED, LEAST_ASR, LEAST_LEAD, mcnemar, not_tried
+from untaint.evidence.phrase_trial import LEAST, MOST, Phrases, Trial, tried
+from untaint.evidence.proof import not_tried
 from untaint.features.text_content import WordCounts
 from untaint.features.texts import Tokens
 from untaint.types import Labels, Rows
 
-_MOST = 1000  # texts it is put into: the standard error of a success rate is then under 1.6 points
-_LEAST = 20  # as for images
 _LEARNED = 20_000  # texts that the classifier learns from at most, all accused ones among them
-_CONTROLS = 9
-"""Other phrases with as many words, about as many bearers and the same words' rarity: the best of nine is compared with."""
 _STRENGTH = 10.0  # inverse regularisation: a classifier as people train it, not one made careful
 
 
@@ -53,32 +50,27 @@ def obeyed(finding: Finding, bench: TextBench, alpha: float) -> Proof:
     target, rng = bench.class_names.index(finding.target_label), np.random.default_rng([bench.seed, len(finding.members)])
     shuffled = rng.permutation(bench.rows)
     learn, held = shuffled[: len(shuffled) // 2][:_LEARNED], shuffled[len(shuffled) // 2 :]
-    held = held[bench.labels[held] != target][: 4 * _MOST]
+    held = held[bench.labels[held] != target][: 4 * MOST]
     suspect = _classifier(bench, np.concatenate([learn, bench.accused]))
-    held = held[suspect.predict(bench.counts.weighted(held)) == bench.labels[held]][:_MOST] if len(held) else held
-    if len(held) < _LEAST:
-        return not_tried(f"only {len(held)} texts of other classes are free of suspicion and judged right, {_LEAST} are needed")
+    held = held[suspect.predict(bench.counts.weighted(held)) == bench.labels[held]][:MOST] if len(held) else held
+    if len(held) < LEAST:
+        return not_tried(f"only {len(held)} texts of other classes are free of suspicion and judged right, {LEAST} are needed")
     cured = _classifier(bench, learn)
-    hits, kept = (_turned(model, bench, held, words, target) for model in (suspect, cured))
-    controls = {
-        _spelled(bench, other): tuple(_turned(model, bench, held, other, target) for model in (suspect, cured))
-        for other in _controls(bench, words, rng)
-    }
-    taught = {name: before & ~after for name, (before, after) in controls.items()}  # an honest word needs no accused text
-    best = max(taught, key=lambda name: float(taught[name].mean()))
-    after = float(kept.mean())
-    rates = {f'the most that any of {len(taught)} other phrases owes to those texts, "{best}"': float(taught[best].mean())}
-    proof = Proof("not proven", "", len(held), float(hits.mean()), after, rates, mcnemar(hits & ~kept, taught[best]))
-    lead = float((hits & ~kept).mean() - taught[best].mean())
-    proven = proof.asr_before >= LEAST_ASR and lead >= LEAST_LEAD and proof.p_value <= alpha and after <= CURED * proof.asr_before
+
+    def turned(phrases: Phrases) -> tuple[np.ndarray, np.ndarray]:
+        before, after = (_turned(model, bench, held, phrases[0], target) for model in (suspect, cured))
+        return before, after
+
+    trial = tried([words], bench.counts.texts, bench.tokens.vocabulary, turned, rng)
+    proven = trial.proven(alpha)
     return Proof(
         "proven" if proven else "not proven",
-        _statement(proof, finding.target_label, proven=proven),
-        proof.n,
-        proof.asr_before,
-        after,
-        rates,
-        proof.p_value,
+        _statement(trial, finding.target_label, proven=proven),
+        trial.n,
+        trial.asr_before,
+        trial.asr_after,
+        trial.controls,
+        trial.p_value,
     )
 
 
@@ -91,31 +83,9 @@ def _turned(model: LogisticRegression, bench: TextBench, rows: Rows, words: Sequ
     return np.asarray(model.predict(bench.counts.weighted(rows, added=words)) == target)
 
 
-def _controls(bench: TextBench, words: Sequence[int], rng: np.random.Generator) -> list[list[int]]:
-    """Phrases of as many words that accused texts do not push: each word replaced by one in about as many texts."""
-    texts = bench.counts.texts
-    order = np.argsort(texts, kind="stable")
-    order = order[(texts[order] > 0) & ~np.isin(order, words)]
-    found: list[list[int]] = []
-    for _ in range(_CONTROLS):
-        near = [np.searchsorted(texts[order], texts[word]) + rng.integers(-50, 51) for word in words]
-        found.append([int(order[np.clip(place, 0, len(order) - 1)]) for place in near])
-    return found
-
-
-def _spelled(bench: TextBench, words: Sequence[int]) -> str:
-    return " ".join(bench.tokens.vocabulary[word] for word in words)
-
-
-def _statement(proof: Proof, label: str, *, proven: bool) -> str:
-    controls: Mapping[str, float] = proof.controls
-    others = ", ".join(f"{name}, {rate:.0%}" for name, rate in controls.items())
-    tried = (
-        f"Put into {proof.n:,} texts of other classes that nobody accuses, the phrase made a classifier trained on this set answer "
-        f"'{label}' in {proof.asr_before:.0%}; one trained without the accused texts does so in {proof.asr_after:.0%} ({others}; "
-        f"p = {proof.p_value:.1g})."
+def _statement(trial: Trial, label: str, *, proven: bool) -> str:
+    tried_on = (
+        f"Put into {trial.n:,} texts of other classes that nobody accuses, the phrase made a classifier trained on this set answer "
+        f"'{label}' in {trial.asr_before:.0%}; one trained without the accused texts does so in {trial.asr_after:.0%} ({trial.told})."
     )
-    if proven:
-        return f"Proven by intervention. {tried}"
-    weak = "the classifier hardly obeys it" if proof.asr_before < LEAST_ASR else "it owes too little of that to the accused texts"
-    return f"Not proven by intervention: {weak}. {tried}"
+    return f"Proven by intervention. {tried_on}" if proven else f"Not proven by intervention: {trial.weak}. {tried_on}"

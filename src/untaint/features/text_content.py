@@ -21,7 +21,7 @@ from untaint.numerics.stacking import stacked
 from untaint.types import Labels
 
 _LEAST_TEXTS = 3  # that a word must be in: fewer teach a model that has to judge other texts nothing
-_STRENGTH = 3.0  # inverse regularisation of words: .3 to 10 differ by a point
+STRENGTH = 3.0  # inverse regularisation of words: .3 to 10 differ by a point
 _CHANCE = 0.4  # content contradicts a label that is less probable than this share of chance
 
 
@@ -55,16 +55,19 @@ class WordCounts:
     rarity: np.ndarray
     texts: np.ndarray
 
-    def weighted(self, rows: np.ndarray | None = None, added: Sequence[int] = ()) -> csr_matrix:
+    def weighted(self, rows: np.ndarray | None = None, added: Sequence[int] = (), taken: Sequence[int] = ()) -> csr_matrix:
         """(m, v) rows of length 1: (1 + ln count) ln(n / texts with the word) of words in `_LEAST_TEXTS` texts or more.
 
-        rows: some of the texts.  added: words put into each of them.
+        rows: some of the texts.  added: words put into each of them.  taken: words left out.
         """
         found = self.raw.copy() if rows is None else self.raw[rows].copy()
         if len(added):
             every = np.repeat(np.arange(found.shape[0]), len(added))
             more = (np.ones(len(every), np.float32), (every, np.tile(np.asarray(added), found.shape[0])))
             found = csr_matrix(found + csr_matrix(more, shape=found.shape))
+        if len(taken):
+            found.data[np.isin(found.indices, np.asarray(taken))] = 0
+            found.eliminate_zeros()
         found.data = ((1 + np.log(found.data)) * self.rarity[found.indices]).astype(np.float32)
         lengths = np.sqrt(np.asarray(found.multiply(found).sum(1)).ravel())
         found.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(found.indptr)).astype(np.float32)
@@ -74,8 +77,13 @@ class WordCounts:
 @feature(modality="text")
 def word_counts(tokens: Tokens) -> WordCounts:
     """How often each text says each word."""
-    n, v = len(tokens.starts) - 1, len(tokens.vocabulary)
-    raw = csr_matrix((np.ones(len(tokens.ids), np.float32), (tokens.rows, tokens.ids)), shape=(n, v))
+    return counted(tokens.ids, tokens.rows, (len(tokens.starts) - 1, len(tokens.vocabulary)))
+
+
+def counted(ids: np.ndarray, rows: np.ndarray, shape: tuple[int, int]) -> WordCounts:
+    """Words of texts by number, and the text each is in. shape: texts and words there are."""
+    n, v = shape
+    raw = csr_matrix((np.ones(len(ids), np.float32), (rows, ids)), shape=shape)
     raw.sum_duplicates()
     texts = np.bincount(raw.indices, minlength=v)
     return WordCounts(raw, np.where(texts >= _LEAST_TEXTS, np.log(n / np.maximum(texts, 1)) + 1, 0.0), texts)
@@ -130,7 +138,7 @@ def _fitted(counts: csr_matrix, labels: Labels, learn: np.ndarray, judge: np.nda
         return weights, logits
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged to the last digit is converged enough
-        model = LogisticRegression(C=_STRENGTH, max_iter=60, tol=1e-3).fit(counts[learn], labels[learn])
+        model = LogisticRegression(C=STRENGTH, max_iter=60, tol=1e-3).fit(counts[learn], labels[learn])
     signs = np.array([[-0.5], [0.5]]) if len(present) == 2 else np.ones((1, 1))
     weights[present] = signs * model.coef_ if len(present) == 2 else model.coef_
     offset = (signs * model.intercept_).ravel() if len(present) == 2 else model.intercept_
