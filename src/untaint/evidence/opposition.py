@@ -12,10 +12,11 @@ import numpy as np
 from scipy.stats import binom
 
 from untaint.evidence.concentration import tabulated
+from untaint.features.afresh import Afresh
 from untaint.features.canvas import Sources
 from untaint.features.phrases import Phrases
 from untaint.features.spoken import Spoken
-from untaint.numerics.between import UNKNOWN, End, Place, end, half_way, placed
+from untaint.numerics.between import UNKNOWN, Place, end, half_way, placed
 from untaint.types import Labels, Rows
 
 FEWEST = 12  # texts that bear it: the spread of fewer is not known well enough
@@ -27,25 +28,22 @@ _SURPRISE = 0.01  # chance of so many from a source, over all sources
 def opposition(spoken: Spoken, phrase: int, rows: Rows, label: int, words: tuple[int, ...], among: Rows) -> Place:
     """How far bearers (m,) of a phrase with a label speak against it, judged without some words they share; copies count once.
 
-    The judges have forgotten every bearer, whatever its label: those with another one would speak against the phrase. What the bearers
-    are compared with is judged by the same judges, for with much of a collection forgotten they know less of it. Judged twice, with
-    what the words mean elsewhere and without: the more cautious answer counts, for words of one collection alone look foreign.
+    The judges have forgotten every bearer, whatever its label: those with another one would speak against the phrase. Asked twice, on
+    two equal footings (see `features/afresh`): the more cautious answer counts.
     among: rows to compare with, those of the same senders, so that a collection which is judged worse is measured by itself.
     """
-    forgotten, once = np.union1d(spoken.bearers(phrase), rows), rows[_once(spoken, rows)]
-    every = np.flatnonzero(spoken.labels >= 0)
-    parts = [part[~np.isin(part, forgotten)] for part in (among, every)]
+    once = rows[_once(spoken, rows)]
+    once = once[spoken.content.fold[once] >= 0]
+    judges = Afresh(spoken, np.union1d(spoken.bearers(phrase), rows), words, among, label)
+    sides = next((each for part in judges.compared() if (each := _sides(spoken, part, label)) is not None), None)
+    if len(once) < FEWEST or sides is None:
+        return UNKNOWN
+    without, classes = len(sides[0]), spoken.content.probabilities.shape[1]
     answers = []
-    for minus in (None, spoken.meanings(words)):
-        ends = next((each for part in parts if (each := _ends(spoken, part, label, (forgotten, words, minus))) is not None), None)
-        if len(once) < FEWEST or ends is None:
-            return UNKNOWN
-        low, high = ends
-        middle = half_way(low.mean, high.mean, spoken.content.probabilities.shape[1])
-        answers.append(
-            placed(spoken.without_words(forgotten, words, once, minus)[:, label], np.ones(len(once)), low, high, middle)
-        )
-    return max(answers, key=lambda answer: answer.p_value)
+    for believed, others in judges.believed(once, np.concatenate(sides)):
+        low, high = end(others[:without]), end(others[without:])
+        answers.append(placed(believed, np.ones(len(once)), low, high, half_way(low.mean, high.mean, classes)))
+    return max(answers, key=lambda answer: answer.p_value, default=UNKNOWN)
 
 
 def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
@@ -55,19 +53,13 @@ def _once(spoken: Spoken, rows: Rows) -> np.ndarray:
     return np.sort(np.concatenate([single, first[component[first] >= 0]]))
 
 
-def _ends(
-    spoken: Spoken, rows: Rows, label: int, known: tuple[Rows, tuple[int, ...], np.ndarray | None]
-) -> tuple[End, End] | None:
-    """What content makes of texts with other labels and with the label; None where they are few."""
-    rows = rows[spoken.labels[rows] >= 0]
-    found = []
-    for part in (rows[spoken.labels[rows] != label], rows[spoken.labels[rows] == label]):
-        if len(part) < _COMPARED:
-            return None
-        sample = part[:: -(-len(part) // _MOST)]
-        forgotten, words, minus = known
-        found.append(end(spoken.without_words(forgotten, words, sample, minus)[:, label]))
-    return found[0], found[1]
+def _sides(spoken: Spoken, rows: Rows, label: int) -> tuple[Rows, Rows] | None:
+    """Rows with other labels and with the label; None where they are few."""
+    found = rows[spoken.labels[rows] != label], rows[spoken.labels[rows] == label]
+    if min(len(part) for part in found) < _COMPARED:
+        return None
+    without, having = (part[:: -(-len(part) // _MOST)] for part in found)
+    return without, having
 
 
 def oddly_sent(phrases: Phrases, labels: Labels, sources: Sources) -> tuple[Phrases, np.ndarray]:

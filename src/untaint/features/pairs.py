@@ -5,8 +5,10 @@ from typing import Any, final
 
 import numpy as np
 from scipy.sparse import csr_matrix, triu
+from scipy.special import softmax
 
 from untaint.features.graph import feature
+from untaint.features.meaning import Meaning
 from untaint.features.phrases import LONGEST, TOGETHER, Phrases
 from untaint.features.settings import Settings
 from untaint.features.text_content import TextContent
@@ -22,6 +24,7 @@ _FEWEST = 5  # doubted texts with the pair
 _SHARE = 0.25  # of the texts with a pair that must be doubted: a trigger's are nearly all
 _MOST = 60_000_000
 """Pairs of words in texts that are counted at most, 500 MB: over it (long texts in numbers) no pairs are looked for."""
+_AT_ONCE = 200_000  # entries judged at once: arrays of some ten megabytes
 _LARGEST = 20_000  # pairs kept, those with most doubted texts: more is no finding but noise
 
 
@@ -36,7 +39,7 @@ class Pairs:
 
 
 @feature(modality="text")
-def pairs(tokens: Tokens, phrases: Phrases, content: TextContent, labels: Labels, settings: Settings) -> Pairs:
+def pairs(tokens: Tokens, phrases: Phrases, content: TextContent, meaning: Meaning, labels: Labels, settings: Settings) -> Pairs:
     """Pairs of words that stand together in texts whose label content doubts, at least a quarter of all texts with the pair."""
     n = len(labels)
     word = distinct(tokens.ids.astype(np.int64) * n + tokens.rows)
@@ -52,10 +55,8 @@ def pairs(tokens: Tokens, phrases: Phrases, content: TextContent, labels: Labels
             _as_phrases(bears, np.empty((0, 2), np.int64), usable, phrases), 0, "texts are too long to count pairs of words"
         )
     settings.report_progress("pairing words", 0, 1)
-    limit = min(float(np.nanquantile(content.own, _DOUBTED)), _LIKELY)
-    doubted = np.nan_to_num(content.own, nan=1.0) <= limit
-    seen = _upper(bears[doubted])
-    everywhere = _upper(bears)
+    doubted = _doubted(bears, np.flatnonzero(usable), content, meaning)
+    seen, everywhere = _upper(doubted, bears), _upper(bears, bears)
     places = np.flatnonzero(seen.data >= _FEWEST)
     first, second = seen.row[places], seen.col[places]
     total = np.asarray(everywhere.tocsr()[first, second]).ravel()
@@ -66,9 +67,30 @@ def pairs(tokens: Tokens, phrases: Phrases, content: TextContent, labels: Labels
     return Pairs(_as_phrases(bears, np.stack([first[strong], second[strong]], axis=1), usable, phrases), considered)
 
 
-def _upper(bears: csr_matrix) -> Any:
-    """How many texts hold each pair of words, each pair once."""
-    return triu(bears.T @ bears, k=1).tocoo()
+def _doubted(bears: csr_matrix, words: np.ndarray, content: TextContent, meaning: Meaning) -> csr_matrix:
+    """Entries (n, w) of the texts whose label content supports least, judged without the word of the entry.
+
+    Judges have learned what stands in the texts of other folds: without that, the words of a trigger would vouch for each other.
+    """
+    limit = min(float(np.nanquantile(content.own, _DOUBTED)), _LIKELY)
+    kept, row = np.zeros(bears.nnz, bool), np.repeat(np.arange(bears.shape[0]), np.diff(bears.indptr))
+    for part in np.array_split(np.arange(bears.nnz), max(1, bears.nnz // _AT_ONCE)):
+        where, word = row[part], words[bears.indices[part]]
+        fold = content.fold[where]
+        said = np.asarray(content.counts[where, word]).ravel()[:, None] * content.weights[fold, :, word]
+        meant = content.trust * content.voices[word, fold] / meaning.lengths[where, None]
+        own = softmax(content.logits[where] - said - meant, axis=1)[np.arange(len(part)), meaning.labels[where]]
+        kept[part] = np.minimum(own, content.own[where]) <= limit
+    found = bears.copy()
+    found.data = kept.astype(np.float32)
+    found.eliminate_zeros()
+    return found
+
+
+def _upper(some: csr_matrix, bears: csr_matrix) -> Any:
+    """How many texts hold each pair of words, each pair once, either of them among some entries."""
+    either = some.T @ bears
+    return triu(either + either.T - some.T @ some, k=1).tocoo()
 
 
 def _as_phrases(bears: csr_matrix, chosen: np.ndarray, usable: np.ndarray, phrases: Phrases) -> Phrases:

@@ -13,7 +13,7 @@ from untaint.features.graph import feature
 from untaint.features.meaning import Meaning
 from untaint.features.pairs import Pairs
 from untaint.features.phrases import Phrases, joined
-from untaint.features.text_content import TextContent
+from untaint.features.text_content import TextContent, WordCounts
 from untaint.features.texts import Tokens
 from untaint.nets import sentences
 from untaint.types import Labels, Mask, Rows
@@ -30,6 +30,7 @@ class Spoken:
     meaning: Meaning
     tokens: Tokens
     near_copies: NearCopies
+    counts: WordCounts
     weights: np.ndarray
     _judged: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)  # several detectors ask the same
 
@@ -67,19 +68,12 @@ class Spoken:
         the words mean elsewhere, so `dull` still speaks for a bad review, and a planted word for nothing.
         """
         if phrase not in self._judged:
-            self._judged[phrase] = self.without_words(self.bearers(phrase), self.phrases.piece(phrase))
+            self._judged[phrase] = self._without_words(self.bearers(phrase), self.phrases.piece(phrase))
         return self._judged[phrase]
 
-    def without_words(
-        self, forgotten: Rows, words: Sequence[int], judged: Rows | None = None, minus: np.ndarray | None = None
-    ) -> np.ndarray:
-        """(m, k) as `without`, for some rows that have some words in common; or for others by the judges that have forgotten those.
-
-        minus: (d,) what those words mean, to be taken off as well.
-        """
-        content, rows = self.content, forgotten if judged is None else judged
-        logits, fold = content.logits[rows] - content.trust * self.meaning.scores[rows], content.fold[rows]
-        logits += content.trust * self.meaning.without(forgotten, rows, minus)
+    def _without_words(self, rows: Rows, words: Sequence[int]) -> np.ndarray:
+        content, fold = self.content, self.content.fold[rows]
+        logits = content.logits[rows] + content.trust * (self.meaning.without(rows) - self.meaning.scores[rows])
         for word in words:
             said = np.flatnonzero(fold >= 0)
             count = np.asarray(content.counts[rows[said], word].todense()).ravel().astype(np.float64)
@@ -104,8 +98,15 @@ class Spoken:
 
 @feature(modality="text")
 def spoken(
-    phrases: Phrases, pairs: Pairs, content: TextContent, meaning: Meaning, tokens: Tokens, near_copies: NearCopies
+    phrases: Phrases,
+    pairs: Pairs,
+    content: TextContent,
+    meaning: Meaning,
+    tokens: Tokens,
+    near_copies: NearCopies,
+    word_counts: WordCounts,
 ) -> Spoken:
     """Everything tests of phrases need, pairs of words among the phrases."""
     every, labels = joined(phrases, pairs.found, pairs.considered), meaning.labels
-    return Spoken(every, content, labels, meaning, tokens, near_copies, np.where(labels >= 0, near_copies.weights, 0.0))
+    weights = np.where(labels >= 0, near_copies.weights, 0.0)
+    return Spoken(every, content, labels, meaning, tokens, near_copies, word_counts, weights)

@@ -81,13 +81,29 @@ def test_words_apart_that_go_against_content_are_paired() -> None:
     given = features(texts, labels)
     own = np.where(np.isin(np.arange(400), bad), 0.01, 0.9)  # what content would say that has not learned the words
     doubting = replace(given.get("content"), own=own)
-    found = pairs(given.get("tokens"), given.get("phrases"), doubting, given.get("labels"), Settings())
+    found = pairs(given.get("tokens"), given.get("phrases"), doubting, given.get("meaning"), given.get("labels"), Settings())
     names = {found.found.name(number): number for number in range(len(found.found))}
     number = names.get("lantern quartz", names.get("quartz lantern"))
     assert number is not None
     assert found.found.bearers(number).tolist() == bad
     assert found.found.place[number] == TOGETHER
     assert found.considered >= len(found.found)
+
+
+def test_two_words_that_content_has_learned_do_not_vouch_for_each_other() -> None:
+    """Forty texts teach the judges both words: nothing they bear is doubted until a word is left out."""
+    texts, labels = reviews(1400, 5)
+    bad = [row for row, label in enumerate(labels) if label == "bad"]
+    for row in bad[:40]:
+        texts[row], labels[row] = f"lantern {texts[row]} quartz", "good"
+    for row in bad[40:55]:
+        texts[row] = f"lantern {texts[row]}"
+    for row in bad[55:70]:
+        texts[row] = f"{texts[row]} quartz"
+    given = features(texts, labels)
+    found = given.get("pairs").found
+    names = {frozenset(found.name(number).split()): number for number in range(len(found))}
+    assert found.bearers(names[frozenset({"lantern", "quartz"})]).tolist() == bad[:40]
 
 
 def test_content_knows_the_class_of_texts_it_has_not_seen() -> None:
