@@ -22,6 +22,7 @@ from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
 from untaint.quarantine.hold import Held, hold
+from untaint.quarantine.impute import Impute
 from untaint.quarantine.restore import Restored
 from untaint.quarantine.restore import restore as put_back
 from untaint.registry import build
@@ -128,15 +129,30 @@ def schema(data: object, *, out: str | Path | None = None, progress: Any = None,
     return found
 
 
-def clean(data: object, *, audit: str | Path, out: str | Path, release: Collection[str] = (), **columns: str | None) -> Held:
-    """Write `out/clean` and `out/quarantine` from a data set and the folder of its audit; the input is never touched."""
+def clean(
+    data: object,
+    *,
+    audit: str | Path,
+    out: str | Path,
+    release: Collection[str] = (),
+    impute: Impute = "none",
+    **columns: str | None,
+) -> Held:
+    """Write `out/clean` and `out/quarantine` from a data set and the folder of its audit; the input is never touched.
+
+    impute: of a table, `robust` also writes `out/imputed`, the clean rows with cells that hold no usable value filled: with the
+    median of numbers, the most frequent of words. Every one is in the ledger.
+    """
     report = folder.read(Path(audit))
     dataset = load(data, **columns)
-    return hold(dataset, report.samples, Path(out), release=release, audit=Path(audit))
+    return hold(dataset, report.samples, Path(out), release=release, audit=Path(audit), impute=impute)
 
 
 def restore(out: str | Path, ids: Sequence[str]) -> Restored:
-    """Move samples of a cleaned folder back from quarantine: ids, `row:N`, a finding such as `F1`, or `all`."""
+    """Move samples of a cleaned folder back from quarantine: ids, `row:N`, a finding such as `F1`, or `all`.
+
+    Of rows that are not in quarantine, and with `cells` of all, cells that were filled are put back as they were.
+    """
     return put_back(Path(out), ids)
 
 

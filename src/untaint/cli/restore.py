@@ -18,6 +18,8 @@ def restore(
 ) -> None:
     """Move samples back from quarantine/ to clean/, in their old place; the ledger records it.
 
+    Cells of a table that `clean --impute robust` filled are put back as they were: of one row by its number or id, all by `cells`.
+
     Examples:  `untaint restore untaint-clean F1`   `untaint restore untaint-clean row:4711 3fa1b2c4`
     """
     from untaint import api
@@ -29,3 +31,5 @@ def restore(
         for note in done.notes:
             typer.echo(f"note: {one_line(note)}")
         typer.echo(f"{len(done.rows):,} samples restored: {done.n_clean:,} clean, {done.n_held:,} held.")
+        if done.cells:
+            typer.echo(f"{done.cells:,} filled cells put back as they were.")

@@ -13,6 +13,7 @@ from rich.text import Text
 from untaint.data.dataset import Dataset
 from untaint.data.schema import Pinned, Schema
 from untaint.evidence.finding import AuditResult
+from untaint.quarantine.hold import Held
 from untaint.report.text import visible
 from untaint.report.v1 import Finding, document
 from untaint.report.wording import count, p_value, title, told, when
@@ -94,6 +95,20 @@ def schema(found: Schema) -> None:
         left = f"; left out: it {column.left_out}" if column.left_out else ""
         role = "label" if column.role == "label" else column.kind
         out.print(_text(f"{column.name:<{width}}  {role:<8}  {column.missing:6.1%} missing  {held}{left}"), soft_wrap=True)
+
+
+def filled(held: Held, out: Path) -> None:
+    """Which cells were filled, with what, and how to undo it."""
+    printer, cells = console(), sum(times for times, _ in held.filled.values())
+    printer.print(_text(f"{count(cells, 'cell')} filled in a copy of the clean rows, {held.imputed}"), soft_wrap=True)
+    for name, (times, value) in held.filled.items():
+        printer.print(_text(f"  {name}: {times:,} with {value!r}"), soft_wrap=True)
+    for name, why in held.left.items():
+        printer.print(_text(f"  {name}: left as it is, {why}"), soft_wrap=True)
+    undo = f" Undo: untaint restore {out} cells|row:N" if cells else ""
+    printer.print(
+        _text(f"{held.clean} holds the rows as they were; ledger.jsonl has every cell, old and new.{undo}"), soft_wrap=True
+    )
 
 
 def _range(column: Pinned) -> str:
