@@ -15,6 +15,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from typing_extensions import override
 
 from untaint.data.parts import Columnar, Run, rearranged
@@ -34,6 +35,11 @@ INDEX = pa.schema(
         ("unreadable", pa.string()),  # null = fine, else why the payload cannot be used
     ]
 )
+
+
+_UNIQUE = frozenset({"id", "path"})
+"""Columns with another value in nearly every row; of the others each different value is one Python object."""
+_AT_ONCE = 65_536  # values of a column that are Python objects at a time
 
 
 class Store(ABC):
@@ -121,8 +127,19 @@ class Dataset:
 
     def column(self, name: str) -> list[str | None]:
         """One column of the index as a list; the times are `times`."""
-        values: list[str | None] = self.index.column(name).to_pylist()
-        return values
+        if name in _UNIQUE:
+            values: list[str | None] = self.index.column(name).to_pylist()
+            return values
+        codes, words = self.codes(name)
+        said = [*words, None]
+        return [said[code] for code in codes.tolist()]
+
+    def codes(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """(n,) place of every row's value among the different ones of a column, in the order in which they come, -1 = null; and those."""
+        held = self.index.column(name)
+        different = held.drop_null().unique()
+        places = pc.fill_null(pc.index_in(held, value_set=different), -1)
+        return np.asarray(places.to_numpy(), np.int64), different.to_pylist()
 
     @cached_property
     def times(self) -> np.ndarray:
@@ -132,17 +149,20 @@ class Dataset:
     @cached_property
     def class_names(self) -> list[str]:
         """Distinct labels, numbers in numeric order, the rest alphabetically."""
-        return sorted({label for label in self.labels if label is not None}, key=_natural)
+        return sorted(self.codes("label")[1], key=_natural)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over ids, labels, sources, unreadable rows and times in order: changes when anything an audit sees changes."""
         hasher = hashlib.sha256()
         for name in ("id", "label", "source", "unreadable"):
-            values = self.column(name)
             # Lengths first: whoever writes a label must not be able to move a border between two of them.
-            hasher.update(",".join("-" if value is None else str(len(value)) for value in values).encode() + b";")
-            hasher.update("".join(value or "" for value in values).encode())
+            for place, values in enumerate(_some(self.index.column(name))):
+                lengths = ",".join("-" if value is None else str(len(value)) for value in values)
+                hasher.update(f"{',' if place else ''}{lengths}".encode())
+            hasher.update(b";")
+            for values in _some(self.index.column(name)):
+                hasher.update("".join(value or "" for value in values).encode())
         if self.index.column("collected_at").null_count < len(self):
             hasher.update(self.times.astype("<i8").tobytes())
         return hasher.hexdigest()
@@ -209,6 +229,12 @@ class Dataset:
         rows = np.concatenate([np.arange(n), np.full(len(payloads), -1)])
         store = ViewStore(self.store, rows, {n + i: payloads[i] for i in added})
         return replace(self, index=pa.concat_tables([self.index, extra]), store=store)
+
+
+def _some(column: pa.ChunkedArray) -> Iterator[list[str | None]]:
+    """A column some values at a time; at least one time."""
+    for start in range(0, max(1, len(column)), _AT_ONCE):
+        yield column.slice(start, _AT_ONCE).to_pylist()
 
 
 def _runs(store: Store) -> Iterator[Run] | None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
@@ -14,6 +13,7 @@ from untaint.features.cells import Cells
 from untaint.features.duplicates import NearCopies
 from untaint.features.table_places import spread
 from untaint.numerics.islands import islands, reach
+from untaint.numerics.neighbours import nearest
 from untaint.types import Labels, Modality
 
 LEAST_EFFECT = 0.5
@@ -71,7 +71,7 @@ class LabelIslands(Detector):
 
 def _neighbours(points: np.ndarray, count: int) -> np.ndarray:
     """(m, count) rows by distance, each first its own also where others are equal to it."""
-    near, own = np.asarray(cKDTree(points).query(points, k=count)[1]), np.arange(len(points))
+    near, own = nearest(points, count), np.arange(len(points))
     at = np.where((near == own[:, None]).any(1), (near == own[:, None]).argmax(1), count - 1)
     near[own, at] = near[:, 0]
     near[:, 0] = own

@@ -1,7 +1,7 @@
 """Pixels on one canvas, labels and sources as codes: what every image feature starts from."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -125,11 +125,9 @@ def pixels(canvas: Canvas) -> Pixels:
 @feature()
 def labels(dataset: Dataset, readable: Readable) -> Labels:
     """Class codes in the order of `class_names`; -1 where the label is missing or the sample could not be read."""
-    code = {name: number for number, name in enumerate(dataset.class_names)}
-    if len(code) < 2:
-        raise FeatureUnavailable(f"needs at least two classes, found {len(code)}")
-    codes = np.array([-1 if label is None else code[label] for label in dataset.labels], dtype=np.int64)
-    codes = np.where(readable.mask, codes, -1)
+    if len(dataset.class_names) < 2:
+        raise FeatureUnavailable(f"needs at least two classes, found {len(dataset.class_names)}")
+    codes = np.where(readable.mask, _numbered(*dataset.codes("label"), dataset.class_names), -1)
     if len(np.unique(codes[codes >= 0])) < 2:
         raise FeatureUnavailable("needs at least two classes among the samples that can be read")
     return codes
@@ -150,10 +148,15 @@ def class_names(dataset: Dataset) -> tuple[str, ...]:
 @feature()
 def sources(dataset: Dataset) -> Sources:
     """Source codes of every row."""
-    given = dataset.column("source")
-    names = sorted({name for name in given if name is not None})
-    code = {name: number for number, name in enumerate(names)}
-    return Sources(np.array([-1 if name is None else code[name] for name in given], dtype=np.int64), tuple(names))
+    codes, given = dataset.codes("source")
+    names = sorted(given)
+    return Sources(_numbered(codes, given, names), tuple(names))
+
+
+def _numbered(codes: np.ndarray, words: Sequence[str], order: Sequence[str]) -> np.ndarray:
+    """(n,) codes of words as their numbers in another order; -1 stays."""
+    number = {name: place for place, name in enumerate(order)}
+    return np.array([*(number[word] for word in words), -1], dtype=np.int64)[codes]
 
 
 @feature()

@@ -1,6 +1,7 @@
 """Near-copies: images so close to each other that nature does not explain it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -58,15 +59,17 @@ class NearCopies:
     crowd: np.ndarray
     chance: np.ndarray
 
-    @property
+    @cached_property
     def family(self) -> np.ndarray:
         """(n,) number of the family each row belongs to: its cluster, or itself. Copies are one observation, not many."""
         alone = self.component < 0
+        if alone.all():
+            return np.arange(len(alone))
         numbers = self.component.copy()
         numbers[alone] = self.component.max(initial=-1) + 1 + np.arange(int(alone.sum()))
         return np.asarray(np.unique(numbers, return_inverse=True)[1])
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """(n,) one over the size of a row's family: the weights of a family sum to one."""
         family = self.family
@@ -82,6 +85,8 @@ class NearCopies:
     def representatives(self) -> np.ndarray:
         """(n,) bool: the first row of each family."""
         chosen = np.zeros(len(self.component), bool)
+        if (self.component < 0).all():
+            return ~chosen
         chosen[np.unique(self.family, return_index=True)[1]] = True
         return chosen
 

@@ -11,6 +11,7 @@ from untaint.features.duplicates import NearCopies
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
 from untaint.numerics import principal
+from untaint.numerics.equal_rows import equal_rows
 from untaint.types import Labels
 
 _NEIGHBOURS = 12  # whose distance is the usual one
@@ -20,6 +21,7 @@ _RARE = 1e-3
 _COARSE = 0.5
 """Share of the rows with an equal beyond which equality says nothing: five yes-or-no questions have 32 different answers."""
 _MOST = 50_000  # rows that are searched for moved copies; in more only equal ones are
+_SORTED = 100_000  # rows that are sorted whole; more would take gigabytes
 _DIMENSIONS = 16  # to find neighbours in
 
 
@@ -30,7 +32,7 @@ def near_copies(cells: Cells, labels: Labels, settings: Settings) -> NearCopies:
     component = np.full(n, -1)
     settings.report_progress("looking for near-copies", 0, 1)
     if len(rows) > _NEIGHBOURS and cells.values.shape[1]:
-        same = _equal(cells.values[rows])
+        same = _equal(cells.values[rows]) if len(rows) <= _SORTED else _alike(cells, rows)
         if _coarse(same):
             same = np.arange(len(rows))
         elif len(rows) <= _MOST:
@@ -65,6 +67,14 @@ def _equal(values: np.ndarray) -> np.ndarray:
     plain = np.ascontiguousarray(np.where(np.isnan(values), np.inf, values) + 0.0)
     whole = plain.view(np.dtype((np.void, plain.dtype.itemsize * plain.shape[1]))).ravel()
     return np.asarray(np.unique(whole, return_inverse=True)[1]).ravel()
+
+
+def _alike(cells: Cells, rows: np.ndarray) -> np.ndarray:
+    """The same for many rows, column by column; groups are numbered in another order."""
+    every = len(rows) == len(cells.values)
+    return equal_rows(
+        lambda column: cells.values[:, column] if every else cells.values[rows, column], len(cells.names), len(rows)
+    )
 
 
 def _coarse(numbers: np.ndarray) -> bool:
