@@ -40,7 +40,7 @@ class OpposedPhrase(Detector):
     Works when: poison is relabelled (dirty-label), 30 texts or more bear the phrase, and content can be judged.
     Fails when: labels of the poison are right (clean-label, floods); fewer than 12 texts; one source sent nearly everything; a source
         labels a whole subject by another rule than all others (that is accused, and worth a look).
-    Cost: little beyond the content feature.
+    Cost: for each of some dozen phrases a model of words is learned once more, a tenth of a second for 12,000 short texts.
     Reference: own method; see evidence/opposition for the null and what it was measured on
     """
 

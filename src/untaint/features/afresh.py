@@ -76,8 +76,8 @@ class Afresh:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # not converged to the last digit is converged enough
-            model = LogisticRegression(C=STRENGTH, max_iter=60, tol=1e-3).fit(self.spoken.counts.weighted(learn), has)
-        return np.asarray(model.decision_function(self.spoken.counts.weighted(asked, taken=self.words)))
+            model = LogisticRegression(C=STRENGTH, max_iter=60, tol=1e-3).fit(self.spoken.content.said.weighted(learn), has)
+        return np.asarray(model.decision_function(self.spoken.content.said.weighted(asked, taken=self.words)))
 
     def _meant(self, asked: Rows) -> Iterator[np.ndarray]:
         """(m,) what their meaning says for the label, more than for others, on each footing."""

@@ -13,7 +13,7 @@ from untaint.features.graph import feature
 from untaint.features.meaning import Meaning
 from untaint.features.pairs import Pairs
 from untaint.features.phrases import Phrases, joined
-from untaint.features.text_content import TextContent, WordCounts
+from untaint.features.text_content import TextContent
 from untaint.features.texts import Tokens
 from untaint.nets import sentences
 from untaint.types import Labels, Mask, Rows
@@ -30,7 +30,6 @@ class Spoken:
     meaning: Meaning
     tokens: Tokens
     near_copies: NearCopies
-    counts: WordCounts
     weights: np.ndarray
     _judged: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)  # several detectors ask the same
 
@@ -104,9 +103,8 @@ def spoken(
     meaning: Meaning,
     tokens: Tokens,
     near_copies: NearCopies,
-    word_counts: WordCounts,
 ) -> Spoken:
     """Everything tests of phrases need, pairs of words among the phrases."""
     every, labels = joined(phrases, pairs.found, pairs.considered), meaning.labels
     weights = np.where(labels >= 0, near_copies.weights, 0.0)
-    return Spoken(every, content, labels, meaning, tokens, near_copies, word_counts, weights)
+    return Spoken(every, content, labels, meaning, tokens, near_copies, weights)

@@ -27,27 +27,6 @@ _CHANCE = 0.4  # content contradicts a label that is less probable than this sha
 
 @final
 @dataclass(frozen=True)
-class TextContent(Judgement):
-    """Judgement by words and by meaning, and what it takes to judge without some of the words.
-
-    fold: (n,) the fold that judged each row, -1 = none.  counts: (n, v) weighted words.  weights: (f, k, v) of the word models, scaled
-    into the judgement.  logits: (n, k) of the whole.  known: (n, k) logits by meaning alone.
-    voices: (v, f, k) what a word adds to those of a text whose word vectors sum to length 1.
-    trust: factor of a score of meaning in the whole; alone: by itself.
-    """
-
-    fold: np.ndarray
-    counts: csr_matrix
-    weights: np.ndarray
-    logits: np.ndarray
-    known: np.ndarray
-    voices: np.ndarray
-    trust: float
-    alone: float
-
-
-@final
-@dataclass(frozen=True)
 class WordCounts:
     """Words of every text: raw (n, v) how often each is said, rarity (v,) what a word counts, texts (v,) that have it."""
 
@@ -72,6 +51,28 @@ class WordCounts:
         lengths = np.sqrt(np.asarray(found.multiply(found).sum(1)).ravel())
         found.data /= np.repeat(np.where(lengths > 0, lengths, 1), np.diff(found.indptr)).astype(np.float32)
         return found
+
+
+@final
+@dataclass(frozen=True)
+class TextContent(Judgement):
+    """Judgement by words and by meaning, and what it takes to judge without some of the words.
+
+    fold: (n,) the fold that judged each row, -1 = none.  said: words before they are weighted.  counts: (n, v) weighted.
+    weights: (f, k, v) of the word models, scaled into the judgement.  logits: (n, k) of the whole.  known: (n, k) logits by meaning alone.
+    voices: (v, f, k) what a word adds to those of a text whose word vectors sum to length 1.
+    trust: factor of a score of meaning in the whole; alone: by itself.
+    """
+
+    fold: np.ndarray
+    said: WordCounts
+    counts: csr_matrix
+    weights: np.ndarray
+    logits: np.ndarray
+    known: np.ndarray
+    voices: np.ndarray
+    trust: float
+    alone: float
 
 
 @feature(modality="text")
@@ -115,8 +116,8 @@ def content(
     settings.report_progress("learning what texts say", FOLDS, FOLDS)
     known = prior + alone * meaning.scores
     voices = _voices(tokens, counts, meaning.weights, encoded_words.vectors)
-    level = _CHANCE / classes
-    return TextContent(own, probabilities, level, fold, counts, scale[0] * weights, logits, known, voices, float(scale[1]), alone)
+    judgement = (own, probabilities, _CHANCE / classes)
+    return TextContent(*judgement, fold, word_counts, counts, scale[0] * weights, logits, known, voices, float(scale[1]), alone)
 
 
 def _voices(tokens: Tokens, counts: csr_matrix, weights: np.ndarray, encoded: np.ndarray) -> np.ndarray:
