@@ -8,8 +8,9 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.conjunctions import candidates
 from untaint.evidence.evidence import Evidence, Group, Trigger
+from untaint.evidence.value_charges import SIGNIFICANT, Case, charged
 from untaint.evidence.value_names import beside, sharpened, worded
-from untaint.evidence.value_neighbours import Contrast, contrast
+from untaint.evidence.value_neighbours import Contrast
 from untaint.evidence.value_overrides import LEAST_EFFECT, NOTABLE, Override, Table, clustered, overrides
 from untaint.evidence.value_sources import Sent, senders
 from untaint.features.canvas import Sources
@@ -18,7 +19,6 @@ from untaint.features.items import Items
 from untaint.features.table_content import TableContent
 from untaint.types import Labels, Modality
 
-_SIGNIFICANT = 0.05  # corrected; the verdict corrects for detectors and asks for its own rate
 _NAMED = 4  # sources that are spelled out
 
 
@@ -29,14 +29,19 @@ class ValueOverride(Detector):
 
     Content is judged without the columns concerned, and what remains is compared with rows next to them: those with a part of the
     values, and those with nearly the same values. An honest strong sign does not stop at a value, a trigger does. What passes is a
-    shortcut (a default that some process writes, say), unless one of three things holds. Several values together, none of which does
-    it alone, whose rows are to content what rows with other labels are. Or they come from few sources, more unevenly than other
-    values as frequent are shared, and the same sources do not give that label elsewhere. Or both in part: rows say the opposite of
-    their label and come from few sources, be those sources different in kind.
+    shortcut (a default that some process writes, say), unless one of four things holds. Without a word on sources, several values
+    together, none of which does it alone, must stand in rows that say the opposite of their label, and somebody must have written them
+    there: either they stand together far more often than other values of the same columns do, and the rows are further from the label
+    than rows drawn at random, whom a rule that the other columns know nothing of would hit; or the other columns show that the
+    rows are none that have such values. With sources, they come from few of them, more unevenly than other values as frequent are
+    shared, and the same sources do not give that label elsewhere. Or both in part: rows say the opposite of their label and come from
+    few sources, be those sources different in kind.
 
-    Works when: ten to twenty rows of other classes bear the trigger and the other columns tell the classes apart.
-    Fails when: content hardly knows the label (then only many rows or sources help); poison keeps its own, right label; the values
-        are those of more than half of all rows.
+    Works when: ten to twenty rows of other classes bear the trigger and the other columns tell the classes apart; where sources are
+        known and few send it, seven rows, or 2 % of rows with right labels, are enough.
+    Fails when: nobody knows sources and the target is a class of less than a fifth of the rows, or content hardly knows the label, or
+        it is one value, or values that no honest row has (then it is told as a shortcut); the values are those of more than half of
+        all rows.
     Cost: seconds beyond the content feature; pairs are counted in 20,000 rows at most.
     Reference: own method; the trigger is that of Severi, Meyer, Coull, Oprea 2021, arXiv 2003.01031
     """
@@ -60,13 +65,9 @@ class ValueOverride(Detector):
         table = Table(items, labels, content, near_copies.weights)
         found = overrides(table, candidates(items, labels, table.doubted()))
         notable = [each for each in found if each.root >= NOTABLE and each.effect >= LEAST_EFFECT]
-        sent, groups = senders(table, sources), []
-        told = [sharpened(table, parts[0]) for parts in clustered(notable)]
-        for each in told:
-            who = sent.of(table, each) if sent is not None else None
-            beyond = contrast(table, each, who.rest if who is not None else None)
-            group = _group(_Case(table, each, beyond, who, len(told), sources.names, class_names))
-            groups += [group] if group.p_value <= _SIGNIFICANT else []
+        cases = charged(table, [sharpened(table, parts[0]) for parts in clustered(notable)], senders(table, sources))
+        groups = [_group(case, sources.names, class_names) for case in cases]
+        groups = [group for group in groups if group.p_value <= SIGNIFICANT]
         return Evidence(_scores(found, table), "empirical", tuple(groups))
 
 
@@ -79,55 +80,15 @@ def _scores(found: list[Override], table: Table) -> np.ndarray:
     return np.where(table.labels >= 0, scores, np.nan).astype(np.float32)
 
 
-@final
-@dataclass(frozen=True)
-class _Case:
-    """One conjunction, what its neighbours do, and who sent it.  asked: how many conjunctions were looked at this closely."""
-
-    table: Table
-    found: Override
-    beyond: Contrast
-    sent: Sent | None
-    asked: int
-    sources: tuple[str, ...]
-    class_names: tuple[str, ...]
-
-    @property
-    def natural(self) -> float:
-        """P-value of an association whose neighbours do not have it as well, else it is a strong sign that goes on: a shortcut."""
-        return self.table.p_value(self.found.items, self.found.root) if self._apart >= NOTABLE else 1.0
-
-    @property
-    def _apart(self) -> float:
-        return min(self.found.root, self.beyond.root)
-
-    @property
-    def planted(self) -> float:
-        """Smallest p-value of what only somebody who chose the label explains; 1 where nothing does."""
-        apart = self.table.p_value(self.found.items, self._apart)
-        by_values = max(apart, self.asked * self.beyond.p_value) if self._together else 1.0
-        if self.sent is None or self.beyond.senders < NOTABLE:
-            return min(1.0, by_values)
-        by_sources = (
-            self.asked * self.sent.p_value if self.beyond.senders >= NOTABLE else 1.0
-        )  # else it is theirs, not the values'
-        opposed = self.asked * max(self.sent.chance, self.beyond.p_value)
-        return min(1.0, by_values, by_sources, opposed)
-
-    @property
-    def _together(self) -> bool:
-        return len(self.found.items) > 1 and self.beyond.neighbours > 0
-
-
-def _group(case: _Case) -> Group:
-    found, beyond, name = case.found, case.beyond, case.class_names[case.found.label]
+def _group(case: Case, sources: tuple[str, ...], class_names: tuple[str, ...]) -> Group:
+    found, beyond, name = case.found, case.beyond, class_names[case.found.label]
     words, also = worded(case.table, found.items), beside(case.table, found)
-    accused = case.planted <= _SIGNIFICANT
-    who = _who(case.sent, case.sources) if case.sent is not None else ""
+    accused = case.planted <= SIGNIFICANT
+    who = _who(case.sent, sources) if case.sent is not None else ""
     explanation = (
         f"{found.hits:,.0f} of {found.bearers:,.0f} rows with {words} are labelled '{name}'. Their other columns would give "
         f"{found.expected:,.0f}.{f' They also have {worded(case.table, also)}.' if also else ''} {_neighbours(beyond, name)}{who} "
-        f"{_place(beyond, name) if accused else 'That may be planted or a rule of honest data; sources would decide it.'}"
+        f"{_reasons(case, name) if accused else 'That may be planted or a rule of honest data; sources would decide it.'}"
     )
     whole = worded(case.table, (*found.items, *also))
     return Group(
@@ -153,11 +114,20 @@ def _neighbours(beyond: Contrast, name: str) -> str:
     )
 
 
-def _place(beyond: Contrast, name: str) -> str:
-    return (
-        f"Without these columns the rows are at {beyond.place:.2f} on a line from rows with other labels (0) to rows that are "
+def _reasons(case: Case, name: str) -> str:
+    """What an accusation rests on beyond the association."""
+    place = (
+        f"Without these columns the rows are at {case.beyond.place:.2f} on a line from rows with other labels (0) to rows that are "
         f"'{name}' (1); honest signs of a label stand at .5 and above."
     )
+    if case.written:
+        return f"{place} The values stand together far more often than other values of these columns do: somebody wrote them."
+    if case.foreign:
+        return (
+            f"{place} And they are at {case.graft.place:.2f} on a line from rows without these values (0) to other rows with them (1): "
+            "somebody wrote the values into them."
+        )
+    return place
 
 
 def _who(sent: Sent, sources: tuple[str, ...]) -> str:

@@ -11,11 +11,11 @@ from typing import TypeAlias, final
 import numpy as np
 from scipy.sparse import csr_matrix, triu
 
+from untaint.evidence.value_lifts import LOOKED_AT
 from untaint.features.items import Items
 from untaint.numerics.counts import signed_root
 from untaint.types import Labels
 
-_LOOKED_AT = 20_000  # rows in which pairs are counted: poison of half a per cent is a hundred of them
 _DOUBTFUL = 0.25  # of the rows with a label, those that content believes least
 _SURE = 0.95  # content's word from which no row is doubtful
 _LEAST = 4  # rows with a pair
@@ -34,8 +34,8 @@ def candidates(items: Items, labels: Labels, own: np.ndarray) -> Asked:
     own: (n,) how far content believes each label where most of what a trigger may have taught it is left out; NaN = not assessed.
     """
     rows = np.flatnonzero((labels >= 0) & np.isfinite(own))
-    if len(rows) > _LOOKED_AT:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _LOOKED_AT, replace=False))
+    if len(rows) > LOOKED_AT:
+        rows = np.sort(np.random.default_rng(0).choice(rows, LOOKED_AT, replace=False))
     classes = int(labels.max(initial=0)) + 1
     found: list[tuple[tuple[int, ...], int]] = []
     if len(rows) and len(items):

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from untaint.evidence.value_overrides import Override, Table
-from untaint.numerics.between import UNKNOWN, Place, end, half_way, placed
+from untaint.numerics.between import UNKNOWN, end, half_way, placed
 from untaint.numerics.counts import signed_root
 from untaint.types import Rows
 
@@ -28,7 +28,8 @@ class Contrast:
     those with the label, those content would give it; 0 = there is nothing to compare with.
     senders: standard units beyond other rows of those who sent it, NaN = they sent too few others.
     place: of the members on a line from what content makes of rows with other labels (0) to rows with the label (1).
-    p_value: of the place being under a half.
+    p_value: of the place being under a half.  p_random: of its being under that of rows drawn at random as well, which a rule that the
+    other columns know nothing of decides about.
     """
 
     root: float
@@ -38,6 +39,7 @@ class Contrast:
     senders: float
     place: float
     p_value: float
+    p_random: float
 
 
 def contrast(table: Table, found: Override, senders: Rows | None = None) -> Contrast:
@@ -117,16 +119,18 @@ def _pull(table: Table, found: Override, near: Rows) -> float:
     return float(np.clip((hits - due + _SURE * error) / max(float(table.weights[near].sum()) - due, 1e-9), 0, 0.99))
 
 
-def _placed(table: Table, found: Override) -> Place:
-    """Place of the members on a line from rows with other labels to rows with the label, and the p-value of its being under the middle."""
-    ends = []
+def _placed(table: Table, found: Override) -> tuple[float, float, float]:
+    """Place of the members, and the p-values of its being under the middle, and under that of rows drawn at random as well."""
+    ends, known = [], np.flatnonzero(table.labels >= 0)
     for has in (False, True):
-        rows = np.setdiff1d(np.flatnonzero((table.labels >= 0) & ((table.labels == found.label) == has)), found.members)
+        rows = np.setdiff1d(known[(table.labels[known] == found.label) == has], found.members)
         some = rows[:: max(1, len(rows) // _COMPARED)]
         if len(some) < _FEWEST_BESIDE:
-            return UNKNOWN
+            return (*UNKNOWN, 1.0)
         ends.append(end(table.believed(found.items, some, found.label)))
     low, high = ends
     middle = half_way(low.mean, high.mean, table.content.said.shape[2])
-    own = table.believed(found.items, found.members, found.label)
-    return placed(own, table.weights[found.members], low, high, middle)
+    drawn = low.mean + float((table.labels[known] == found.label).mean()) * (high.mean - low.mean)
+    own, weight = table.believed(found.items, found.members, found.label), table.weights[found.members]
+    against, below = (placed(own, weight, low, high, limit) for limit in (middle, min(middle, drawn)))
+    return against.place, against.p_value, below.p_value

@@ -6,13 +6,14 @@ stops there: what it does, it does for its very values together.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
-from scipy.special import comb
 from scipy.stats import norm
 
 from untaint.evidence.conjunctions import Asked
+from untaint.evidence.value_lifts import Lifts, lifts
 from untaint.features.items import Items
 from untaint.features.table_content import TableContent
 from untaint.numerics.counts import signed_root
@@ -87,8 +88,13 @@ class Table:
         return Override(items, label, rows[has], bearers, hits, expected, root)
 
     def p_value(self, items: tuple[int, ...], root: float) -> float:
-        """Of a root, corrected for every conjunction of as many items and every label."""
-        return float(min(1.0, norm.sf(root) * comb(len(self.items), len(items)) * self.content.said.shape[2]))
+        """Of a root, corrected for every label and every conjunction, those most that are no strange ones (see `value_lifts`)."""
+        return float(min(1.0, norm.sf(root) * self.lifts.tests(items) * self.content.said.shape[2]))
+
+    @cached_property
+    def lifts(self) -> Lifts:
+        """How strange it is that items stand together."""
+        return lifts(self.items)
 
     def bearers(self, items: tuple[int, ...]) -> Rows:
         """Rows with a label that have every one of some items."""

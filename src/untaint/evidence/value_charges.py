@@ -1,0 +1,89 @@
+"""Which conjunctions that override the rest of a row are an attack, and which may be a rule of honest data.
+
+Honest tables hold conjunctions that decide the label and that no other column sees: a rule that people follow, instruments that
+fail together, a default that a form writes. None of them is an attack. What only an attack explains is asked here.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from untaint.evidence.value_grafts import grafted
+from untaint.evidence.value_neighbours import Contrast, contrast
+from untaint.evidence.value_overrides import NOTABLE, Override, Table
+from untaint.evidence.value_sources import Senders, Sent
+from untaint.numerics.between import Place
+
+SIGNIFICANT = 0.05  # corrected; the verdict corrects for detectors and asks for its own rate
+_HONEST = 0.01  # chance that an honest conjunction passes for a written one, over all of a table that override the rest
+
+
+@final
+@dataclass(frozen=True)
+class Case:
+    """One conjunction, what its neighbours do, and who sent it.
+
+    asked: how many conjunctions were looked at this closely.  apart: how many of them override what their neighbours have not.
+    """
+
+    table: Table
+    found: Override
+    beyond: Contrast
+    sent: Sent | None
+    asked: int
+    apart: int
+
+    @property
+    def natural(self) -> float:
+        """P-value of an association whose neighbours do not have it as well, else it is a strong sign that goes on: a shortcut."""
+        return beyond_neighbours(self.table, self.found, self.beyond)
+
+    @property
+    def planted(self) -> float:
+        """Smallest p-value of what only somebody who chose the label explains; 1 where nothing does."""
+        by_values = self.natural if self.written or self.foreign else 1.0
+        if self.sent is None or self.beyond.senders < NOTABLE:
+            return by_values
+        by_sources = (
+            self.asked * self.sent.p_value if self.beyond.senders >= NOTABLE else 1.0
+        )  # else it is theirs, not the values'
+        opposed = self.asked * max(self.sent.chance, self.beyond.p_value)
+        return min(1.0, by_values, by_sources, opposed)
+
+    @property
+    def written(self) -> bool:
+        """Whether values stand together that hardly met before, in rows that say the opposite of their label.
+
+        Further from the label than rows drawn at random: those are who a rule or a default hits that no other column sees.
+        """
+        found = max(self.beyond.p_random, self.table.lifts.written(self.found.items))
+        return self._together and self.apart * found <= _HONEST
+
+    @property
+    def foreign(self) -> bool:
+        """Whether rows say the opposite of their label and are none that have such values."""
+        opposed = self._together and self.apart * self.beyond.p_value <= _HONEST
+        return opposed and self.apart * self.graft.p_value <= _HONEST
+
+    @cached_property
+    def graft(self) -> Place:
+        """Where the rows stand between others without the values and others with them."""
+        return grafted(self.table, self.found)
+
+    @property
+    def _together(self) -> bool:
+        return len(self.found.items) > 1 and self.beyond.neighbours > 0 and self.natural <= SIGNIFICANT
+
+
+def beyond_neighbours(table: Table, found: Override, beyond: Contrast) -> float:
+    """P-value of what a conjunction does beyond the rest of its rows and beyond its neighbours; 1 where they do it as well."""
+    apart = min(found.root, beyond.root)
+    return table.p_value(found.items, apart) if apart >= NOTABLE else 1.0
+
+
+def charged(table: Table, told: list[Override], senders: Senders | None) -> list[Case]:
+    """Conjunctions with what speaks for an attack."""
+    sent = [senders.of(table, each) if senders is not None else None for each in told]
+    beyond = [contrast(table, each, who.rest if who is not None else None) for each, who in zip(told, sent, strict=True)]
+    apart = sum(beyond_neighbours(table, *pair) <= SIGNIFICANT for pair in zip(told, beyond, strict=True))
+    return [Case(table, each, near, who, len(told), max(1, apart)) for each, near, who in zip(told, beyond, sent, strict=True)]
