@@ -31,7 +31,7 @@ def test_never_is_never() -> None:
         (CannotWrite("the disk is full."), 2, "the disk is full."),
         (MissingExtra("untaint demo", "torch"), 2, "pip install 'untaint[torch]'"),
         (OSError(errno.EACCES, "Permission denied", "x.csv"), 2, "x.csv: Permission denied."),
-        (KeyboardInterrupt(), 130, "the same command resumes"),
+        (KeyboardInterrupt(), 130, "the same command goes on from there"),
         (ZeroDivisionError("one\nby\nnone"), 3, "internal error: ZeroDivisionError: one by none. Run with UNTAINT_DEBUG=1"),
         (BadInput("a\x1b[31m\ud800"), 2, "a\\u001b[31m\\ud800"),
     ],
