@@ -39,7 +39,10 @@ def _line(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UntaintError):
         return str(error), BAD_INPUT
     if isinstance(error, KeyboardInterrupt):
-        return "stopped. What took an audit long and is finished lies in its --out folder; the same command goes on from there.", STOPPED
+        return (
+            "stopped. What took an audit long and is finished lies in its --out folder; the same command goes on from there.",
+            STOPPED,
+        )
     if isinstance(error, OSError) and error.errno is not None:
         return f"{error.filename or 'input or output'}: {error.strerror}.", BAD_INPUT
     return f"internal error: {type(error).__name__}: {error}. Run with UNTAINT_DEBUG=1 for details.", INTERNAL
