@@ -18,7 +18,7 @@ SUBSETS = ([*range(N)], [row for row in range(N) if row % 5 < 2], [0, 1, 2, 3, 9
 
 
 def read_as(path: Path, data: Dataset) -> Dataset:
-    return load(path, format=data.format, label=data.columns.label, source=data.columns.source, payload=data.columns.payload)
+    return load(path, format=writer_for(data).writes, label=data.columns.label, source=data.columns.source, payload=data.columns.payload)
 
 
 def out_of(tmp_path: Path, name: str = "out") -> Path:
@@ -73,7 +73,8 @@ def test_two_parts_become_one(name: str, tmp_path: Path) -> None:
         for number, mask in enumerate((~held, held))
     ]
     picks = Picks(held.astype(np.int64), np.where(held, np.cumsum(held), np.cumsum(~held)) - 1)
-    assert read_as(writer.write(parts, picks, out_of(tmp_path)), data).digest == data.digest
+    again = WRITERS[writer.writes]()
+    assert read_as(again.write(parts, picks, out_of(tmp_path)), data).digest == data.digest
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -165,8 +165,8 @@ def rows_digest(index: pa.Table) -> str:
 def as_written(dataset: Dataset, writer: Writer, entry: str) -> tuple[Place, str]:
     """How the data set will be read back, and the digest it must then have."""
     columns = dataset.columns
-    if writer.writes == writer.id:
-        return Place(dataset.format, entry, _payload(dataset), columns.label, columns.source, columns.time), rows_digest(
+    if writer.keeps:
+        return Place(writer.writes, entry, _payload(dataset), columns.label, columns.source, columns.time), rows_digest(
             dataset.index
         )
     columns = columns_of(dataset)

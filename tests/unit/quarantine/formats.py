@@ -1,17 +1,22 @@
 """A small data set in every format, with what tends to break copies: odd labels, shards, blank lines, one unreadable row."""
 
+import contextlib
+import datetime as dt
 import gzip
 import io
 import json
+import sqlite3
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from untaint.data.images import encode_png
 
@@ -165,6 +170,63 @@ def saved(folder: Path) -> Path:
     return folder / "saved"
 
 
+ROWS = [
+    (row * 3, row * 0.25 if row % 4 else None, ("Rome", "Oslo", "naïve")[row % 3], SOURCES[row % 2], b"\0raw", CLASSES[row % 3])
+    for row in range(N)
+]
+"""A table: number, number that may be missing, word, source, bytes, label."""
+
+
+def csv_table(folder: Path) -> Path:
+    lines = [
+        "whole;part;word;source;label",
+        *(f"{row[0]};{row[1]};{row[2]} ;{row[3]};{CLASSES[i % 2]}" for i, row in enumerate(ROWS)),
+    ]
+    (folder / "table.csv").write_text("\n".join(lines).replace("None", ""), "utf-8")
+    return folder / "table.csv"
+
+
+def parquet_table(folder: Path) -> Path:
+    kinds = [("whole", pa.int16()), ("part", pa.decimal128(9, 2)), ("word", pa.dictionary(pa.int8(), pa.string()))]
+    schema = pa.schema([*kinds, ("source", pa.string()), ("raw", pa.binary()), ("label", pa.string()), ("born", pa.date32())])
+    rows = [
+        dict(zip(schema.names, (*row, dt.date(2024, 1, 1 + i)), strict=True))
+        | {"part": None if row[1] is None else Decimal(str(row[1]))}
+        for i, row in enumerate(ROWS)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "table.parquet", row_group_size=7)
+    return folder / "table.parquet"
+
+
+def sqlite_table(folder: Path) -> Path:
+    with contextlib.closing(sqlite3.connect(folder / "table.db")) as connection, connection:
+        connection.execute("PRAGMA encoding = 'UTF-16'")
+        declared = '(whole INT NOT NULL, "part;x" "odd type(3)", word TEXT, source, raw BLOB, label VARCHAR(20), PRIMARY KEY (whole, word))'
+        connection.execute(f"CREATE TABLE rows {declared}")
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", ROWS)
+        connection.execute("DELETE FROM rows WHERE whole = 6")
+        connection.execute("INSERT INTO rows VALUES (999, 'a word', 'Rome', NULL, NULL, 'cat')")
+        connection.execute("CREATE TRIGGER t AFTER INSERT ON rows BEGIN DELETE FROM rows; END")
+    return folder / "table.db"
+
+
+def sqlite_keyed(folder: Path) -> Path:
+    with contextlib.closing(sqlite3.connect(folder / "keyed")) as connection, connection:
+        declared = "(word TEXT COLLATE NOCASE, whole ANY, part REAL, label TEXT, PRIMARY KEY (word, whole)) WITHOUT ROWID, STRICT"
+        connection.execute(f"CREATE TABLE rows {declared}")
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", [(row[2], str(row[0]), row[1], row[5]) for row in ROWS])
+    return folder / "keyed"
+
+
+def duckdb_table(folder: Path) -> Path:
+    with pytest.importorskip("duckdb").connect(str(folder / "table.duckdb")) as connection:
+        declared = "(whole INTEGER, part DECIMAL(9, 2), word VARCHAR, source VARCHAR, raw BLOB, label VARCHAR)"
+        connection.execute(f"CREATE TABLE rows {declared}")
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", ROWS)
+        connection.execute("ALTER TABLE rows ADD COLUMN span INTERVAL DEFAULT INTERVAL 3 DAYS")
+    return folder / "table.duckdb"
+
+
 FORMATS: Mapping[str, Callable[[Path], Path]] = {
     build.__name__: build
     for build in (
@@ -182,6 +244,11 @@ FORMATS: Mapping[str, Callable[[Path], Path]] = {
             idx,
             webdataset,
             saved,
+            csv_table,
+            parquet_table,
+            sqlite_table,
+            sqlite_keyed,
+            duckdb_table,
         ),
     )
 }

@@ -1,12 +1,15 @@
+import contextlib
 import errno
 import json
 import os
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -15,9 +18,9 @@ from tests.unit.quarantine.cases import audited, contents, fingerprint
 from tests.unit.quarantine.formats import BROKEN, FORMATS, N, csv_texts, image_folder, jsonl
 from typing_extensions import override
 
-from untaint.data.dataset import from_arrays
+from untaint.data.dataset import Dataset, from_arrays
 from untaint.data.load import load
-from untaint.data.writers.base import Part, Picks, Writer
+from untaint.data.writers.base import Part, Picks, Writer, writer_for
 from untaint.errors import BadInput, CannotWrite, UntaintError
 from untaint.quarantine import hold as module
 from untaint.quarantine import ledger
@@ -37,8 +40,10 @@ def test_clean_and_quarantine_add_up_and_the_input_is_untouched(name: str, tmp_p
     assert held.n_held == len({*FLAGGED, *broken})
     assert held.n_clean + held.n_held == len(data) == N
     assert fingerprint(source) == before
-    entry = held.clean if source.is_dir() else held.clean / source.name
-    clean = load(entry, format=data.format, label=data.columns.label, source=data.columns.source, payload=data.columns.payload)
+    entry = entry_of(held.clean, source, data)
+    clean = load(
+        entry, format=writer_for(data).writes, label=data.columns.label, source=data.columns.source, payload=data.columns.payload
+    )
     kept = [row for row in range(N) if row not in {*FLAGGED, *broken}]
     assert clean.ids == [data.ids[row] for row in kept]
     assert clean.labels == [data.labels[row] for row in kept]
@@ -56,11 +61,52 @@ def test_restoring_in_two_steps_gives_the_input_back(name: str, tmp_path: Path) 
     done = restore(tmp_path / "out", ["all"])
 
     assert (done.n_clean, done.n_held) == (N, 0)
-    entry = tmp_path / "out" / "clean" / ("" if source.is_dir() else source.name)
-    whole = load(entry, format=data.format, label=data.columns.label, source=data.columns.source, payload=data.columns.payload)
+    entry = entry_of(tmp_path / "out" / "clean", source, data)
+    whole = load(
+        entry, format=writer_for(data).writes, label=data.columns.label, source=data.columns.source, payload=data.columns.payload
+    )
     assert whole.digest == data.digest
-    if name in {"image_folder", "jsonl", "csv_texts", "tsv_pictures"}:
+    if name in {"image_folder", "jsonl", "csv_texts", "csv_table", "tsv_pictures"}:
         assert contents(entry) == contents(source)
+
+
+def entry_of(folder: Path, source: Path, data: Dataset) -> Path:
+    """What a reader opens of a part."""
+    if source.is_dir():
+        return folder
+    return folder / ("data.parquet" if data.format == "duckdb" else source.name)
+
+
+def cells(path: Path, sql: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize("name", ["parquet_table", "sqlite_table", "sqlite_keyed", "duckdb_table"])
+def test_every_column_and_type_of_a_table_survives(name: str, tmp_path: Path) -> None:
+    """Also those no reader looks at, and the places of the rows."""
+    source = FORMATS[name](tmp_path)
+    data = load(source)
+    hold(data, audited(data, FLAGGED), tmp_path / "out")
+    restore(tmp_path / "out", ["all"])
+    entry = entry_of(tmp_path / "out" / "clean", source, data)
+    if name.startswith("sqlite"):
+        columns = [row[1] for row in cells(source, "PRAGMA table_info(rows)")]
+        every = ", ".join(f'"{column}", typeof("{column}"), hex("{column}")' for column in columns)
+        sql = f"SELECT {'rowid, ' if name == 'sqlite_table' else ''}{every} FROM rows"  # noqa: S608 - names of ours
+        assert cells(entry, sql) == cells(source, sql)
+        assert cells(entry, "PRAGMA table_info(rows)") == cells(source, "PRAGMA table_info(rows)")
+        assert cells(entry, "PRAGMA encoding") == cells(source, "PRAGMA encoding")
+        assert cells(entry, "SELECT name FROM sqlite_master WHERE type = 'trigger'") == []
+        return
+    before = pq.read_table(source) if name == "parquet_table" else duckdb_rows(source)
+    assert pq.read_table(entry).equals(before)
+    assert pq.read_schema(entry).equals(before.schema)
+
+
+def duckdb_rows(path: Path) -> pa.Table:
+    with pytest.importorskip("duckdb").connect(str(path)) as connection:
+        return connection.sql("SELECT * REPLACE (CAST(span AS VARCHAR) AS span) FROM rows").to_arrow_table()
 
 
 @pytest.mark.parametrize("flagged", [(), range(N)])

@@ -38,7 +38,7 @@ def opened(path: Path) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="untaint-") as scratch:
         settings: dict[str, Any] = {**_SHUT, "temp_directory": scratch, "lock_configuration": "true"}
         try:
-            with duckdb.connect(str(path), read_only=True, config=settings) as connection:
+            with duckdb.connect(str(path.resolve()), read_only=True, config=settings) as connection:
                 yield connection
         except duckdb.Error as error:
             raise _refused(path, error) from error

@@ -61,7 +61,9 @@ class Writer(ABC):
 
     id: ClassVar[str]
     writes: ClassVar[str]
-    """The format of what is written: `id`, except for samples that never were in a file."""
+    """The format of what is written: `id`, except for samples that never were in a file, or in one that only its program can write."""
+    keeps: ClassVar[bool] = True
+    """Whether the samples are read back as they were; if not, they are encoded anew."""
 
     @abstractmethod
     def write(self, parts: Sequence[Part], picks: Picks, out: Path) -> Path:

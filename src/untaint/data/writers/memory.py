@@ -18,6 +18,7 @@ class MemoryWriter(Writer):
 
     id: ClassVar[str] = "memory"
     writes: ClassVar[str] = "parquet"
+    keeps: ClassVar[bool] = False
 
     @override
     def write(self, parts: Sequence[Part], picks: Picks, out: Path) -> Path:
