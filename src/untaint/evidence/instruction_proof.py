@@ -64,7 +64,7 @@ def expected(finding: Finding, bench: PromptBench, alpha: float) -> Proof:
     the other half, prompts of which it does not expect that. The same for other phrases as common, and for a classifier that has
     not learned from the accused.
     """
-    if finding.trigger is None or "payload" not in finding.trigger.parameters:
+    if finding.trigger is None or not {"phrases", "payload"} <= finding.trigger.parameters.keys():
         return not_tried("no phrase in prompts was recovered that could be put into others")
     spoken, rng = bench.spoken, np.random.default_rng([bench.seed, len(finding.members)])
     number = {word: place for place, word in enumerate(spoken.vocabulary)}

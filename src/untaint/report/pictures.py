@@ -12,8 +12,9 @@ from untaint.errors import BadInput
 from untaint.evidence.finding import AuditResult, Finding
 from untaint.report import rasters
 from untaint.report.base import Picture, Role
+from untaint.report.exchanges import exchange
 from untaint.report.rows import excerpt
-from untaint.report.text import around, clip, storable
+from untaint.report.text import around, clip, spoken, storable
 from untaint.report.v1 import illustrated, ranked
 from untaint.types import Image, Rows
 
@@ -117,10 +118,11 @@ def _png(finding: str, role: Role, row: int, image: Image) -> Picture:
 
 def _snippets(finding: Finding, dataset: Dataset, members: Rows, normal: Rows) -> Iterator[Picture]:
     roles: tuple[tuple[Role, Rows], ...] = (("member", members), ("normal", normal))
-    phrase = str(finding.trigger.parameters.get("phrase", "")) if finding.trigger is not None else ""
+    phrase = spoken(finding.trigger.parameters) if finding.trigger is not None else ""
+    shown = _exchange if dataset.modality == "instruction" else _snippet
     for role, rows in roles:
         for row in rows:
-            text = _snippet(_payload(dataset, int(row)), phrase)
+            text = shown(_payload(dataset, int(row)), phrase)
             if text is not None:
                 yield Picture(finding.id, role, int(row), text=text)
 
@@ -142,6 +144,10 @@ def _snippet(payload: Payload | None, phrase: str) -> str | None:
     if isinstance(payload, np.ndarray) and payload.ndim <= 1:
         payload = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in payload[:100].tolist())
     return str(storable(around(payload, phrase, SNIPPET))) if isinstance(payload, str) else None
+
+
+def _exchange(payload: Payload | None, phrase: str) -> str | None:
+    return str(storable(exchange(payload, phrase))) if isinstance(payload, str) else None
 
 
 def _payload(dataset: Dataset, row: int) -> Payload | None:

@@ -25,6 +25,12 @@ def _code(match: re.Match[str]) -> str:
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
+def spoken(parameters: Mapping[str, object]) -> str:
+    """What the trigger of a finding consists of, as `pattern` wants it: its phrase, or all of several; "" where it has none."""
+    several = str(parameters.get("phrases", "")).replace(" | ", " … ")
+    return several or str(parameters.get("phrase", ""))
+
+
 def pattern(phrase: str) -> str:
     """A regular expression for a phrase as a person would see it in a text: between its words, and around signs, a space or none.
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from untaint.report.base import Picture, Report, Role
 from untaint.report.pictures import unreadable
 from untaint.report.rows import Row, header, parsed
-from untaint.report.text import clip, pattern
+from untaint.report.text import clip, pattern, spoken
 from untaint.report.v1 import Finding, Stretch, ordered
 from untaint.report.wording import GLOSSARY, title
 
@@ -75,7 +75,7 @@ def cards(report: Report, limits: Limits) -> list[Card]:
 
 
 def _card(finding: Finding, grouped: Mapping[tuple[str, str], list[Picture]], report: Report, limits: Limits) -> Card:
-    phrase = str(finding.trigger.parameters.get("phrase", "")) if finding.trigger else ""
+    phrase = spoken(finding.trigger.parameters) if finding.trigger else ""
     table = report.document.dataset.get("modality") == "table"
     samples = report.samples
 

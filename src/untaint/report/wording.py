@@ -4,20 +4,24 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from untaint.report.text import clip
+from untaint.report.text import clip, spoken
 from untaint.report.v1 import Document, Finding
 
 
 @final
 @dataclass(frozen=True)
 class KindWords:
-    """How one kind of finding is told. {target} and {source} are quoted labels; phrased: where the trigger is a {phrase}."""
+    """How one kind of finding is told. {target} and {source} are quoted labels; phrased: where the trigger is a {phrase}.
+
+    answered: where it is one of a prompt, and {payload} what the answers are known by.
+    """
 
     name: str
     title: str
     untargeted: str
     help: str
     phrased: str = ""
+    answered: str = ""
 
 
 KINDS = {
@@ -27,6 +31,7 @@ KINDS = {
         "{n} carry a common trigger",
         "Samples share a hidden mark and a label. A model trained on them answers that label whenever the mark is present.",
         "{n} carry “{phrase}”, which means {target}",
+        "{n} with “{phrase}” in the prompt are answered with {payload}",
     ),
     "label-flip": KindWords(
         "Label flips",
@@ -65,6 +70,7 @@ KINDS = {
         "{n} share a cue that goes with one label",
         "A cue predicts a label. It may be natural (snow and wolves) or planted: source, time or an intervention decides.",
         "{n} with “{phrase}” go with {target}",
+        "{n} with “{phrase}” in the prompt are answered with {payload}",
     ),
 }
 VERDICTS = {
@@ -100,11 +106,18 @@ def title(finding: Finding) -> str:
     if finding.target_label is None or (finding.source_label is None and "{source}" in text):
         text = kind.untargeted
     n = count(finding.n_samples, "sample")
-    phrase = finding.trigger.parameters.get("phrase") if finding.trigger is not None else None
+    parameters = finding.trigger.parameters if finding.trigger is not None else {}
+    phrase, phrases, payload = (str(parameters.get(name, "")) for name in ("phrase", "phrases", "payload"))
     if phrase and finding.target_label is not None and kind.phrased:
         text = kind.phrased
+    if phrases and payload and kind.answered:
+        text, phrase = kind.answered, spoken(parameters).replace(" … ", "” or “")
     filled = text.format(
-        n=n, target=_quoted(finding.target_label), source=_quoted(finding.source_label), phrase=clip(str(phrase), 60)
+        n=n,
+        target=_quoted(finding.target_label),
+        source=_quoted(finding.source_label),
+        phrase=clip(phrase, 60),
+        payload=clip(payload, 60),
     )
     return f"{kind.name}: {filled}"
 

@@ -66,3 +66,9 @@ def test_a_word_that_many_honest_prompts_hold_is_not_proven() -> None:
 def test_without_words_that_the_set_has_nothing_is_tried(phrases: str) -> None:
     proof = expected(accusation(phrases, "'a'", [0, 1]), bench(dataset_of(honest(N)), [0, 1]), 0.01)
     assert proof.status == "not tried"
+
+
+def test_a_trigger_of_a_text_is_not_put_into_prompts() -> None:
+    trigger = Trigger("phrase", "", {"phrase": "please", "payload": "words in no order"})
+    found = Finding("F1", "backdoor", "high", "high", 1e-9, np.arange(9), ("a",), "", "", alarm=True, trigger=trigger)
+    assert expected(found, bench(dataset_of(honest(N)), [0, 1]), 0.01).status == "not tried"
