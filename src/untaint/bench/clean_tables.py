@@ -32,10 +32,12 @@ _LEAST = 8  # rows that a class keeps, however rare it is made
 Nuisance: TypeAlias = Callable[[Dataset, np.random.Generator], Dataset]
 
 
-def drawn(sets: Mapping[str, Callable[[], Dataset]], rng: np.random.Generator) -> tuple[dict[str, str | int | float], Dataset]:
-    """A clean set and what it is."""
+def drawn(
+    sets: Mapping[str, Callable[[], Dataset]], rng: np.random.Generator, sizes: Mapping[int, float] = SIZES
+) -> tuple[dict[str, str | int | float], Dataset]:
+    """A clean set and what it is. sizes: rows, and how often."""
     name = str(rng.choice(sorted(sets)))
-    whole, size = sets[name](), int(rng.choice(list(SIZES), p=list(SIZES.values())))
+    whole, size = sets[name](), int(rng.choice(list(sizes), p=list(sizes.values())))
     rarest, count = RAREST[int(rng.integers(len(RAREST)))], int(rng.choice(SOURCES))
     dataset = whole.select(_thinned(whole, min(size, len(whole)), rarest, rng))
     if count:
