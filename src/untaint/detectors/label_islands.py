@@ -55,7 +55,9 @@ class LabelIslands(Detector):
     ) -> Evidence:
         scores = np.where(labels >= 0, 0.0, np.nan).astype(np.float32)
         rows = np.flatnonzero((labels >= 0) & near_copies.representatives)
+        note = ""
         if len(rows) > _MOST:
+            note = f"looked at {_MOST:,} rows drawn from {len(rows):,}; the others have no score"
             rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
         sizes = tuple(size for size in _SIZES if size <= max(_SIZES[0], _LARGEST * len(rows)))
         points = spread(cells, rows)
@@ -64,9 +66,9 @@ class LabelIslands(Detector):
         near = _neighbours(points, reach(sizes))
         ratios, best = islands(near, labels[rows], sizes)
         scores[rows] = best
-        scores[labels >= 0] = _shared(scores, near_copies.family)[labels >= 0]
+        scores = np.where(labels >= 0, _shared(scores, near_copies.family, rows), np.nan).astype(np.float32)
         found = apart(near, ratios, labels[rows], sizes)
-        return Evidence(scores, "empirical", _groups(found, rows, labels, sources, class_names))
+        return Evidence(scores, "empirical", _groups(found, rows, labels, sources, class_names), note=note)
 
 
 def _neighbours(points: np.ndarray, count: int) -> np.ndarray:
@@ -78,10 +80,10 @@ def _neighbours(points: np.ndarray, count: int) -> np.ndarray:
     return near
 
 
-def _shared(scores: np.ndarray, family: np.ndarray) -> np.ndarray:
-    """Copies of a row have its score."""
-    best = np.zeros(int(family.max(initial=0)) + 1, np.float32)
-    np.maximum.at(best, family, np.nan_to_num(scores))
+def _shared(scores: np.ndarray, family: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Copies of a row have its score; NaN for those of none that was looked at."""
+    best = np.full(int(family.max(initial=0)) + 1, np.nan, np.float32)
+    np.fmax.at(best, family[rows], scores[rows])
     return np.asarray(best[family])
 
 

@@ -9,6 +9,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence.conjunctions import candidates
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.value_charges import SIGNIFICANT, Case, charged
+from untaint.evidence.value_draws import draw
 from untaint.evidence.value_names import beside, sharpened, worded
 from untaint.evidence.value_neighbours import Contrast
 from untaint.evidence.value_overrides import LEAST_EFFECT, NOTABLE, Override, Table, clustered, overrides
@@ -42,7 +43,8 @@ class ValueOverride(Detector):
     Fails when: nobody knows sources and the target is a class of less than a fifth of the rows, or content hardly knows the label, or
         it is one value, or values that no honest row has (then it is told as a shortcut); the values are those of more than half of
         all rows.
-    Cost: seconds beyond the content feature; pairs are counted in 20,000 rows at most.
+    Cost: seconds beyond the content feature; of a table of more than 200,000 rows as many are searched, what is found is looked up in
+        all, and other rows have no score; pairs are counted in 20,000 rows at most.
     Reference: own method; the trigger is that of Severi, Meyer, Coull, Oprea 2021, arXiv 2003.01031
     """
 
@@ -62,13 +64,13 @@ class ValueOverride(Detector):
         sources: Sources,
         class_names: tuple[str, ...],
     ) -> Evidence:
-        table = Table(items, labels, content, near_copies.weights)
-        found = overrides(table, candidates(items, labels, table.doubted()))
+        searched = draw(items, labels, content, near_copies, sources)
+        table = searched.table
+        found = overrides(table, candidates(items, table.labels, table.doubted()))
         notable = [each for each in found if each.root >= NOTABLE and each.effect >= LEAST_EFFECT]
-        cases = charged(table, [sharpened(table, parts[0]) for parts in clustered(notable)], senders(table, sources))
-        groups = [_group(case, sources.names, class_names) for case in cases]
-        groups = [group for group in groups if group.p_value <= SIGNIFICANT]
-        return Evidence(_scores(found, table), "empirical", tuple(groups))
+        cases = charged(table, [sharpened(table, parts[0]) for parts in clustered(notable)], senders(table, searched.sources))
+        groups = [(case.found, _group(case, sources.names, class_names)) for case in cases]
+        return searched.everywhere(_scores(found, table), [each for each in groups if each[1].p_value <= SIGNIFICANT])
 
 
 def _scores(found: list[Override], table: Table) -> np.ndarray:

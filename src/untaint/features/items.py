@@ -1,6 +1,6 @@
 """What a row has, as a trigger might use it: single values, ranges, extremes, gaps; and the rows that have each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -9,16 +9,28 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from untaint.features.cells import Cells
 from untaint.features.graph import feature
-from untaint.types import Rows
+from untaint.features.settings import Settings
+from untaint.types import Labels, Rows
 
 FEWEST = 5  # rows with a value, under which nothing can be said of it
 _SHARE = 1 / 2000
 """And this share of all rows: a column of measurements has nearly as many values as rows, and poison that matters has ten times it."""
 _MOST = 0.5
 """Share of rows from which a value is the rule: nobody would know a trigger by it, and pairs with it say what the other part says."""
+DRAWN = 200_000
+"""Rows of a large table that are looked at: of poison in a thousandth of all rows they hold two hundred."""
 _BINS = 32  # ranges per column of numbers with as many rows each
 _TAIL = 0.005  # of rows at either end
 _FEW_VALUES = 32  # values in all, up to which ranges would only repeat them
+
+
+@final
+@dataclass(frozen=True)
+class Drawn:
+    """rows: those drawn from a large table, ascending.  cells: of the whole table."""
+
+    rows: Rows
+    cells: Cells
 
 
 @final
@@ -28,7 +40,7 @@ class Items:
 
     column, low, high: (m,) low = high: that value, of a category its code; NaN = missing; else the range, both ends in it.
     row: (e,) rows of all items one after another, ascending in each.  starts: (m + 1,) where each item's begin.
-    cells: of all n rows.
+    cells: of all n rows.  drawn: of a large table, which rows these n are; None = they are all of it.
     """
 
     column: np.ndarray
@@ -37,6 +49,7 @@ class Items:
     row: np.ndarray
     starts: np.ndarray
     cells: Cells
+    drawn: Drawn | None = None
 
     def __len__(self) -> int:
         return len(self.column)
@@ -64,8 +77,20 @@ class Items:
 
 
 @feature(modality="table")
-def items(cells: Cells) -> Items:
-    """Of every column: frequent values, 32 ranges, both extremes, and missing, where at most half of all rows have it."""
+def items(cells: Cells, labels: Labels, settings: Settings) -> Items:
+    """Of every column: frequent values, 32 ranges, both extremes, and missing, where at most half of all rows have it.
+
+    Of a table with more than 200,000 rows with a label so many are drawn, each as likely as any other.
+    """
+    known = np.flatnonzero(labels >= 0)
+    if len(known) <= DRAWN:
+        return found_in(cells)
+    rows = np.sort(np.random.default_rng(settings.seed).choice(known, DRAWN, replace=False))
+    return replace(found_in(replace(cells, values=cells.values[rows])), drawn=Drawn(rows, cells))
+
+
+def found_in(cells: Cells) -> Items:
+    """The items of all rows of some cells."""
     n, least = len(cells.values), max(FEWEST, int(_SHARE * len(cells.values)))
     found: list[tuple[int, float, float, np.ndarray]] = []
     for column, kind in enumerate(cells.kinds):

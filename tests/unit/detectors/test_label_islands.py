@@ -1,6 +1,7 @@
 """Islands of one label in the midst of another."""
 
 import numpy as np
+import pytest
 
 from untaint.detectors.label_islands import LabelIslands
 from untaint.evidence.evidence import Evidence
@@ -85,3 +86,11 @@ def test_ratios_are_those_counted_by_hand() -> None:
     assert np.isclose(ratios[4, 0], 3 * inside * np.log(inside / outside))
     assert (best[3:6] == ratios[4, 0]).all()
     assert best[8] == 0 or best[8] < ratios[4, 0]
+
+
+def test_rows_that_were_not_looked_at_have_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("untaint.detectors.label_islands._MOST", 500)
+    values, labels = clouds(800, 0)
+    found = examined(values, labels, np.zeros(800, int))
+    assert np.isfinite(found.scores).sum() == 500
+    assert found.note == "looked at 500 rows drawn from 800; the others have no score"
