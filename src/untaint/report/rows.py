@@ -8,8 +8,8 @@ from typing import final
 
 from untaint.report.text import clip
 
-COLUMNS = 8
-"""Columns shown, those a finding speaks of among them: what fits the width of the page."""
+COLUMNS = 6
+"""Columns shown, those a finding speaks of among them: what fits the width of the page beside label and source."""
 _CELL = 40  # characters of a cell
 
 

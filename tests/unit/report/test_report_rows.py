@@ -104,7 +104,7 @@ def test_accused_rows_are_a_table_with_the_values_marked() -> None:
     assert "<td><mark>Bergen</mark></td>" not in shown
     assert "<td>Bergen</td>" in shown
     assert "<td>mallory</td>" in shown
-    assert "2 more columns not shown" in shown
+    assert "4 more columns not shown" in shown
     assert "{&#34;" not in shown  # no JSON
 
 
