@@ -27,7 +27,7 @@ def out_of(tmp_path: Path, name: str = "out") -> Path:
 
 
 def test_every_reader_has_a_writer() -> None:
-    assert set(WRITERS) == {*readers(), "memory"}
+    assert set(WRITERS) == {*readers(), "frame", "memory"}
 
 
 @pytest.mark.parametrize("writer", WRITERS.values())

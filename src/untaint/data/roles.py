@@ -305,7 +305,7 @@ def _named_payload(columns: Samples, where: str, names: Sequence[str]) -> tuple[
         return "image", kinds[0], tuple(names), how
     if all(kind == "text" for kind in kinds):
         return "text", "text", tuple(names), how
-    if all(kind in _CELLS for kind in kinds):
+    if all(kind in {*_CELLS, "empty"} for kind in kinds) and set(kinds) != {"empty"}:
         return "table", "number", tuple(names), how
     if empty := [name for name in names if all(map(is_missing, columns[name]))]:
         raise BadInput(f"{where}: column {empty[0]!r} is empty in every row looked at.", advice="Name another with --payload.")

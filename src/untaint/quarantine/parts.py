@@ -14,6 +14,7 @@ import pyarrow as pa
 from untaint.data.dataset import Dataset
 from untaint.data.load import load
 from untaint.data.writers.base import PACKAGE, Part, Picks, Writer, changed
+from untaint.data.writers.cells import types_of
 from untaint.data.writers.encode import columns_of, stored_ids, stored_names
 from untaint.errors import BadInput, UntaintError
 from untaint.quarantine.ledger import Record
@@ -170,10 +171,20 @@ def as_written(dataset: Dataset, writer: Writer, entry: str) -> tuple[Place, str
             dataset.index
         )
     columns = columns_of(dataset)
-    ids = [identity for rows in dataset.batches() for identity in stored_ids(dataset, rows)]
-    index = {"id": ids, "label": stored_names(dataset.index, "label"), "source": stored_names(dataset.index, "source")}
-    place = Place(writer.writes, entry, columns.payload, columns.label, columns.source, columns.time)
+    index = {
+        "id": stored_ids(dataset),
+        "label": stored_names(dataset.index, "label"),
+        "source": stored_names(dataset.index, "source"),
+    }
+    payload = columns.payload if dataset.modality != "table" else _cells(dataset)
+    place = Place(writer.writes, entry, payload, columns.label, columns.source, columns.time)
     return place, rows_digest(pa.table(index))
+
+
+def _cells(dataset: Dataset) -> tuple[str, ...] | None:
+    """The columns of a table that was in memory; None where all are words, which, asked for by name, would be read as text."""
+    types = types_of(dataset)
+    return None if all(kind == pa.string() for kind in types.values()) else tuple(types)
 
 
 def _payload(dataset: Dataset) -> str | tuple[str, ...] | None:

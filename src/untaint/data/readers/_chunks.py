@@ -33,11 +33,13 @@ class ChunkStore(Store, Columnar):
     """Payloads of rows that lie in chunks.
 
     starts: first row of each chunk, then the number of rows.  load: the columns of one chunk.
+    whole: every column of all rows, where a program holds them; None = they lie in a file.
     """
 
     starts: np.ndarray
     load: Callable[[int], pa.Table]
     recipe: Recipe
+    whole: pa.Table | None = None
     _cache: dict[int, pa.Table] = field(default_factory=dict, repr=False, compare=False)
 
     @override

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +21,11 @@ from untaint.data.readers._chunks import (
     recipe_for,
     small_batches,
 )
-from untaint.data.readers._index import IndexBuilder
+from untaint.data.readers._index import IndexBuilder, printable
 from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
 from untaint.data.readers._spool import spooled
 from untaint.data.readers.base import Request
-from untaint.data.roles import choose
+from untaint.data.roles import choose, is_missing
 from untaint.errors import BadInput
 from untaint.types import Modality
 
@@ -111,7 +112,7 @@ def _listed(
 def _table(table: pa.Table, request: Request, root: Path) -> Dataset:
     recipe = recipe_for(table.slice(0, SAMPLE), request, "the table", root=root, names={})
     builder = IndexBuilder()
-    return _finished(builder, in_batches(table, recipe, builder, ""), recipe)
+    return _finished(builder, replace(in_batches(table, recipe, builder, ""), whole=table), recipe)
 
 
 def _hugging_face(data: Any, request: Request, root: Path) -> Dataset:
@@ -133,16 +134,28 @@ def _pandas(data: Any, request: Request, root: Path) -> Dataset:
     names = [str(name) for name in data.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadInput(f"the frame has two columns called {twice[0]!r}.", advice="Rename one of them.")
-    columns = {name: list(map(_present, data.iloc[:, i].tolist())) for i, name in enumerate(names)}
-    head = {name: values[:SAMPLE] for name, values in columns.items()}
+    head = {name: list(map(_present, data.iloc[:SAMPLE, i].tolist())) for i, name in enumerate(names)}
     asked = {"label": request.label, "source": request.source, "time": request.time}
     recipe = Recipe(choose(head, "the frame", payload=request.payload, **asked), root)
+    if recipe.roles.modality == "table":
+        return _table(pa.table({name: _column(data.iloc[:, i]) for i, name in enumerate(names)}), request, root)
+    columns = {name: list(map(_present, data.iloc[:, i].tolist())) for i, name in enumerate(names)}
     builder, payloads = IndexBuilder(), []
     for row in range(len(data)):
         record = {name: columns[name][row] for name in needed(recipe)}
         recipe.add(builder, record, f"#{row}")
         payloads.append(recipe.read(record)[0])
     return _finished(builder, MemoryStore(payloads), recipe)
+
+
+def _column(series: Any) -> pa.Array:
+    """A column of a frame, NaN as missing; where it holds several kinds of things, each as text."""
+    try:
+        found = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        cells = [None if is_missing(value) else str(value) for value in series.tolist()]
+        found = pa.array([None if cell is None else printable(cell) for cell in cells], pa.string())
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def _present(value: object) -> object:

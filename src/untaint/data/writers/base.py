@@ -93,6 +93,9 @@ def part_of(source: Path, dataset: Dataset) -> Part:
 def writer_for(dataset: Dataset) -> Writer:
     """The writer of a data set's format; samples that are not (or no longer) what a file holds are written as Parquet."""
     known = members(Writer, PACKAGE)
+    if dataset.modality == "table" and getattr(dataset.store, "whole", None) is not None:
+        frame: Writer = known["frame"]()
+        return frame
     in_memory = dataset.location is None or isinstance(dataset.store, MemoryStore | ViewStore)
     chosen = known["memory" if in_memory or dataset.format not in known else dataset.format]
     writer: Writer = chosen()
