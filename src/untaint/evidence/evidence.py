@@ -67,6 +67,7 @@ class Evidence:
 
     review: the scores only rank (honest data have such samples too): they never raise an alarm.
     expected_precision: for a review list, the share of its rows expected to be wrong labels; NaN = not estimated.
+    review_kind: what the list is of: `label-flip`, doubtful labels; or `outlier`, rows that lie far out.
     """
 
     scores: Scores
@@ -76,6 +77,7 @@ class Evidence:
     expected_precision: float = float("nan")
     suggested: Mapping[int, str] = field(default_factory=dict)  # row → label the evidence points to
     note: str = ""
+    review_kind: Kind = "label-flip"
 
 
 def strengths(labels: Labels, groups: Sequence[Group]) -> Scores:

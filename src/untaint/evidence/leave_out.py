@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import softmax
 from scipy.stats import binomtest
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import Ridge, RidgeClassifier
 
 from untaint.features.cells import Cells
 from untaint.types import Labels, Rows
@@ -17,6 +18,8 @@ _WIDEST = 300  # columns that are used, those of the rows in question among them
 _WORDS = 8  # of a category, the most frequent, that get a column
 _STEPS, _RATE, _BATCH = 600, 0.1, 16  # of plain gradient descent; a learning rate that is common and stable on scaled numbers
 
+Amounts: TypeAlias = Float[np.ndarray, "n"]
+"""A quantity in place of labels, NaN = none."""
 Scaling: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Where the zero and the unit of each column are put, from the rows learned from."""
 
@@ -24,9 +27,10 @@ Scaling: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 @final
 @dataclass(frozen=True)
 class Effect:
-    """before, after: accuracy on other rows with the rows and without.  p_value: exact McNemar test, corrected for the models tried.
+    """before, after: accuracy on other rows with the rows and without.  p_value: exact paired test, corrected for the models tried.
 
-    model: the one that gains most, in words.
+    model: the one that gains most, in words.  Of a quantity the accuracy is what a model explains: one minus its median error
+    by the error of who always says the median, 0 at least; and the test is of how many rows it comes closer to (a sign test).
     """
 
     before: float
@@ -40,31 +44,50 @@ class Effect:
         return self.after - self.before
 
 
-def leave_out(cells: Cells, labels: Labels, rows: Rows, columns: Sequence[int], seed: int) -> Effect:
+def leave_out(cells: Cells, labels: Labels | Amounts, rows: Rows, columns: Sequence[int], seed: int) -> Effect:
     """The accuracy of linear models that learn with some rows and without them, judged on rows neither learned from.
 
-    rows: those in question, labelled.  columns: the ones in which they are far from all others.
+    labels: codes, -1 = none; or a quantity (n,) float, NaN = none.  rows: those in question, labelled.
+    columns: the ones in which they are far from all others.
     Numbers are scaled the ways people scale them: by mean and deviation, by smallest and largest, by median and quartiles.
     """
     rng = np.random.default_rng(seed)
-    others = rng.permutation(np.setdiff1d(np.flatnonzero(labels >= 0), rows))
+    quantity = labels.dtype.kind == "f"
+    known = ~np.isnan(labels) if quantity else labels >= 0
+    others = rng.permutation(np.setdiff1d(np.flatnonzero(known), rows))
     half = min(_HALF, len(others) // 2)
     learn, judge = np.concatenate([rows, others[:half]]), others[half : 2 * half]
     values = _matrix(cells, np.concatenate([learn, judge]), columns, rng)
     place = rng.permutation(len(learn))  # those in question come anywhere in training
     kept = place[place >= len(rows)]
     found = []
-    for name, scale, fit in _MODELS:
-        right = []
+    for name, scale, fit in _OF_QUANTITIES if quantity else _OF_CLASSES:
+        said = []
         for used in (place, kept):
             zero, unit = scale(values[used])
             scaled = (values - zero) / np.where(unit > 0, unit, 1.0)
-            said = fit(scaled[used], labels[learn[used]], scaled[len(learn) :], seed)
-            right.append(said == labels[judge])
-        better, worse = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
-        p_value = float(binomtest(better, better + worse, alternative="greater").pvalue) if better else 1.0
-        found.append(Effect(float(right[0].mean()), float(right[1].mean()), min(1.0, p_value * len(_MODELS)), name))
+            said.append(fit(scaled[used], labels[learn[used]], scaled[len(learn) :], seed))
+        compare = _closer if quantity else _more_right
+        found.append(compare(said[0], said[1], labels[judge], name))
     return max(found, key=lambda effect: effect.gain)
+
+
+def _more_right(before: np.ndarray, after: np.ndarray, labels: Labels, name: str) -> Effect:
+    wrong, right = before == labels, after == labels
+    p_value = _chance(int((right & ~wrong).sum()), int((wrong & ~right).sum()), len(_OF_CLASSES))
+    return Effect(float(wrong.mean()), float(right.mean()), p_value, name)
+
+
+def _closer(before: np.ndarray, after: np.ndarray, amounts: Amounts, name: str) -> Effect:
+    off = [np.nan_to_num(np.abs(said - amounts), nan=np.inf) for said in (before, after)]
+    p_value = _chance(int((off[1] < off[0]).sum()), int((off[1] > off[0]).sum()), len(_OF_QUANTITIES))
+    usual = float(np.median(np.abs(amounts - np.median(amounts)))) or 1.0
+    explained = [max(0.0, 1 - float(np.median(each)) / usual) for each in off]
+    return Effect(explained[0], explained[1], p_value, name)
+
+
+def _chance(better: int, worse: int, tried: int) -> float:
+    return min(1.0, tried * float(binomtest(better, better + worse, alternative="greater").pvalue)) if better else 1.0
 
 
 def _matrix(cells: Cells, rows: Rows, columns: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -102,22 +125,48 @@ def _ridge(values: np.ndarray, labels: Labels, judged: np.ndarray, _seed: int) -
 
 def _descent(values: np.ndarray, labels: Labels, judged: np.ndarray, seed: int) -> np.ndarray:
     """Softmax regression by plain gradient descent in small batches, as the last layer of a network is trained."""
-    rng = np.random.default_rng(seed)
     classes, codes = np.unique(labels, return_inverse=True)
-    weights = np.zeros((values.shape[1] + 1, len(classes)))
     inputs, asked = (np.column_stack([part, np.ones(len(part))]) for part in (values, judged))
-    wanted = np.eye(len(classes))[codes]
+    return np.asarray(classes[(asked @ _trained(inputs, np.eye(len(classes))[codes], _by_row, seed)).argmax(1)])
+
+
+def _line(values: np.ndarray, amounts: Amounts, judged: np.ndarray, _seed: int) -> np.ndarray:
+    return np.asarray(Ridge(alpha=1.0).fit(values, amounts).predict(judged))
+
+
+def _descent_line(values: np.ndarray, amounts: Amounts, judged: np.ndarray, seed: int) -> np.ndarray:
+    """Linear regression by plain gradient descent on amounts of mean 0 and deviation 1; what it diverges to is infinitely wrong."""
+    mean, unit = amounts.mean(), amounts.std() or 1.0
+    inputs, asked = (np.column_stack([part, np.ones(len(part))]) for part in (values, judged))
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = _trained(inputs, ((amounts - mean) / unit)[:, None], lambda said: said, seed)
+        return np.asarray((asked @ weights)[:, 0] * unit + mean)
+
+
+def _by_row(said: np.ndarray) -> np.ndarray:
+    return np.asarray(softmax(said, axis=1))
+
+
+def _trained(inputs: np.ndarray, wanted: np.ndarray, link: Callable[[np.ndarray], np.ndarray], seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    weights = np.zeros((inputs.shape[1], wanted.shape[1]))
     turns = np.concatenate([rng.permutation(len(inputs)) for _ in range(1 + _STEPS * _BATCH // len(inputs))])
     for step in range(_STEPS):
         batch = turns[step * _BATCH : (step + 1) * _BATCH]
-        off = softmax(inputs[batch] @ weights, axis=1) - wanted[batch]
-        weights -= _RATE / len(batch) * inputs[batch].T @ off
-    return np.asarray(classes[(asked @ weights).argmax(1)])
+        weights -= _RATE / len(batch) * inputs[batch].T @ (link(inputs[batch] @ weights) - wanted[batch])
+    return weights
 
 
-_MODELS: tuple[tuple[str, Scaling, Callable[..., np.ndarray]], ...] = (
+Model: TypeAlias = tuple[str, Scaling, Callable[..., np.ndarray]]
+_OF_CLASSES: tuple[Model, ...] = (
     ("least squares on numbers scaled by mean and deviation", _standard, _ridge),
     ("gradient descent on numbers scaled by mean and deviation", _standard, _descent),
     ("gradient descent on numbers scaled by smallest and largest", _range, _descent),
     ("gradient descent on numbers scaled by median and quartiles", _quartiles, _descent),
+)
+_OF_QUANTITIES: tuple[Model, ...] = (
+    ("least squares on numbers scaled by mean and deviation", _standard, _line),
+    ("gradient descent on numbers scaled by mean and deviation", _standard, _descent_line),
+    ("gradient descent on numbers scaled by smallest and largest", _range, _descent_line),
+    ("gradient descent on numbers scaled by median and quartiles", _quartiles, _descent_line),
 )

@@ -138,6 +138,8 @@ def _built(
 
 def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
     """The review list of a detector: ranked, with an estimated precision, accusing nobody."""
+    if result.review_kind == "outlier":
+        return _far(name, result, codes, names)
     if math.isnan(result.expected_precision):
         precision = "How many of them are wrong cannot be estimated here."
     else:
@@ -154,6 +156,25 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
         (name,),
         f"{_unsupported(len(result.review))} {precision}" if len(result.review) > 1 else _unsupported(1),
         "Review them by hand; honest data have such samples too, so none of them is set aside.",
+        alarm=False,
+        sources=shares(codes, names, result.review),
+    )
+
+
+def _far(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ...]) -> Finding:
+    """Rows that lie far out and are explained by the tails of their columns all the same."""
+    n = len(result.review)
+    many = f"These {n:,} rows lie" if n > 1 else "This row lies"
+    return Finding(
+        "",
+        "outlier",
+        "info",
+        "low",
+        1.0,
+        result.review,
+        (name,),
+        f"{many} far beyond the next in a column, though no farther than values as uneven as those there do by themselves.",
+        "Look whether they are slips of the pen; honest data have such rows too, so none of them is set aside.",
         alarm=False,
         sources=shares(codes, names, result.review),
     )
