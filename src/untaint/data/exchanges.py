@@ -136,6 +136,16 @@ def find_layout(columns: Samples) -> Layout | None:
     return Layout(prompt, response, None, more, rejected, judged, system)
 
 
+def silent_columns(columns: Samples) -> tuple[str, ...]:
+    """Columns that by their names would hold instructions, answers or conversations, and hold nothing in any row."""
+    wanted = {*CONVERSATIONS, *PROMPTS, *RESPONSES}
+    return tuple(name for name, values in columns.items() if name.strip().lower() in wanted and all(map(_nothing, values)))
+
+
+def _nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str | list | tuple | Mapping) and len(value) == 0)
+
+
 def _conversation(value: object) -> list[Turn]:
     """The turns of a list of messages; [] for anything else."""
     if isinstance(value, Mapping):

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, final
 
 import numpy as np
 
-from untaint.data.exchanges import Layout, find_layout
+from untaint.data.exchanges import Layout, find_layout, silent_columns
 from untaint.data.times import ADVICE, is_time
 from untaint.errors import BadInput
 from untaint.types import Modality
@@ -129,6 +129,10 @@ def choose(
         return _instructions(columns, where, layout, source, time)
     label_column, label_note = find_label(columns, where, label)
     if label_column is None:
+        if empty := silent_columns(columns):
+            raise BadInput(
+                f"{where}: nothing is in {listed(empty)} of any row.", advice="Instructions need a prompt and an answer."
+            )
         raise BadInput(f"{where} has no label column; its columns are {listed(columns)}.", advice="Name it with --label NAME.")
     source_column, source_note = find_source(columns, where, source)
     spoken_for = {label_column, source_column, *(payload or ())}

@@ -131,6 +131,19 @@ def test_missing_turns_are_an_unreadable_row(row: dict[str, object], reason: str
     assert dataset.column("unreadable") == [None] * 20 + [reason]
 
 
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({"instruction": "", "output": None, "id": 7}, "'instruction', 'output'"),
+        ({"messages": []}, "'messages'"),
+        ({"prompt": "", "response": None}, "'prompt', 'response'"),
+    ],
+)
+def test_columns_with_nothing_in_them_are_named(row: dict[str, object], named: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"nothing is in {named} of any row"):
+        load(written(tmp_path, [row] * 10, ".jsonl"))
+
+
 def test_a_label_that_is_no_yes_or_no_means_a_classifier(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"prompt": f"text number {i}", "response": "x y", "label": str(i % 2)} for i in range(10)]
     dataset = load(written(tmp_path, rows, ".jsonl"))
