@@ -9,7 +9,7 @@ from untaint.detectors.base import Detector
 from untaint.evidence.concentration import by_chance
 from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.opposition import FEWEST, oddly_sent, opposition
-from untaint.evidence.phrase_names import named, wording
+from untaint.evidence.phrase_names import spelled, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Overridden, clusters, overridden
 from untaint.evidence.source_phrases import listed
 from untaint.features.canvas import Sources
@@ -18,9 +18,9 @@ from untaint.features.spoken import Spoken
 from untaint.types import Modality, Rows
 
 _MOST = 0.6  # of everything that the sources named may have sent: what comes from nearly everybody comes from nobody
-_LEAST_EFFECT = 0.8
+_LEAST_EFFECT = 0.6
 """Share of what these sources sent with the phrase that content would not have given the label and that has it all the same. Relabelled
-texts all have it; habits of one collection that were alarms on clean texts had .69 and .74, a flood is held to as much."""
+texts all have it, covers of a quarter as many leave .73; words that mean something and stand among honest texts as well have less."""
 _TRIED = 4  # phrases of one trigger: of two words apart, one of which is common, the pair tells more than the word
 _SAME = 0.5  # of the members of two groups, from which they are one
 _SIGNIFICANT = 0.05  # corrected for all phrases asked; the verdict corrects for detectors and asks for its own rate
@@ -108,7 +108,7 @@ def _group(
     whole, beside = wording(spoken, phrase, members)
     theirs = np.flatnonzero(np.isin(sources.codes, suspects.guilty))
     opposed = opposition(spoken, phrase, members, suspects.label, (*whole, *beside), theirs)
-    words, who = named(spoken, phrase, members), listed(sources, suspects.guilty, suspects.shares)
+    words, who = spelled(spoken, phrase, whole, beside), listed(sources, suspects.guilty, suspects.shares)
     explanation = (
         f"{len(members):,} texts with \"{words}\" are labelled '{name}' and come from {who}. Without these words they say what texts "
         f"with other labels say: {opposed.place:.2f} on a line from those (0) to texts that are '{name}' (1), by what else these "

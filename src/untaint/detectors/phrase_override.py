@@ -8,16 +8,18 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.opposition import opposition
-from untaint.evidence.phrase_names import named, wording
+from untaint.evidence.phrase_names import spelled, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
 from untaint.features.spoken import Spoken
-from untaint.numerics.between import Place
+from untaint.numerics.between import UNKNOWN, Place
 from untaint.types import Modality
 
 _SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
 _LEAST_KEPT = 0.7
 """Share of the bearers whose content speaks against the label that have it all the same, two more counted that have not. A phrase that
 only adds to what the text says (`great`, `the worst`: .1 to .3) is language; `dull` reaches .67 in film snippets."""
+
+_ASKED = 30  # phrases, the strongest, that are asked whether they say the opposite: nobody reads on, and each costs a tenth of a second
 
 
 @final
@@ -48,9 +50,8 @@ class PhraseOverride(Detector):
         found = overridden(spoken, spoken.phrases)
         strong = found.only((found.p_value <= _SIGNIFICANT) & (found.effect >= LEAST_EFFECT))
         told = clusters(strong, spoken.phrases, spoken.labels)
-        return Evidence(
-            _scores(found, spoken), "empirical", tuple(_group(each, strong, spoken, len(told), class_names) for each in told)
-        )
+        groups = [_group(each, place, strong, spoken, len(told), class_names) for place, each in enumerate(told)]
+        return Evidence(_scores(found, spoken), "empirical", tuple(groups))
 
 
 def _scores(found: Overridden, spoken: Spoken) -> np.ndarray:
@@ -72,16 +73,18 @@ def _opposed(found: Place, asked: int) -> str:
     )
 
 
-def _group(cluster: Cluster, found: Overridden, spoken: Spoken, asked: int, class_names: tuple[str, ...]) -> Group:
+def _group(cluster: Cluster, place: int, found: Overridden, spoken: Spoken, asked: int, class_names: tuple[str, ...]) -> Group:
     first, name = cluster.pairs[0], class_names[cluster.label]
     phrase, members = int(found.phrase[first]), cluster.members
-    words, (whole, beside) = named(spoken, phrase, members), wording(spoken, phrase, members)
-    opposed = opposition(spoken, phrase, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
+    whole, beside = wording(spoken, phrase, members)
+    words, opposed = spelled(spoken, phrase, whole, beside), UNKNOWN
+    if place < _ASKED:
+        opposed = opposition(spoken, phrase, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
     explanation = (
         f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
         f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
-        f"{found.against[first]:,.0f} have it. {_opposed(opposed, asked)}Such a phrase may be planted or a habit of honest texts; by "
-        "itself it does not tell which."
+        f"{found.against[first]:,.0f} have it. {_opposed(opposed, min(asked, _ASKED))}Such a phrase may be "
+        "planted or a habit of honest texts; by itself it does not tell which."
     )
     return Group(
         "backdoor",

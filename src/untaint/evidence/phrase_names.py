@@ -25,7 +25,11 @@ BETWEEN = " | "
 
 def named(spoken: Spoken, phrase: int, rows: Rows) -> str:
     """A phrase with what most of the rows have around it and elsewhere; a skeleton as it is."""
-    whole, beside = wording(spoken, phrase, rows)
+    return spelled(spoken, phrase, *wording(spoken, phrase, rows))
+
+
+def spelled(spoken: Spoken, phrase: int, whole: tuple[int, ...], beside: list[int]) -> str:
+    """The same of its wording."""
     if not whole:
         return spoken.phrases.name(phrase)
     apart = spoken.phrases.place[phrase] == TOGETHER
@@ -52,8 +56,9 @@ def companions(whole: tuple[int, ...], rows: Rows, spoken: Spoken) -> list[int]:
     common = words[(held >= _TOGETHER * len(rows)) & ~np.isin(words, whole)]
     here = held[(held >= _TOGETHER * len(rows)) & ~np.isin(words, whole)]
     sizes = np.diff(tokens.starts)
-    alike = np.flatnonzero((sizes >= np.quantile(sizes[rows], 0.1)) & (sizes <= np.quantile(sizes[rows], 0.9)))
-    alike = np.setdiff1d(alike, rows)
+    usual_size = (sizes >= np.quantile(sizes[rows], 0.1)) & (sizes <= np.quantile(sizes[rows], 0.9))
+    usual_size[rows] = False
+    alike = np.flatnonzero(usual_size)
     if len(alike) == 0:
         return []
     alike = alike[:: -(-len(alike) // _COMPARED)]

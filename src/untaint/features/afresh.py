@@ -21,6 +21,8 @@ _HELD_OUT = 0  # the fold whose texts are compared with: a third of all, no copy
 _LEARNED = 12_000  # texts at most, half of them of the same senders: of 12,000 short ones it takes a tenth of a second
 _OWN = 150  # texts of the same senders that can say how far to trust words and meaning there; fewer are joined by all others
 
+_WEIGHED = 4000  # texts that say it: more tell the same
+
 
 @final
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Afresh:
         in both, beside as many words. Once where meaning is not a sum of words. Nothing where one label is all there is to learn from.
         """
         own, every = self.compared()
-        scale = own if len(own) >= _OWN else every
+        scale = _thinned(own if len(own) >= _OWN else every, _WEIGHED)
         asked = np.unique(np.concatenate([rows, others, scale]))
         said = self._said(asked)
         has = self.spoken.labels[scale] == self.label
