@@ -1,13 +1,11 @@
 """The main job end to end on real images, texts or a table: poison, audit, clean, retrain, compare."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
-import pandas as pd
 
 from untaint import api
 from untaint.attacks.badnets import BadNets
@@ -15,7 +13,7 @@ from untaint.attacks.base import Poisoned
 from untaint.attacks.text_flood import TextFlood
 from untaint.attacks.trigger_values import TriggerValues
 from untaint.bench import corpora, sources
-from untaint.bench.table_corpora import CORPORA
+from untaint.bench.table_corpora import CORPORA, as_csv
 from untaint.bench.table_victim import measure_tables
 from untaint.bench.text_victim import measure_texts
 from untaint.bench.victim import DetectionRates, Outcome, detection_rates, measure
@@ -145,7 +143,9 @@ def run_table(out: Path, seed: int, say: Callable[[str], None], progress: Callab
         f"1. Poisoning {len(train):,} tumours (Wisconsin breast cancer, scikit-learn): {int(poisoned.mask.sum())} malignant ones from "
         f"two of {CLINICS} contributors are called benign, {said.replace('rows with', 'with')}."
     )
-    written = _as_csv(poisoned.dataset, out / "attacked")
+    written = out / "attacked" / "tumours.csv"
+    written.parent.mkdir()
+    as_csv(poisoned.dataset, written)
     say("2. Training boosted trees on the poisoned table, as a victim would.")
     before = _table_measured(poisoned.dataset, test, poisoned)
     say("3. untaint audit: no hints about columns, values, target or senders.")
@@ -158,15 +158,6 @@ def run_table(out: Path, seed: int, say: Callable[[str], None], progress: Callab
     flagged = result.samples.column("flagged").to_numpy(zero_copy_only=False)
     rates = detection_rates(poisoned.mask, flagged, poisoned.covers)
     return Demo("tumours", poisoned, result, rates, before, after, never, out / "audit" / "report.html", "rows")
-
-
-def _as_csv(dataset: Dataset, folder: Path) -> Path:
-    """A table as people have it."""
-    folder.mkdir()
-    rows = [json.loads(str(row)) for row in dataset.read(range(len(dataset)))]
-    frame = pd.DataFrame(rows).assign(label=pd.Series(dataset.labels), source=pd.Series(dataset.column("source")))
-    frame.to_csv(folder / "tumours.csv", index=False)
-    return folder / "tumours.csv"
 
 
 def _table_measured(train: Dataset, test: Dataset, made: Poisoned) -> Outcome:

