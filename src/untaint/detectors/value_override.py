@@ -10,7 +10,7 @@ from untaint.evidence.conjunctions import candidates
 from untaint.evidence.evidence import Evidence, Group, Trigger
 from untaint.evidence.value_charges import SIGNIFICANT, Case, charged
 from untaint.evidence.value_draws import draw
-from untaint.evidence.value_names import beside, sharpened, worded
+from untaint.evidence.value_names import beside, worded
 from untaint.evidence.value_neighbours import Contrast
 from untaint.evidence.value_overrides import LEAST_EFFECT, NOTABLE, Override, Table, clustered, overrides
 from untaint.evidence.value_sources import Sent, senders
@@ -68,7 +68,7 @@ class ValueOverride(Detector):
         table = searched.table
         found = overrides(table, candidates(items, table.labels, table.doubted()))
         notable = [each for each in found if each.root >= NOTABLE and each.effect >= LEAST_EFFECT]
-        cases = charged(table, [sharpened(table, parts[0]) for parts in clustered(notable)], senders(table, searched.sources))
+        cases = charged(table, clustered(notable), senders(table, searched.sources))
         groups = [(case.found, _group(case, sources.names, class_names)) for case in cases]
         return searched.everywhere(_scores(found, table), [each for each in groups if each[1].p_value <= SIGNIFICANT])
 

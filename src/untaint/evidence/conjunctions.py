@@ -1,8 +1,9 @@
 """Which values of a table are worth a test together: single ones, and pairs that rows of one label share more than their parts explain.
 
-Rows whose label content doubts are where a trigger's victims are. Two searches, since neither finds all: pairs that doubtful rows have
-more often than rows with only one of the two; and pairs that rows of a label have more often together than each alone makes likely,
-which also finds them where content knows little, or learned the trigger and doubts nobody.
+Rows whose label content doubts are where a trigger's victims are. Three searches, since none finds all: pairs that doubtful rows have
+more often than rows with only one of the two; pairs that rows of a label have more often together than each alone makes likely, which
+also finds them where content knows little, or learned the trigger and doubts nobody; and pairs that all rows have more often together
+than each alone makes likely and that go with the label, which finds them where most rows of a small class are poison.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ _DOUBTFUL = 0.25  # of the rows with a label, those that content believes least
 _SURE = 0.95  # content's word from which no row is doubtful
 _LEAST = 4  # rows with a pair
 _LIFT, _SURPRISE = 4.0, 3.0  # times as often as each alone makes likely, and standard units beyond it
-_TOLD, _LIFTED, _ALONE = 200, 150, 60  # candidates of each search, over all labels
+_MEETING = 2.0  # times as often in all rows as each alone makes likely
+_TOLD, _LIFTED, _MET, _ALONE = 200, 150, 100, 60  # candidates of each search, over all labels
 _FEWEST_EACH = 8  # and for each label
 
 
@@ -43,7 +45,7 @@ def candidates(items: Items, labels: Labels, own: np.ndarray) -> Asked:
         table = _Shared(items.column, csr_matrix(borne.T @ borne), len(rows), classes)
         for label in range(classes):
             has = known == label
-            picked = {*_doubted(table, borne[_doubtful(has, own[rows])]), *_lifted(table, borne[has])}
+            picked = {*_doubted(table, borne[_doubtful(has, own[rows])]), *_lifted(table, borne[has]), *_met(table, borne[has])}
             found += [(each, label) for each in sorted(picked)]
     return tuple(found)
 
@@ -102,4 +104,13 @@ def _lifted(table: _Shared, labelled: csr_matrix) -> list[tuple[int, ...]]:
     due = alone[a] * alone[b] / max(1, labelled.shape[0])
     lifted = (both >= _LIFT * due) & (both - due >= _SURPRISE * np.sqrt(due + 1))
     order = table.best(np.where(lifted, signed_root(both, np.maximum(every, 1e-9), every * base), 0.0), _LIFTED)
+    return [(int(a[at]), int(b[at])) for at in order]
+
+
+def _met(table: _Shared, labelled: csr_matrix) -> list[tuple[int, ...]]:
+    """Pairs of rows of one label (s, m) that all rows have far more often together than each alone makes likely, purest first."""
+    base = labelled.shape[0] / (table.rows + 1)
+    a, b, both, every = table.pairs(labelled)
+    met = every >= _MEETING * table.borne[a] * table.borne[b] / table.rows
+    order = table.best(np.where(met, signed_root(both, np.maximum(every, 1e-9), every * base), 0.0), _MET)
     return [(int(a[at]), int(b[at])) for at in order]

@@ -4,17 +4,20 @@ Honest tables hold conjunctions that decide the label and that no other column s
 fail together, a default that a form writes. None of them is an attack. What only an attack explains is asked here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 from untaint.evidence.value_grafts import grafted
+from untaint.evidence.value_names import sharpened
 from untaint.evidence.value_neighbours import Contrast, contrast
 from untaint.evidence.value_overrides import NOTABLE, Override, Table
 from untaint.evidence.value_sources import Senders, Sent
 from untaint.numerics.between import Place
 
 SIGNIFICANT = 0.05  # corrected; the verdict corrects for detectors and asks for its own rate
+_TRIED = 8  # of the conjunctions of the same rows, the strongest
 _HONEST = 0.01  # chance that an honest conjunction passes for a written one, over all of a table that override the rest
 
 
@@ -81,9 +84,19 @@ def beyond_neighbours(table: Table, found: Override, beyond: Contrast) -> float:
     return table.p_value(found.items, apart) if apart >= NOTABLE else 1.0
 
 
-def charged(table: Table, told: list[Override], senders: Senders | None) -> list[Case]:
-    """Conjunctions with what speaks for an attack."""
-    sent = [senders.of(table, each) if senders is not None else None for each in told]
-    beyond = [contrast(table, each, who.rest if who is not None else None) for each, who in zip(told, sent, strict=True)]
-    apart = sum(beyond_neighbours(table, *pair) <= SIGNIFICANT for pair in zip(told, beyond, strict=True))
-    return [Case(table, each, near, who, len(told), max(1, apart)) for each, near, who in zip(told, beyond, sent, strict=True)]
+def charged(table: Table, told: Sequence[Sequence[Override]], senders: Senders | None) -> list[Case]:
+    """Conjunctions with what speaks for an attack. told: those that are one, the strongest first; the sharpest of them is charged."""
+    chosen = [_sharpest(table, parts, senders) for parts in told]
+    apart = sum(beyond_neighbours(table, found, beyond) <= SIGNIFICANT for found, _, beyond in chosen)
+    return [Case(table, found, beyond, sent, len(told), max(1, apart)) for found, sent, beyond in chosen]
+
+
+def _sharpest(table: Table, parts: Sequence[Override], senders: Senders | None) -> tuple[Override, Sent | None, Contrast]:
+    """Of some conjunctions of the same rows the one that goes furthest beyond its neighbours, for those of another are its own rows."""
+    found: dict[tuple[int, ...], tuple[Override, Sent | None, Contrast]] = {}
+    for part in parts[:_TRIED]:
+        sharp = sharpened(table, part)
+        if sharp.items not in found:
+            sent = senders.of(table, sharp) if senders is not None else None
+            found[sharp.items] = sharp, sent, contrast(table, sharp, sent.rest if sent is not None else None)
+    return min(found.values(), key=lambda case: beyond_neighbours(table, case[0], case[2]))
