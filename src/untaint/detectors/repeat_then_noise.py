@@ -52,8 +52,7 @@ class RepeatThenNoise(Detector):
     def examine(self, passages: Passages) -> Evidence:
         falls = onsets(passages.ids, len(passages.vocabulary), np.random.default_rng(0))
         scores = np.full(passages.n, np.nan)
-        for rows in passages.rows:
-            scores[rows] = 0.0
+        scores[passages.held] = 0.0
         groups: list[Group] = []
         held: set[int] = set()
         fallen = np.flatnonzero(falls >= 0)
@@ -77,6 +76,8 @@ def _phrases(passages: Passages, falls: np.ndarray) -> list[tuple[tuple[int, ...
         for run in _runs(passages.ids[text][max(0, at - _BEFORE) : at + _AFTER]):
             near.setdefault(run, []).append(text)
     near = {run: texts for run, texts in near.items() if len(texts) >= _FEWEST}
+    if not near:
+        return []
     held = Held(passages.ids)
     holding = {run: held.texts(run).tolist() for run in near}
     tests = _LONGEST * sum(map(len, passages.ids))

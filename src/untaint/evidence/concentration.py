@@ -7,6 +7,7 @@ belong to one source come by the dozen, and one more says nothing.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -18,6 +19,7 @@ _FEWEST = 100  # phrases to compare with; fewer show no tail
 _QUANTILES = (0.9, 0.97, 0.99)
 """Where the width of the tail is read. Parts of a planted trigger are among the phrases, but few of a hundred."""
 _CHANCE = 1e-6  # of so uneven a phrase where sources are alike: of 20,000 phrases none
+_AT_ONCE = 2_000_000  # entries: arrays of some 16 MB
 _AS_UNEVEN = 0.8  # of a phrase's deviance per bearer, from which another is as uneven as it
 
 
@@ -53,9 +55,25 @@ class Null:
 
 
 def tabulated(feature: np.ndarray, codes: np.ndarray, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(phrase, source) of all pairs (p,) that occur among entries with a phrase (e,) and a source (e,), and the pair (e,) of each entry."""
-    pairs, at = np.unique(feature.astype(np.int64) * sources + codes, return_inverse=True)
-    return pairs // sources, pairs % sources, at
+    """(phrase, source) of all pairs (p,) that occur among entries with a phrase (e,) and a source (e,), and the pair (e,) of each entry.
+
+    Entries are sorted by phrase; so they are counted in parts, which holds no array of all of them but the last.
+    """
+    pairs, at, total = [np.empty(0, np.int64)], np.empty(len(feature), np.int32), 0
+    for part in _parts(feature):
+        found, at[part] = np.unique(feature[part].astype(np.int64) * sources + codes[part], return_inverse=True)
+        at[part] += total
+        total += len(found)
+        pairs.append(found)
+    every = np.concatenate(pairs)
+    return every // sources, every % sources, at
+
+
+def _parts(feature: np.ndarray) -> list[slice]:
+    """Of sorted entries, cut between two phrases."""
+    cuts = np.searchsorted(feature, feature[_AT_ONCE::_AT_ONCE])
+    edges = [0, *np.unique(cuts[cuts > 0]).tolist(), len(feature)]
+    return [slice(low, high) for low, high in pairwise(edges)]
 
 
 def roots(phrase: np.ndarray, counts: np.ndarray, expected: np.ndarray, phrases: int) -> tuple[np.ndarray, np.ndarray]:

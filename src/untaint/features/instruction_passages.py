@@ -13,4 +13,5 @@ def passages(spoken: Spoken) -> Passages:
     ids = [np.concatenate(pair) for pair in zip(spoken.prompts, spoken.answers, strict=True)]
     order = np.argsort(spoken.same, kind="stable")
     rows = np.split(order, np.searchsorted(spoken.same[order], np.arange(len(ids))))[1:]
-    return Passages(ids, tuple(rows), spoken.vocabulary, len(spoken.same))
+    held = np.flatnonzero(spoken.same >= 0)
+    return Passages(ids, rows, held, spoken.vocabulary, len(spoken.same))

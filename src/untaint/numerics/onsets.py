@@ -15,10 +15,10 @@ _SENSE, _NONSENSE = 0.6, 0.2
 
 def onsets(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator) -> np.ndarray:
     """(n,) the word at which each text turns from sense to nonsense most sharply, -1 = it does not."""
-    words, rows = flat(ids)
     result = np.full(len(ids), -1)
     if max(map(len, ids), default=0) <= sum(_FEWEST):
         return result
+    words, rows = flat(ids)
     real, random = sense(ids, vocabulary, rng)
     told = np.isfinite(real) & np.isfinite(random)
     order = np.where(told, real - np.mean(random[told]), 0.0) if told.any() else np.zeros(len(words))
