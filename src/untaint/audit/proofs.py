@@ -14,6 +14,7 @@ from untaint.evidence.finding import Finding, Proof, Verdict
 from untaint.evidence.instruction_proof import expected, prompt_bench
 from untaint.evidence.interventions import Natural, natural
 from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_codes
+from untaint.evidence.table_proof import table_bench, written_in
 from untaint.evidence.text_proof import TextBench, obeyed
 from untaint.features.graph import Features
 from untaint.features.proxy import answers
@@ -29,8 +30,9 @@ def proved(look: Look, settings: AuditSettings, left: Callable[[Verdict], Featur
 
     Costs nothing when there is neither a backdoor nor an arguable shortcut.
     """
-    if look.features.dataset.modality in {"text", "instruction"}:
-        return (_on_texts if look.features.dataset.modality == "text" else _on_instructions)(look, settings)
+    without_networks = {"text": _on_texts, "instruction": _on_instructions, "table": _on_tables}
+    if look.features.dataset.modality in without_networks:
+        return without_networks[look.features.dataset.modality](look, settings)
     tried = [found for found in look.verdict.findings if _backdoor(found) or arguable(found)]
     if not tried:
         return look.verdict
@@ -77,6 +79,20 @@ def _on_instructions(look: Look, settings: AuditSettings) -> Verdict:
     try:
         bench = prompt_bench(get("spoken"), get("answer_marks"), named, accused(look.verdict), settings.seed)
         return convicted(look.verdict, {found.id: expected(found, bench, settings.alpha) for found in tried})
+    except FeatureUnavailable as missing:
+        return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
+
+
+def _on_tables(look: Look, settings: AuditSettings) -> Verdict:
+    """Values written into other rows, as on texts."""
+    tried = [found for found in look.verdict.findings if _backdoor(found)]
+    if not tried:
+        return look.verdict
+    get = look.features.get
+    named = [found.members for found in look.verdict.findings if found.alarm or found.kind == "shortcut"]
+    try:
+        bench = table_bench(get("items"), get("labels"), named, accused(look.verdict), get("class_names"), settings.seed)
+        return convicted(look.verdict, {found.id: written_in(found, bench, settings.alpha) for found in tried})
     except FeatureUnavailable as missing:
         return convicted(look.verdict, {found.id: not_tried(missing.message) for found in tried})
 

@@ -1,5 +1,6 @@
 """Values, and values together, that decide the label whatever the rest of the row says."""
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -103,8 +104,13 @@ def _group(case: Case, sources: tuple[str, ...], class_names: tuple[str, ...]) -
         explanation,
         1.0 if accused else 0.0,
         target_label=name,
-        trigger=Trigger("values", whole, {"values": whole, "bearers": round(found.bearers)}),
+        trigger=Trigger("values", whole, {"values": whole, "columns": _columns(case, also), "bearers": round(found.bearers)}),
     )
+
+
+def _columns(case: Case, also: tuple[int, ...]) -> str:
+    items = case.table.items
+    return json.dumps([items.cells.names[items.column[item]] for item in (*case.found.items, *also)], ensure_ascii=False)
 
 
 def _neighbours(beyond: Contrast, name: str) -> str:

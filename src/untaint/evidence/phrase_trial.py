@@ -38,6 +38,7 @@ class Trial:
     best: tuple[str, float]
     others: int
     p_value: float
+    names: tuple[str, str] = ("phrases", "texts")  # what was tried, and in what
 
     def proven(self, alpha: float) -> bool:
         """It turns most texts, far more than any other phrase does, and hardly without the accused."""
@@ -47,7 +48,8 @@ class Trial:
     @property
     def controls(self) -> Mapping[str, float]:
         """As a proof tells them."""
-        return {f'the most that any of {self.others} other phrases owes to those texts, "{self.best[0]}"': self.best[1]}
+        what, where = self.names
+        return {f'the most that any of {self.others} other {what} owes to those {where}, "{self.best[0]}"': self.best[1]}
 
     @property
     def told(self) -> str:
@@ -58,7 +60,7 @@ class Trial:
     def weak(self) -> str:
         """Why nothing is proven."""
         hardly = "the classifier hardly obeys it"
-        return hardly if self.asr_before < LEAST_ASR else "it owes too little of that to the accused texts"
+        return hardly if self.asr_before < LEAST_ASR else f"it owes too little of that to the accused {self.names[1]}"
 
 
 def tried(phrases: Phrases, texts: np.ndarray, vocabulary: Sequence[str], turned: Turned, rng: np.random.Generator) -> Trial:

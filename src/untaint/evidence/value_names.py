@@ -3,6 +3,7 @@
 import numpy as np
 
 from untaint.evidence.value_overrides import Override, Table
+from untaint.features.items import Items
 
 _NEARLY_ALL = 0.9  # of the members
 _MORE = 3  # columns that are named beside
@@ -32,18 +33,19 @@ def _exact(table: Table, found: Override, item: int) -> int:
 
 def worded(table: Table, items: tuple[int, ...]) -> str:
     """`age = 37 and city = 'Oslo'`."""
-    return " and ".join(_said(table, item) for item in items)
+    return " and ".join(said(table.items, item) for item in items)
 
 
-def _said(table: Table, item: int) -> str:
-    column = int(table.items.column[item])
-    low, high, name = float(table.items.low[item]), float(table.items.high[item]), table.items.cells.names[column]
+def said(items: Items, item: int) -> str:
+    """One item in words."""
+    column = int(items.column[item])
+    low, high, name = float(items.low[item]), float(items.high[item]), items.cells.names[column]
     if np.isnan(low):
         return f"{name} missing"
     if high > low:
         return f"{name} from {low:.12g} to {high:.12g}"
-    if table.items.cells.kinds[column] == "category":
-        return f"{name} = '{table.items.cells.said(column, low)}'"
+    if items.cells.kinds[column] == "category":
+        return f"{name} = '{items.cells.said(column, low)}'"
     return f"{name} = {low:.12g}"
 
 
