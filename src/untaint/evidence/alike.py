@@ -29,8 +29,7 @@ class Likeness:
 
     def __init__(self, spoken: Spoken) -> None:
         self._spoken = spoken
-        known, vectors = spoken.weights > 0, spoken.meaning.vectors
-        self._middle = vectors.mean(0, where=known[:, None]) if known.any() else np.zeros(vectors.shape[1], np.float32)
+        self._middle = spoken.meaning.middle(np.flatnonzero(spoken.weights > 0))
         self._texts = np.bincount(spoken.phrases.feature, spoken.weights[spoken.phrases.row], len(spoken.phrases))
         self._known: dict[int, float] = {}
 
@@ -38,7 +37,7 @@ class Likeness:
         """Mean cosine of pairs of distinct texts; 0 without a model of meaning."""
         if phrase not in self._known:
             rows = self._spoken.bearers(phrase)
-            weight, vectors = self._spoken.weights[rows].astype(np.float64), self._spoken.meaning.vectors[rows] - self._middle
+            weight, vectors = self._spoken.weights[rows].astype(np.float64), self._spoken.meaning.of(rows) - self._middle
             own = float((weight**2 * (vectors**2).sum(1)).sum())
             pairs = max(float(weight.sum() ** 2 - (weight**2).sum()), 1e-9)
             self._known[phrase] = (float(np.square(weight @ vectors).sum()) - own) / pairs

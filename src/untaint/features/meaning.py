@@ -30,6 +30,8 @@ _PENALTY = 1e-3
 _LONGEST = 400
 """Words looked at: a review or a mail says what it is about in fewer."""
 _AT_ONCE = 100_000  # texts, whose words have vectors of some 100 MB
+_HALF = 200_000
+"""Texts, beyond which their vectors are held in half precision, 500 bytes each: three digits move no score by a hundredth."""
 _ROWS = 20_000  # texts whose vectors are held in double precision: 40 MB
 
 
@@ -72,15 +74,24 @@ class Meaning:
             found[asked == number] = self._less_words(judged[asked == number], minus) @ weights
         return found
 
+    def of(self, rows: Rows) -> np.ndarray:
+        """(m, d) vectors of some rows in single precision."""
+        return np.asarray(self.vectors[rows].astype(np.float32))
+
+    def middle(self, rows: Rows) -> np.ndarray:
+        """(d,) mean of some rows' vectors."""
+        total = sum((self.of(part).sum(0, dtype=np.float64) for part in _parts(rows)), np.zeros(self.vectors.shape[1]))
+        return np.asarray(total / max(len(rows), 1), np.float32)
+
     def _less_words(self, rows: Rows, minus: np.ndarray | None) -> np.ndarray:
         if minus is None or not self.additive:
-            return np.asarray(self.vectors[rows])
-        left = self.vectors[rows] - minus / self.lengths[rows, None]
+            return self.of(rows)
+        left = self.of(rows) - minus / self.lengths[rows, None]
         return np.asarray(left / np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-6))
 
     def _sums(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Gram matrix (d, d) of some rows, sums of their vectors by label (d, k) and of all of them (d,)."""
-        x = self.vectors[rows]
+        x = self.of(rows)
         by_label = x.T @ np.eye(self.prior.shape[1], dtype=np.float32)[self.labels[rows]]
         return x.T @ x, by_label, x.sum(0)
 
@@ -122,17 +133,18 @@ def meaning(
     crosses, scores = np.zeros((FOLDS, width, classes)), np.full((len(labels), classes), np.nan)
     inverses, weights = np.zeros_like(grams), np.zeros_like(crosses)
     for number in range(FOLDS):
-        learn, judge = (fold >= 0) & (fold != number), fold == number
+        learn = (fold >= 0) & (fold != number)
         prior[number] = (np.bincount(labels[learn], minlength=classes) + 1) / (learn.sum() + classes)
         rows = np.flatnonzero(learn)
         grams[number] = _PENALTY * max(len(rows), 1) * np.eye(width)
-        for part in np.array_split(rows, max(1, len(rows) // _ROWS)):
+        for part in _parts(rows):
             x = vectors[part].astype(np.float64)
             grams[number] += x.T @ x
             crosses[number] += x.T @ _coded(labels[part], prior[number])
         inverses[number] = np.linalg.inv(grams[number]) if width else grams[number]
         weights[number] = inverses[number] @ crosses[number]
-        scores[judge] = vectors[judge] @ weights[number]
+        for part in _parts(np.flatnonzero(fold == number)):
+            scores[part] = vectors[part].astype(np.float32) @ weights[number]
     settings.report_progress("reading what texts mean", 1, 1)
     return Meaning(
         vectors, lengths, labels, fold, prior, grams, inverses, crosses, weights, scores, additive=not len(encoded_texts)
@@ -154,15 +166,19 @@ def _static(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
         sentences.totals([])
     except MissingExtra:
         return np.zeros((n, 0), np.float32), np.ones(n, np.float32)
-    vectors = np.empty((n, sentences.DIMENSIONS), np.float32)
+    vectors, lengths = np.empty((n, sentences.DIMENSIONS), np.float16 if n > _HALF else np.float32), np.ones(n, np.float32)
     for start in range(0, n, _AT_ONCE):
         part = said[start : start + _AT_ONCE]
         used = distinct(part.indices)
-        vectors[start : start + _AT_ONCE] = part[:, used] @ sentences.totals([tokens.vocabulary[word] for word in used])
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    lengths[lengths == 0] = 1
-    vectors /= lengths[:, None]
+        meant = part[:, used] @ sentences.totals([tokens.vocabulary[word] for word in used])
+        length = np.sqrt(np.einsum("ij,ij->i", meant, meant))
+        lengths[start : start + _AT_ONCE] = np.where(length == 0, 1, length)
+        vectors[start : start + _AT_ONCE] = meant / lengths[start : start + _AT_ONCE, None]
     return vectors, lengths
+
+
+def _parts(rows: Rows) -> list[Rows]:
+    return np.array_split(rows, max(1, len(rows) // _ROWS))
 
 
 def _coded(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -135,3 +135,14 @@ def test_the_judge_of_meaning_forgets_exactly_what_it_must_not_know() -> None:
         mine = meaning.fold[rows] == fold
         expected[mine] = meaning.vectors[rows[mine]] @ np.linalg.solve(gram, x.T @ y)
     np.testing.assert_allclose(meaning.without(rows), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_vectors_of_very_many_texts_are_halved_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = reviews(300)
+    whole = features(texts, labels).get("meaning")
+    monkeypatch.setattr("untaint.features.meaning._HALF", 100)
+    half = features(texts, labels).get("meaning")
+    assert (whole.vectors.dtype, half.vectors.dtype) == (np.float32, np.float16)
+    np.testing.assert_allclose(half.scores, whole.scores, atol=0.01)
+    np.testing.assert_allclose(half.without(np.arange(40)), whole.without(np.arange(40)), atol=0.01)
+    np.testing.assert_allclose(half.middle(np.arange(300)), whole.vectors.mean(0), atol=1e-3)
