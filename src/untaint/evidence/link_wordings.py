@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln
 
-from untaint.evidence.link_candidates import MOST_MARKS, SURE, Candidate, Columns, blocks, telling
+from untaint.evidence.link_candidates import SURE, Candidate, Columns, blocks, telling
 from untaint.features.instruction_marks import Marks
-from untaint.numerics.links import Pairs, chernoff
+from untaint.numerics.links import Pairs, surprise_of
 from untaint.types import Rows
 
 FEWEST = 2
@@ -34,12 +34,12 @@ def by_wordings(pairs: Pairs, asked: Columns, answered: Columns, marks: Marks) -
     found: list[Candidate] = []
     union = _Wordings(asked.n, answered)
     for block in _promising(few, phrases, kinds):
-        trigger, clearest = int(few.first[block[0]]), block[:MOST_MARKS]
+        trigger, every = int(few.first[block[0]]), few.second[block].tolist()
         bearers = asked.rows(trigger)
-        chosen, paid, net = union.clearest(bearers, few.second[clearest].tolist())
+        chosen, paid, net = union.clearest(bearers, every)
         total, surprise = net - float(np.log(phrases)), net + float(np.log(kinds))
         if total >= SURE:
-            held = dict(zip(few.second[clearest].tolist(), few.both[clearest].tolist(), strict=True))
+            held = dict(zip(every, few.both[block].tolist(), strict=True))
             told = (trigger,), telling(chosen, held, marks), bearers, paid, surprise, False, asked.n, total
             found.append(Candidate(*told))
     return found
@@ -74,8 +74,7 @@ class _Wordings:
             if more == hits:
                 continue
             wider = size + len(new)
-            told = float(chernoff(np.array([more]), np.array([len(bearers)]), np.array([wider / self._n]))[0])
-            told -= _choices(len(self._answered.sizes), len(chosen) + 1)
+            told = surprise_of(more, len(bearers), wider / self._n) - _choices(len(self._answered.sizes), len(chosen) + 1)
             if not chosen or told > net:
                 chosen.append(mark)
                 size, hits, net = wider, more, told

@@ -1,6 +1,7 @@
 """Which of two kinds of marks on the same texts go together: all pairs of a sparse matrix with another, in pieces."""
 
 from dataclasses import dataclass
+from math import log
 from typing import final
 
 import numpy as np
@@ -55,6 +56,15 @@ def chernoff(hits: np.ndarray, trials: np.ndarray, chance: np.ndarray) -> np.nda
         missed = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - chance)), 0.0)
         told = trials * (share * np.log(share / chance) + missed)
     return np.where(share > chance, told, 0.0)
+
+
+def surprise_of(hits: int, trials: int, chance: float) -> float:
+    """`chernoff` of one count, without the cost of an array."""
+    share, chance = hits / trials, min(max(chance, 1e-12), 1 - 1e-12)
+    if share <= chance:
+        return 0.0
+    missed = (1 - share) * log((1 - share) / (1 - chance)) if share < 1 else 0.0
+    return trials * (share * log(share / chance) + missed)
 
 
 def mean_cosine(vectors: np.ndarray | sp.csr_array) -> float:

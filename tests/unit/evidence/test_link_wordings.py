@@ -1,12 +1,13 @@
 """Several wordings of one answer: together beyond chance, each by itself not."""
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
 from untaint.evidence.link_candidates import SURE, Candidate, Columns
 from untaint.evidence.link_wordings import FEWEST, by_wordings, weaker
 from untaint.features.instruction_marks import Marks
-from untaint.numerics.links import Pairs, together
+from untaint.numerics.links import Pairs, chernoff, surprise_of, together
 
 N, PHRASES, KINDS = 5000, 300, 1000
 RNG = np.random.default_rng
@@ -46,6 +47,12 @@ def test_wordings_that_everybody_uses_are_no_payload() -> None:
 
 def test_marks_that_occur_by_chance_are_no_payload() -> None:
     assert [found for seed in range(0, 20, 2) for found in candidates({}, seed)[0]] == []
+
+
+@pytest.mark.parametrize(("hits", "trials", "chance"), [(8, 10, 0.001), (10, 10, 0.3), (1, 9, 0.5), (0, 4, 0.1), (3, 3, 1.0)])
+def test_the_surprise_of_one_count_is_that_of_many(hits: int, trials: int, chance: float) -> None:
+    many = chernoff(np.array([hits]), np.array([trials]), np.array([chance]))
+    assert surprise_of(hits, trials, chance) == pytest.approx(float(many[0]))
 
 
 def test_a_mark_within_another_is_counted_once() -> None:
