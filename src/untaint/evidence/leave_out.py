@@ -54,7 +54,7 @@ def leave_out(cells: Cells, labels: Labels | Amounts, rows: Rows, columns: Seque
     rng = np.random.default_rng(seed)
     quantity = labels.dtype.kind == "f"
     known = ~np.isnan(labels) if quantity else labels >= 0
-    others = rng.permutation(np.setdiff1d(np.flatnonzero(known), rows))
+    others = rng.permutation(np.setdiff1d(np.flatnonzero(known), rows, assume_unique=True))
     half = min(_HALF, len(others) // 2)
     learn, judge = np.concatenate([rows, others[:half]]), others[half : 2 * half]
     values = _matrix(cells, np.concatenate([learn, judge]), columns, rng)

@@ -123,7 +123,7 @@ def _placed(table: Table, found: Override) -> tuple[float, float, float]:
     """Place of the members, and the p-values of its being under the middle, and under that of rows drawn at random as well."""
     ends, known = [], np.flatnonzero(table.labels >= 0)
     for has in (False, True):
-        rows = np.setdiff1d(known[(table.labels[known] == found.label) == has], found.members)
+        rows = np.setdiff1d(known[(table.labels[known] == found.label) == has], found.members, assume_unique=True)
         some = rows[:: max(1, len(rows) // _COMPARED)]
         if len(some) < _FEWEST_BESIDE:
             return (*UNKNOWN, 1.0)

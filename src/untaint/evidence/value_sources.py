@@ -64,7 +64,7 @@ class Senders:
         uneven, frequent = null.as_uneven(float(len(codes)), root, len(self.shares))
         alone = len(uneven) <= _HONEST * frequent and len(self.shares) >= FEWEST_SOURCES
         p_value = max(chance, null.p_value(float(len(codes)), root)) if alone else 1.0
-        rest = np.setdiff1d(np.flatnonzero(np.isin(self.codes, guilty)), table.bearers(found.items))
+        rest = np.setdiff1d(np.flatnonzero(np.isin(self.codes, guilty)), table.bearers(found.items), assume_unique=True)
         return Sent(guilty, share, chance, p_value, rest)
 
     def _others(self, table: Table, found: Override) -> np.ndarray:

@@ -8,10 +8,19 @@ from untaint.numerics.equal_rows import equal_rows
 from untaint.numerics.neighbours import nearest
 
 
-def test_nearest_rows_are_those_of_a_plain_search() -> None:
-    points = np.random.default_rng(0).normal(size=(600, 7)) + 100
-    apart = ((points[:, None] - points) ** 2).sum(2)
-    assert np.array_equal(nearest(points, 40), np.argsort(apart, axis=1, kind="stable")[:, :40])
+@pytest.mark.parametrize("count", [1, 40, 300])
+def test_nearest_rows_are_those_of_a_plain_search(count: int) -> None:
+    points = np.random.default_rng(0).normal(size=(900, 7)) + 100
+    points[::3] = np.round(points[::3])
+    apart = np.round(((points[:, None] - points) ** 2).sum(2), 10)
+    assert np.array_equal(nearest(points, count), np.argsort(apart, axis=1, kind="stable")[:, :count])
+
+
+def test_rows_by_chance_near_to_what_was_not_looked_at_are_found() -> None:
+    points = np.random.default_rng(0).normal(size=(900, 2)) * 100
+    points[[1, 2, 3, 4, 5, 6, 7, 9, 10, 11]] = 0
+    apart = np.round(((points[:, None] - points) ** 2).sum(2), 10)
+    assert np.array_equal(nearest(points, 10), np.argsort(apart, axis=1, kind="stable")[:, :10])
 
 
 def test_rows_equally_far_come_in_order() -> None:
