@@ -79,6 +79,8 @@ def _off(values: np.ndarray) -> np.ndarray:
 
 def _beyond(off: np.ndarray) -> tuple[Rows, Gap]:
     gap = largest_gap(off, FAR)
+    if not gap.count:
+        return np.empty(0, np.int64), gap
     return np.argsort(-np.nan_to_num(off), kind="stable")[: gap.count], gap
 
 
