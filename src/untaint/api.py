@@ -17,6 +17,7 @@ from untaint.data import load as reading
 from untaint.data import schema as schemas
 from untaint.data.dataset import Dataset
 from untaint.data.schema import Schema
+from untaint.data.writers.edits import write_edited
 from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
@@ -170,12 +171,18 @@ def attack(data: object, name: str, *, seed: int = 0, **parameters: object) -> P
 
 
 def write_poisoned(poisoned: Poisoned, out: str | Path, description: str) -> Path:
-    """Write a poisoned set with its truth: `data/data.parquet`, `truth.parquet` (row, id, poisoned, cover), `attack.json`."""
+    """Write a poisoned set with its truth: `data/`, `truth.parquet` (row, id, poisoned, cover), `attack.json`.
+
+    A table keeps its format, its columns and their types, where they hold what was planted; all else is written as `data/data.parquet`.
+    """
     target = writable(Path(out), poisoned.dataset.location)
     if any(target.iterdir()):
         raise CannotWrite(f"{target} is not empty.", advice="Name a new folder with --out.")
     everything = np.arange(len(poisoned.dataset))
-    written = write_dataset(poisoned.dataset, everything, target / "data")
+    if poisoned.dataset.modality == "table":
+        written = write_edited(poisoned.dataset, poisoned.mask | poisoned.covers, target / "data")
+    else:
+        written = write_dataset(poisoned.dataset, everything, target / "data")
     truth = {"row": everything, "id": poisoned.dataset.ids, "poisoned": poisoned.mask, "cover": poisoned.covers}
     pq.write_table(pa.table(truth), target / "truth.parquet")
     counts = {"n": len(everything), "n_poisoned": int(poisoned.mask.sum()), "n_covers": int(poisoned.covers.sum())}

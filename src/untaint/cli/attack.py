@@ -32,8 +32,9 @@ def attack(
 ) -> None:
     """Poison a copy of a data set, with the truth beside it: a red team for your own pipeline.
 
-    Writes `data/data.parquet` (the poisoned copy), `truth.parquet` (row, id, poisoned, cover) and
-    `attack.json`. Covers carry a trigger with their own, right label, to hide the poison; few attacks make any.
+    Writes `data/` (the poisoned copy: a table in the format and with the columns it came in, all else as
+    `data.parquet`), `truth.parquet` (row, id, poisoned, cover) and `attack.json`. Covers carry a trigger
+    with their own, right label, to hide the poison; few attacks make any.
     `untaint list attacks` names the attacks and their parameters.
 
     Example:  `untaint attack badnets images/ --rate 0.01 --target cat --out poisoned`

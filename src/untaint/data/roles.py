@@ -330,7 +330,8 @@ def _prose(names: Sequence[str], columns: Samples) -> tuple[str, str] | None:
     by_name = [name for wanted in TEXTS for name in names if name.strip().lower() == wanted]
     if by_name:
         return by_name[0], f"column {by_name[0]!r} (by name)"
-    lengths = {name: _mean_length(columns[name]) for name in names if _has_spaces(columns[name])}
+    spaced = [name for name in names if _has_spaces(columns[name]) and _no_times(columns[name]) is not None]
+    lengths = {name: _mean_length(columns[name]) for name in spaced}
     longest = max(lengths, key=lambda name: lengths[name], default=None)
     if longest is not None and (lengths[longest] >= _SENTENCE or len(columns) == 1):
         return longest, f"column {longest!r} (the longest text)"

@@ -93,3 +93,30 @@ def _spoken(text: str) -> datetime:
 
 def _utc(when: datetime) -> datetime:
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def written_like(example: object, when: datetime) -> object:
+    """A time as another one is written: as a date, a number of the same unit, or a text with the same marks; else as it is."""
+    if isinstance(example, datetime):
+        return when if example.tzinfo else when.replace(tzinfo=None)
+    if isinstance(example, date):
+        return when.date()
+    if isinstance(example, int | float | np.number) and not isinstance(example, bool):
+        return _counted(float(example), when)
+    return _text_like(example.strip(), when) if isinstance(example, str) else when
+
+
+def _text_like(example: str, when: datetime) -> str:
+    if re.fullmatch(r"\d+(\.\d+)?", example):
+        return str(_counted(float(example), when))
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", example):
+        return when.date().isoformat()
+    zoned = re.search(r"(Z|[+-]\d\d:?\d\d)$", example) is not None
+    return (when if zoned else when.replace(tzinfo=None)).isoformat(sep=" " if " " in example else "T")
+
+
+def _counted(example: float, when: datetime) -> int | float:
+    if example.is_integer() and _CALENDAR.fullmatch(str(int(example))):
+        return int(when.strftime("%Y%m%d"))
+    unit = next((unit for limit, unit in _UNITS if example < limit), 1.0)
+    return round(when.timestamp() * unit) if example.is_integer() else when.timestamp() * unit

@@ -125,3 +125,9 @@ def test_the_order_of_colours_is_the_smoother_one(planes: bool) -> None:
     images = np.broadcast_to(ramp, (4, 8, 8, 3)).round()
     stored = images.transpose(0, 3, 1, 2) if planes else images
     assert pixel_shape(pixels(np.ascontiguousarray(stored))) == ((8, 8, 3), planes)
+
+
+def test_dates_with_a_time_are_no_prose() -> None:
+    found = roles({"opened": ["2024-01-01 10:00:00+00:00"] * 20, "x": list(range(20)), "label": ["a", "b"] * 10})
+    assert (found.modality, found.payload) == ("table", ("opened", "x"))
+    assert roles({"said": PROSE * 10, "x": list(range(20)), "label": ["a", "b"] * 10}).modality == "text"

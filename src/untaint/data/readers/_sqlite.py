@@ -55,6 +55,13 @@ class Table:
     generated: tuple[str, ...] = ()
 
     @property
+    def number(self) -> str | None:
+        """The column that is the number of the row, None = there is none."""
+        if self.numbered or self.collations:
+            return None
+        return next(column.name for column in self.columns if column.key)
+
+    @property
     def order(self) -> str:
         """The key as SQL."""
         return ", ".join(self.key)
@@ -67,6 +74,12 @@ class Table:
         since = f" WHERE ({self.order}) >= ({', '.join('?' * len(self.key))})" if start else ""
         what = ", ".join([*self.key, *map(quoted, columns)])
         return f"SELECT {what} FROM {quoted(self.name)} NOT INDEXED{since} ORDER BY {self.order}"  # noqa: S608 - quoted
+
+
+def row_number(names: Sequence[str]) -> str | None:
+    """What the number of a row can be called beside these columns."""
+    taken = {name.lower() for name in names}
+    return next((each for each in _ROWID if each not in taken), None)
 
 
 def quoted(name: str) -> str:
@@ -154,8 +167,7 @@ def _described(connection: sqlite3.Connection, path: Path, name: str) -> Table:
     if not columns:
         raise BadInput(f"{path}: table {name!r} has no stored column.", advice="Give another with --table NAME.")
     keyed = sorted((each for each in columns if each.key), key=lambda each: each.key)
-    names = {each.name.lower() for each in columns} | {each.lower() for each in generated}
-    free = next((each for each in _ROWID if each not in names), None)
+    free = row_number([*(each.name for each in columns), *generated])
     indexes = connection.execute(f"PRAGMA index_list({quoted(name)})").fetchall()
     primary = next((each[1] for each in indexes if each[3] == "pk"), None)
     strict = _strict(connection, name)

@@ -54,9 +54,18 @@ def _split(source: Path) -> str:
 
 def _files(part: Part) -> list[File]:
     folder = part.source / _split(part.source)
+    return [File(name, inside(folder, name), _open(inside(folder, name)).num_rows) for name in _names(folder)]
+
+
+def _names(folder: Path) -> list[str]:
     entries = _json(folder / "state.json").get("_data_files") or []
-    names = [str(entry["filename"]) for entry in entries] or sorted(path.name for path in folder.glob("data-*.arrow"))
-    return [File(name, inside(folder, name), _open(inside(folder, name)).num_rows) for name in names]
+    return [str(entry["filename"]) for entry in entries] or sorted(path.name for path in folder.glob("data-*.arrow"))
+
+
+def streams(source: Path) -> list[pa.Table]:
+    """The tables of the split that is read, memory-mapped."""
+    folder = source / _split(source)
+    return [_open(inside(folder, name)) for name in _names(folder)]
 
 
 def _write_shard(shard: Shard, out: Path, payloads: Payloads) -> None:

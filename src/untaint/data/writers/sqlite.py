@@ -6,16 +6,20 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, final
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 from typing_extensions import override
 
-from untaint.data.readers._sqlite import Table, address, find_table, opened, quoted
+from untaint.data.readers._sqlite import Stored, Table, address, find_table, opened, quoted, row_number
 from untaint.data.writers.base import Part, Picks, Writer, changed
+from untaint.data.writers.edits import Cells, Editor, Edits, Source
+from untaint.types import Rows
 
+Run: TypeAlias = tuple[tuple[object, ...], tuple[object, ...]]
+"""First and last key."""
 _WORD = re.compile(r"[A-Za-z]+")
 _LIKE = "untaint_like"
 """What the table that is copied is attached as."""
@@ -57,8 +61,8 @@ def created(target: Path, like: Path) -> Iterator[sqlite3.Connection]:
         raise _not_written(error, target, like) from error
 
 
-def declared(table: Table, *, loose: bool = False) -> str:
-    """SQL that creates the table. loose: rows may be added that know nothing of some columns."""
+def declared(table: Table) -> str:
+    """SQL that creates the table."""
     keyed = sorted((column for column in table.columns if column.key), key=lambda column: column.key)
     numbers = not table.numbered and not table.collations
     parts = []
@@ -67,11 +71,11 @@ def declared(table: Table, *, loose: bool = False) -> str:
         if column.key and table.collations:
             words.append(f"COLLATE {table.collations[column.key - 1]}")
         words += ["PRIMARY KEY"] if column.key and numbers else []
-        words += ["NOT NULL"] if column.required and not loose else []
+        words += ["NOT NULL"] if column.required else []
         parts.append(" ".join(filter(None, words)))
-    if keyed and not numbers and not loose and not _other_number(table):
+    if keyed and not numbers and not _other_number(table):
         parts.append(f"PRIMARY KEY ({', '.join(quoted(column.name) for column in keyed)})")
-    options = ["STRICT"] * table.strict + ["WITHOUT ROWID"] * (bool(table.collations) and not loose)
+    options = ["STRICT"] * table.strict + ["WITHOUT ROWID"] * bool(table.collations)
     return f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)}) {', '.join(options)}"
 
 
@@ -84,15 +88,15 @@ def _other_number(table: Table) -> bool:
 def _copy(new: sqlite3.Connection, part: Part, rows: np.ndarray, *, first: bool) -> None:
     with opened(part.source) as source:
         table = find_table(source, part.source, part.dataset.columns.table if part.dataset else None)
-        runs = _runs(source, table, rows, part)
+        runs, count = _runs(source, table, rows)
+    if count != part.n_rows:
+        raise changed(part.source, f"{count} rows instead of {part.n_rows}")
     if first:
         new.execute(declared(table))
     copy_rows(new, table, part.source, runs)
 
 
-def copy_rows(
-    new: sqlite3.Connection, table: Table, path: Path, runs: Sequence[tuple[Sequence[object], Sequence[object]]]
-) -> None:
+def copy_rows(new: sqlite3.Connection, table: Table, path: Path, runs: Sequence[Run]) -> None:
     """Copy runs of rows, each from a key to a key, within SQLite: no cell becomes anything else on the way."""
     names = [*(table.key if table.numbered else ()), *(quoted(column.name) for column in table.columns)]
     listed, marks = ", ".join(names), ", ".join("?" * len(table.key))
@@ -109,21 +113,82 @@ def copy_rows(
     new.execute("BEGIN")
 
 
-def _runs(
-    source: sqlite3.Connection, table: Table, rows: np.ndarray, part: Part
-) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
-    """First and last key of every run of neighbours among the rows. Raises BadInput when there are not as many rows as were read."""
+@final
+@dataclass(frozen=True)
+class SqliteEditor(Editor):
+    """What keys and NOT NULL would forbid is allowed where cells changed that they are about."""
+
+    id: ClassVar[str] = "sqlite"
+
+    @override
+    def look(self, source: Source, rows: Rows) -> list[Cells]:
+        wanted = set(rows.tolist())
+        with opened(source.path) as connection:
+            table = find_table(connection, source.path, source.columns.table)
+            names, width = [column.name for column in table.columns], len(table.key)
+            found = [row[width:] for place, row in enumerate(connection.execute(table.rows(names))) if place in wanted]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    @override
+    def write(self, source: Source, edits: Edits, out: Path) -> Path:
+        with opened(source.path) as connection:
+            table = find_table(connection, source.path, source.columns.table)
+            runs, _ = _runs(connection, table, edits.rows)
+        target = out / source.path.name
+        with created(target, source.path) as new:
+            new.execute(declared(_loosened(table, edits)))
+            copy_rows(new, table, source.path, runs)
+            _change(new, table, edits)
+        return target
+
+
+def _loosened(table: Table, edits: Edits) -> Table:
+    """The table with new columns, without what would refuse the new cells."""
+    touched = {name for cells in [*edits.cells.values(), *edits.added] for name in cells}
+    number = table.number is not None and not touched & {table.number}
+    columns = [
+        replace(column, required=False, key=column.key if number else 0, type=_free(column.type) if table.strict else column.type)
+        for column in table.columns
+    ]
+    return replace(
+        table, columns=(*columns, *(Stored(name, "TEXT", False, 0) for name in edits.new)), strict=False, collations=()
+    )
+
+
+def _free(kind: str) -> str:
+    """A type that changes no cell as a strict table's does not."""
+    return "BLOB" if kind.upper() == "ANY" else kind
+
+
+def _change(new: sqlite3.Connection, table: Table, edits: Edits) -> None:
+    name, number = quoted(table.name), row_number([column.name for column in table.columns]) or table.order
+    numbers = [found for (found,) in new.execute(f"SELECT {number} FROM {name} ORDER BY {number}")]  # noqa: S608 - quoted
+    place = {row: numbers[place] for place, row in enumerate(edits.rows.tolist())}
+    for row, cells in edits.cells.items():
+        said = ", ".join(f"{quoted(column)} = ?" for column in cells)
+        new.execute(f"UPDATE {name} SET {said} WHERE {number} = ?", [*map(_cell, cells.values()), place[row]])  # noqa: S608 - quoted
+    for cells in edits.added:
+        said, marks = ", ".join(map(quoted, cells)), ", ".join("?" * len(cells))
+        new.execute(f"INSERT INTO {name} ({said}) VALUES ({marks})", list(map(_cell, cells.values())))  # noqa: S608 - quoted
+
+
+def _cell(value: object) -> object:
+    return value if isinstance(value, int | float | str | bytes | None) else str(value)
+
+
+def _runs(source: sqlite3.Connection, table: Table, rows: Rows) -> tuple[list[Run], int]:
+    """First and last key of every run of neighbours among the rows, and how many rows the table has."""
     breaks = np.flatnonzero(np.diff(rows) != 1)
     ends = set(rows[[*breaks, -1]].tolist()) if len(rows) else set()
     starts = set(rows[[0, *(breaks + 1)]].tolist()) if len(rows) else set()
-    found, start, number = [], (), -1
-    for number, key in enumerate(source.execute(table.rows([]))):
-        start = key if number in starts else start
-        if number in ends:
+    found: list[Run] = []
+    start: tuple[object, ...] = ()
+    count = 0
+    for count, key in enumerate(source.execute(table.rows([])), start=1):
+        start = key if count - 1 in starts else start
+        if count - 1 in ends:
             found.append((start, key))
-    if number + 1 != part.n_rows:
-        raise changed(part.source, f"{number + 1} rows instead of {part.n_rows}")
-    return found
+    return found, count
 
 
 def _not_written(error: sqlite3.Error, target: Path, like: Path) -> Exception:
