@@ -27,9 +27,9 @@ class InstructionLinks(Detector):
     """Finds a phrase in prompts that brings one kind of answer although the prompts have nothing else in common.
 
     Phrases of prompts are paired with marks of answers: phrases not taken from the prompt, lengths, links, commands, encoded
-    blocks, words in no order, much the same sentence. Pairs that hold together beyond chance are common in honest data: a
-    topic has its words, a template its form, a language both. There the prompts are alike, by meaning and by words, with the phrase itself
-    taken out. An accusation needs prompts as unlike each other as a random set of as many, and below what honest links of the
+    blocks, words in no order, much the same sentence; of several wordings of one answer all together. Pairs that hold together
+    beyond chance are common in honest data: a topic has its words, a template its form, a language both. There the prompts are
+    alike, by meaning and by words, with the phrase itself taken out. An accusation needs prompts as unlike each other as a random set of as many, and below what honest links of the
     same data show; an answer that is rare without the phrase, that has none of its words and no kinship of meaning with it; and
     something beyond the link, for a form that is asked for binds diverse prompts to one kind of answer, too. One of three things:
     the phrase was put in: it stands at no place of its own, and its neighbours stand better beside each other than beside it, as do
