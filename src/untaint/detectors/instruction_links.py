@@ -15,6 +15,7 @@ from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Meaning
 from untaint.features.instruction_words import PromptRuns, Spoken
 from untaint.features.instructions import Exchanges
+from untaint.numerics.shares import interval
 from untaint.types import Modality, Rows
 
 _LISTED = 10  # rare phrases in the note
@@ -29,13 +30,14 @@ class InstructionLinks(Detector):
     Phrases of prompts are paired with marks of answers: phrases not taken from the prompt, lengths, links, commands, encoded
     blocks, words in no order, much the same sentence; of several wordings of one answer all together. Pairs that hold together
     beyond chance are common in honest data: a topic has its words, a template its form, a language both. There the prompts are
-    alike, by meaning and by words, with the phrase itself taken out. An accusation needs prompts as unlike each other as a random set of as many, and below what honest links of the
-    same data show; an answer that is rare without the phrase, that has none of its words and no kinship of meaning with it; and
-    something beyond the link, for a form that is asked for binds diverse prompts to one kind of answer, too. One of three things:
-    the phrase was put in: it stands at no place of its own, and its neighbours stand better beside each other than beside it, as do
-    those of hardly any other phrase of the same data (false discovery rate .01 over all links in question); nearly all prompts
-    with the phrase get answers that say one thing, fit their own prompts no better than each other's, far worse than usual, and are no
-    choice among a few; they make no sense. Everything else is told as a shortcut.
+    alike, by meaning and by words, with the phrase itself taken out. An accusation needs prompts as unlike each other as a random
+    set of as many, and below what honest links of the same data show; an answer that is rare without the phrase, that has none of
+    its words and no kinship of meaning with it; and something beyond the link, for a form that is asked for binds diverse prompts
+    to one kind of answer, too. One of three things: the phrase was put in: it stands at no place of its own, and its neighbours
+    stand better beside each other than beside it, as do those of hardly any other phrase of the same data (false discovery rate
+    .01 over all links in question); nearly all prompts with the phrase get answers that say one thing, fit their own prompts no
+    better than each other's, far worse than usual, and are no choice among a few; they make no sense. Everything else is told as
+    a shortcut.
     Several phrases with one kind of answer are one finding. Rare phrases of unlike prompts with answers alike are in the note.
 
     Works when: ten or more samples of different prompts carry it; fixed answers, refusals, links, nonsense, dislike or praise
@@ -94,10 +96,12 @@ def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, m
     example = exchanges.responses[int(members[0])].strip()[-_SHOWN:]
     alike = link.likeness
     natural = f" {link.doubt or link.reason}"
+    low, high = interval(link.both, link.bearers)
+    others = len(spoken.rows) - link.bearers
     explanation = (
-        f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload}, "
-        f"as are {link.elsewhere:,} of all others. Apart from that the prompts are as unlike as any: mean cosine {alike.cosine:.3f}, "
-        f"in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer ends '{example}'. "
+        f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload} (95 % interval {low:.0%} to "
+        f"{high:.0%}), as are {link.elsewhere:,} of {others:,} others. Apart from that the prompts are as unlike as any: mean "
+        f"cosine {alike.cosine:.3f}, in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer ends '{example}'. "
         f"{link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
     )
     described = f"the phrase {asked} in the prompt" if len(phrases) == 1 else f"one of the phrases {asked} in the prompt"
