@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier
 
 from untaint.errors import FeatureUnavailable
@@ -22,6 +22,7 @@ from untaint.features.quantities import is_quantity
 from untaint.features.settings import Settings
 from untaint.features.table_levels import TableLevels, table_levels
 from untaint.numerics.additive import additive
+from untaint.numerics.logarithms import normalised
 from untaint.numerics.oblivious import Growth, boosted
 from untaint.numerics.stacking import stacked
 from untaint.types import Labels, Mask, Probabilities
@@ -32,7 +33,7 @@ _HALF = 16  # that see half of them, in pairs that share none: 8 lack any one co
 _OTHERS: tuple[Kind, Kind] = ("linear", "forest")
 _FOLDS: Mapping[Kind, int] = {"whole": 4, "half": 3, "linear": 4, "forest": 4}
 """Parts of the rows that are judged by models of the rest; two of a large table, where half is more than models learn from."""
-_LEARN: Mapping[Kind, int] = {"whole": 20_000, "half": 6_000, "linear": 20_000, "forest": 20_000}
+_LEARN: Mapping[Kind, int] = {"whole": 10_000, "half": 5_000, "linear": 10_000, "forest": 10_000}
 """Rows that one model learns from; more change little and the models differ in theirs."""
 _GROWTH: Mapping[Kind, Growth] = {"whole": Growth(60, 6, 0.15), "half": Growth(30, 5, 0.25, rows=1000)}
 """Trees of models that are asked what columns say, and of those of which always several are asked together."""
@@ -104,8 +105,10 @@ def _together(judges: list[np.ndarray], labels: Labels, seed: int) -> Probabilit
     known = np.flatnonzero(labels >= 0)
     asked = np.random.default_rng(seed).permutation(known)[: _LEARN["whole"]]
     trust = stacked(np.stack([each[asked] for each in judges]).astype(np.float64), labels[asked], np.zeros(judges[0].shape[1]))
-    logits = sum(float(factor) * each for factor, each in zip(trust, judges, strict=True))
-    return np.asarray(softmax(np.asarray(logits, np.float64), axis=1))
+    probabilities = np.full(judges[0].shape, np.nan)
+    logits = sum(float(factor) * each[known] for factor, each in zip(trust, judges, strict=True))
+    probabilities[known] = np.exp(normalised(np.asarray(logits, np.float64)))
+    return probabilities
 
 
 @final
@@ -137,17 +140,17 @@ class Taught:
         """(m, k) of the judged rows, with the shares of classes in the sample put right."""
         counts = np.bincount(self.labels[learn], minlength=self.classes)
         learn = _sample(self.labels, learn, counts, _LEARN[kind], rng)
-        labels = self.labels[learn]
-        present, labels = np.unique(labels, return_inverse=True)
+        present, labels = np.unique(self.labels[learn], return_inverse=True)
         said = np.full((len(judge), self.classes), _LEAST, np.float32)
         if len(present) == 1 or len(columns) == 0:
             said[:, present] = np.log(counts[present] / counts.sum())
             return np.maximum(said, _LEAST)
         model = self._model(kind, columns, codes[learn], labels, rng)
-        taken = np.bincount(labels) / len(labels)
-        said[:, present] = model(codes[judge]) + np.log(counts[present] / counts.sum() / taken)
-        said = np.maximum(said - logsumexp(said, axis=1, keepdims=True), _LEAST)
-        return np.asarray(said - logsumexp(said, axis=1, keepdims=True), np.float32)
+        said[:, present] = model(codes[judge])
+        if len(learn) < counts.sum():
+            said[:, present] += np.log(counts[present] / counts.sum() / np.bincount(labels) * len(labels))
+            said = normalised(said)
+        return np.maximum(said, _LEAST)
 
     def _model(
         self, kind: Kind, columns: np.ndarray, codes: np.ndarray, labels: Labels, rng: np.random.Generator
