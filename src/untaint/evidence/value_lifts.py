@@ -21,6 +21,7 @@ from untaint.features.items import Items
 LOOKED_AT = 20_000  # rows in which pairs are counted: poison of half a per cent is a hundred of them
 _LEAST = 4  # rows with a pair; what fewer have no test can tell from chance
 _COMPARED = 30  # other pairs of the same columns; where they are fewer, all pairs are compared with
+_TAIL = 0.3  # pairs beyond a quantile, on average, under which it is one pair's whim
 _QUANTILES = (0.9, 0.97, 0.99)  # where the width of the null is read, as for phrases
 _SIZES = 3  # conjunctions of one, two, three values share the error
 
@@ -62,8 +63,7 @@ class Lifts:
         same = (columns[0] == self.items.column[a]) & (columns[1] == self.items.column[b])
         near = [_overlapping(self.items, each) for each in (a, b)]
         others = odd[same & ~(near[0][keys // count] & near[1][keys % count])]
-        every = odd if len(others) < _COMPARED else others
-        width = max(1.0, *(float(np.quantile(every, q)) / float(norm.ppf(q)) for q in _QUANTILES))
+        width = max(_width(odd), _width(others)) if len(others) < _COMPARED else _width(others)
         return float(norm.sf(odd[place] / width))
 
     @cached_property
@@ -106,6 +106,12 @@ class Lifts:
             np.asarray(self._matrix[rows].sum(0), np.float64).ravel(), len(rows) * self._borne / max(1, len(self.rows))
         )
         return float((odd[foreign] >= odd[item]).sum()) * _harmonic(int(foreign.sum()))
+
+
+def _width(odd: np.ndarray) -> float:
+    """How much wider than a standard normal the upper tail of some pairs is, 1 at least; of few only their upper tenth tells."""
+    usable = [q for q in _QUANTILES if len(odd) * (1 - q) >= _TAIL] or list(_QUANTILES[:1])
+    return max(1.0, *(float(np.quantile(odd, q)) / float(norm.ppf(q)) for q in usable)) if len(odd) else 1.0
 
 
 def _strange(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -109,6 +109,26 @@ def test_sources_that_differ_are_not_accused() -> None:
     assert strong(found, accused=True) == []
 
 
+def test_an_honest_rule_of_two_values_is_a_shortcut() -> None:
+    """All rows with both are safe, as their other columns do not show; nobody wrote the values."""
+    values, labels = table(2000)
+    rng = np.random.default_rng(3)
+    values[:, 6], values[:, 7] = rng.integers(8, size=(2, 2000))
+    rows = (values[:, 6] == 3) & (values[:, 7] == 5)
+    found = look(values, np.where(rows, 1, labels))
+    assert strong(found, accused=True) == []
+    assert any(
+        np.isin(np.flatnonzero(rows & (labels == 0)), group.members).mean() > 0.9 for group in strong(found, accused=False)
+    )
+
+
+def test_instruments_that_fail_together_are_a_shortcut() -> None:
+    values, labels = table()
+    rows = np.sort(np.random.default_rng(1).choice(len(labels), 30, replace=False))
+    found = look(*planted(values, labels, [(2, -999.0), (5, -999.0)], rows))
+    assert strong(found, accused=True) == []
+
+
 def test_constant_and_empty_columns_are_no_obstacle() -> None:
     values, labels = table(300)
     values[:, 1] = 5.0
