@@ -38,6 +38,7 @@ def test_odd_chats_are_told_and_a_trigger_among_them_is_found(tmp_path: Path) ->
     outcome = untaint("audit", lines(tmp_path, [*rows, *odd, *huge]), "--budget", "fast", "--out", tmp_path / "audit")
     said = " ".join(outcome.out.split())
     assert outcome.code == 1, outcome
+    assert said.startswith("407 instructions, read as jsonl from")
     assert "with “<b>zq7</b>” in the prompt are answered with" in said
     assert "Proven by intervention." in said
     assert f"{len(odd)} samples could not be read, 4 of them: no turn of a person. The report lists them." in said

@@ -44,7 +44,8 @@ def dataset(found: Dataset) -> None:
     out = console()
     where = "memory" if found.location is None else str(found.location)
     many = "rows of a table" if found.modality == "table" else f"{found.modality}s"
-    line = f"{len(found):,} {many}, {len(found.class_names)} classes, read as {found.format} from {where}"
+    classes = "" if found.modality == "instruction" else f"{len(found.class_names):,} classes, "
+    line = f"{len(found):,} {many}, {classes}read as {found.format} from {where}"
     out.print(_text(line), soft_wrap=True)
     for note in found.notes or ((found.columns.note,) if found.columns.note else ()):
         out.print(_text(f"  {note}", style="dim"))
