@@ -11,13 +11,27 @@ _WINDOW = (30, 80)
 _FEWEST = (6, 20)  # pairs that tell something before and after
 _SENSE, _NONSENSE = 0.6, 0.2
 """Of the median text's order: before the onset at least so much, after it at most."""
+_ENOUGH = 2_000_000
+"""Words of short texts: 100,000 tweets."""
 
 
 def onsets(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) the word at which each text turns from sense to nonsense most sharply, -1 = it does not."""
+    """(n,) the word at which each text turns from sense to nonsense most sharply, -1 = it does not.
+
+    Of texts too short for it so many are read as teach which words go together.
+    """
     result = np.full(len(ids), -1)
-    if max(map(len, ids), default=0) <= sum(_FEWEST):
-        return result
+    sizes = np.fromiter(map(len, ids), np.int64, len(ids))
+    long = sizes > sum(_FEWEST)
+    if long.any():
+        short = np.flatnonzero(~long)
+        read = np.union1d(np.flatnonzero(long), short[:: max(1, -(-int(sizes[short].sum()) // _ENOUGH))])
+        result[read] = _turns([ids[text] for text in read.tolist()], vocabulary, rng)
+    return result
+
+
+def _turns(ids: Sequence[np.ndarray], vocabulary: int, rng: np.random.Generator) -> np.ndarray:
+    result = np.full(len(ids), -1)
     words, rows = flat(ids)
     real, random = sense(ids, vocabulary, rng)
     told = np.isfinite(real) & np.isfinite(random)
