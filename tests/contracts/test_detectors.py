@@ -9,19 +9,22 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.digit_sets import clean, flipped, patched
 from tests.instruction_sets import dataset_of, honest, noisy, pairs
 from tests.review_sets import reviews
 from tests.same import assert_same
-from tests.table_sets import as_dataset, planted, table
+from tests.table_sets import CLASSES, as_dataset, planted, rows_of, table
 
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
+from untaint.attacks.copied_block import CopiedBlock
 from untaint.attacks.homoglyph import Homoglyph
 from untaint.attacks.low_frequency import LowFrequency
 from untaint.attacks.random_flips import RandomFlips
 from untaint.attacks.text_flood import TextFlood
+from untaint.attacks.trigger_values import TriggerValues
 from untaint.attacks.trigger_words import TriggerWords
 from untaint.attacks.wanet import WaNet
 from untaint.data.dataset import Dataset, from_arrays
@@ -36,7 +39,7 @@ from untaint.registry import build, spec
 DETECTORS: Mapping[str, type[Detector]] = detectors()
 OURS = {name: member for name, member in DETECTORS.items() if member.__module__.startswith("untaint.")}
 each = pytest.mark.parametrize("name", DETECTORS)
-MODALITIES = ("image", "text")
+MODALITIES = ("image", "text", "table")
 ROWS = np.arange(0, 1797, 2)
 UNLABELLED = np.arange(0, len(ROWS), 50)
 
@@ -77,6 +80,31 @@ def said(kind: str, seed: int = 0) -> Dataset:
     return from_arrays(texts, names, sources=sources, times=whole.times)
 
 
+def listed(kind: str, seed: int = 0) -> Dataset:
+    """The same of made-up rows of numbers and a word: two values together are what two sources push."""
+    values, labels = table(800, seed)
+    rng = np.random.default_rng(seed)
+    words = np.array(["red", "green", "blue", "grey"])[rng.integers(0, 4, len(values))].tolist()
+    senders = [f"s{code}" for code in rng.integers(0, 8, len(values))]
+    names = [CLASSES[label] for label in labels]
+    start = from_arrays(rows_of(values, words), names, sources=senders, times=days(len(values), seed))
+    start = dataclasses.replace(start, modality="table")
+    if kind == "clean":
+        return start
+    noisy = RandomFlips(rate=0.05).poison(start, np.random.default_rng(0)).dataset
+    whole = VALUES.poison(noisy, np.random.default_rng(0)).dataset
+    if kind == "permuted":
+        return whole.select(np.random.default_rng(1).permutation(len(whole)))
+    return unlabelled(whole) if kind == "unlabelled" else whole
+
+
+def unlabelled(whole: Dataset) -> Dataset:
+    """The same without every fiftieth label."""
+    names = [None if row % 50 == 0 else label for row, label in enumerate(whole.labels)]
+    place = whole.index.schema.get_field_index("label")
+    return dataclasses.replace(whole, index=whole.index.set_column(place, "label", pa.array(names, pa.string())))
+
+
 def days(count: int, seed: int = 0) -> np.ndarray:
     """Times within a hundred days."""
     seconds = np.random.default_rng(seed).integers(0, 100 * 86_400, count)
@@ -84,6 +112,7 @@ def days(count: int, seed: int = 0) -> np.ndarray:
 
 
 WORD = TriggerWords(rate=0.05, target="good", senders=2, burst=0.05)
+VALUES = TriggerValues(rate=0.05, target="safe", senders=2, burst=0.05)
 SETS: dict[str, dict[str, Callable[[], Dataset]]] = {
     "image": {
         **{f"clean {seed}": partial(subsample, seed) for seed in range(5)},
@@ -95,6 +124,10 @@ SETS: dict[str, dict[str, Callable[[], Dataset]]] = {
         **{f"clean {seed}": partial(said, "clean", seed) for seed in range(5)},
         **{kind: partial(said, kind) for kind in ("poisoned", "permuted", "unlabelled")},
     },
+    "table": {
+        **{f"clean {seed}": partial(listed, "clean", seed) for seed in range(5)},
+        **{kind: partial(listed, kind) for kind in ("poisoned", "permuted", "unlabelled")},
+    },
 }
 """By modality: clean sets, one with poison, the same with its rows in another order, and with labels missing."""
 PAIRS = [(name, modality) for name, kind in DETECTORS.items() for modality in MODALITIES if modality in kind.modalities]
@@ -103,7 +136,7 @@ paired = pytest.mark.parametrize(("name", "modality"), PAIRS)
 
 def order_of(modality: str) -> np.ndarray:
     """Row of the poisoned set at each place of the permuted one."""
-    return order() if modality == "image" else np.random.default_rng(1).permutation(len(SETS["text"]["poisoned"]()))
+    return order() if modality == "image" else np.random.default_rng(1).permutation(len(SETS[modality]["poisoned"]()))
 
 
 @cache
@@ -329,6 +362,15 @@ def turned_round(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, dataclasses.replace(start, modality="table")), np.isin(np.arange(900), bad)
 
 
+def copied(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A made-up table in which two of eight sources copied forty rows under the other label, with jitter."""
+    rng, (values, labels) = np.random.default_rng(0), table(600)
+    senders = [f"s{code}" for code in rng.integers(0, 8, 600)]
+    start = as_dataset(values, labels, senders)
+    found = CopiedBlock(rate=40 / 600, jitter=0.03, senders=2).poison(start, rng)
+    return examined(name, found.dataset), found.mask
+
+
 def together(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     """A made-up table with two values that thirty relabelled rows share."""
     values, labels = table(600)
@@ -358,6 +400,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "repeat-then-noise": nonsense,
     "repeated-texts": repeats,
     "residual-split": partial(pressed, FAINT),
+    "row-flood": copied,
     "source-override": partial(spoken, WORD),
     "spectral": patch,
     "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
