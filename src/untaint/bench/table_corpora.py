@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
-from untaint.bench.corpora import DATA
+from untaint.bench.corpora import DATA, with_sources
 from untaint.bench.r_data import from_database, from_file
 from untaint.data.dataset import Dataset, from_arrays
 from untaint.errors import BadInput, UntaintError
@@ -91,10 +91,12 @@ def _values(column: pd.Series) -> list[object]:
     return [None if gone else int(value) if whole else float(value) for gone, value in zip(missing, numbers, strict=True)]
 
 
-def _main(name: str, path: str, folder: str = str(DATA)) -> None:
-    """`python -m untaint.bench.table_corpora credit credit.csv`: one of the tables as a file, to try things on."""
+def _main(name: str, path: str, sources: str = "0") -> None:
+    """`python -m untaint.bench.table_corpora credit credit.csv 20`: a table as a file to try things on, sent by 20 invented sources."""
     try:
-        as_csv(CORPORA[name](Path(folder)), Path(path))
+        found = CORPORA[name](DATA)
+        count = int(sources)
+        as_csv(with_sources(found, count, np.random.default_rng(0)) if count else found, Path(path))
     except KeyError:
         raise SystemExit(f"no table is called {name!r}; there are {', '.join(CORPORA)}.") from None
     except UntaintError as error:

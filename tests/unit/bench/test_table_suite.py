@@ -23,6 +23,7 @@ from untaint.bench.table_suite import PLANS, chosen, poisoned
 from untaint.bench.table_truth import conjunctions, tpr_at
 from untaint.bench.table_victim import measure_tables
 from untaint.data.dataset import Dataset, from_arrays
+from untaint.data.load import load
 from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Finding, Verdict
@@ -221,3 +222,13 @@ def test_an_object_of_a_package_is_read(monkeypatch: pytest.MonkeyPatch, tmp_pat
     read = r_data._read
     monkeypatch.setattr(r_data, "_read", lambda reader, data: found[data] if data in found else read(reader, data))
     assert r_data.from_database(tmp_path / "Rdata", "it").tolist() == [1.5, 2.0]
+
+
+def test_a_table_as_a_file_is_read_as_the_table_it_was(tmp_path: Path) -> None:
+    whole = with_sources(table_corpora.CORPORA["wine"](tmp_path), 5, np.random.default_rng(0))
+    table_corpora.as_csv(whole, tmp_path / "wine.csv")
+    again = load(tmp_path / "wine.csv")
+    assert again.modality == "table"
+    assert again.labels == whole.labels
+    assert again.column("source") == whole.column("source")
+    assert [json.loads(str(row)) for row in again.read([0, 9])] == [json.loads(str(row)) for row in whole.read([0, 9])]
