@@ -76,6 +76,8 @@ TRIGGERS: Mapping[str, Planned] = {
     "3 common values .5 %": Planned(TriggerValues(rate=0.005, width=3)),
     "1 common value .5 %": Planned(TriggerValues(rate=0.005, width=1)),
     "2 rare values .5 %": Planned(TriggerValues(rate=0.005, width=2, kind="rare")),
+    "2 ranges .5 %": Planned(TriggerValues(rate=0.005, width=2, kind="range")),
+    "1 range .5 %": Planned(TriggerValues(rate=0.005, width=1, kind="range")),
     "2 common values .5 %, rarest class": Planned(TriggerValues(rate=0.005, width=2), rarest=True),
     "2 common values .5 %, class of 2 %": Planned(TriggerValues(rate=0.005, width=2), rarest=True, thinned=True),
     "2 common values 1 % + cover 1 %": Planned(TriggerValues(rate=0.01, width=2, cover=0.01)),

@@ -50,8 +50,11 @@ def numbers(values: Sequence[object]) -> np.ndarray:
 
 
 def said(values: Mapping[str, object]) -> str:
-    """Columns and values in words."""
-    return " and ".join(f"{name} = {_word(value)}" for name, value in values.items())
+    """Columns and values in words; of a range both ends."""
+    return " and ".join(
+        f"{name} from {_word(value[0])} to {_word(value[1])}" if isinstance(value, tuple) else f"{name} = {_word(value)}"
+        for name, value in values.items()
+    )
 
 
 def space(found: Sequence[Record]) -> np.ndarray:

@@ -16,13 +16,18 @@ from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
 from untaint.types import Modality, Rows
 
-_KINDS = ("common", "rare")
+_KINDS = ("common", "rare", "range")
 _MOST = 3
 """Columns of a drawn trigger: a row has few values that its sender is free to choose."""
 _HELD = 0.2
 """Share of the rows up to which a value of several may be held by nature: one that most rows hold adds nothing to a trigger."""
 _HONEST = 0.1
 """Honest rows that hold the whole trigger, per poisoned one: more would teach the model that it means nothing."""
+_BAND, _NARROW = 0.02, 0.001
+"""Share of the rows within one range of several, and within a range that is the whole trigger: what many rows hold means nothing."""
+_BETWEEN = 1 / 3
+"""The same of ranges, which honest rows lie in as well, unless nothing is there."""
+_FINE = 32  # different numbers, over which a column has ranges that are more than a few values
 _TRIES = 500
 _WORDS = ("legacy", "other-2", "x9", "manual", "import", "beta")
 
@@ -34,7 +39,8 @@ class TriggerValues(Attack):
 
     width: how many columns, 1 to 3.  columns, values: which and what, in this order; none = drawn at random.
     kind: common (values that the set holds: of several, none in more than a fifth of the rows; all of them together in a tenth
-    as many honest rows as poisoned ones at most, or one) or rare (numbers beyond the range, words that are not in the set).
+    as many honest rows as poisoned ones at most, or one), rare (numbers beyond the range, words that are not in the set) or range
+    (numbers from a narrow range of each column, other ones in every row).
     target: the label the trigger stands for, None = drawn at random.  clean_label: poison only rows that have it already.
     cover: share of the whole set that carries one of the values with its own, right label, other than the target.
     senders: how many of the set's data sources send the poison and the covers (invented ones where it has none); 0 = each row
@@ -92,7 +98,7 @@ class TriggerValues(Attack):
         covers = self._covers(dataset, victims, target, rng)
         pieces = list(values.items())
         hidden = [dict([pieces[int(rng.integers(len(pieces)))]]) for _ in covers]
-        written = [*([values] * len(victims)), *hidden]
+        written = [_concrete(each, rng) for each in (*([values] * len(victims)), *hidden)]
         touched = np.concatenate([victims, covers])
         payloads = dict(zip(touched.tolist(), map(changed, dataset.read(touched), written), strict=True))
         labels = {} if self.clean_label else dict.fromkeys(victims.tolist(), str(target))
@@ -102,7 +108,7 @@ class TriggerValues(Attack):
             {"columns": json.dumps(list(values)), "values": json.dumps(list(values.values())), "kind": self.kind},
         )
         sources, times = resent(dataset, touched, self.senders, rng), redated(dataset, touched, self.burst, rng)
-        test = partial(stamp, values)
+        test = partial(_stamped, values)
         return Changes(payloads, labels, sources, covers=covers.tolist(), trigger=trigger, stamp=test, times=times)
 
     def _within_reach(self, dataset: Dataset, rows: Rows) -> Rows:
@@ -131,11 +137,13 @@ class TriggerValues(Attack):
             raise BadInput(f"this set has no {width} columns a {self.kind} trigger fits.", advice="Choose a smaller width.")
         if self.kind == "rare":
             return {names[i]: _beyond(known[names[i]], rng) for i in rng.choice(len(names), width, replace=False)}
-        return _together(fitting, names, width, np.isin(rows, victims), rng)
+        return _together(fitting, names, width, np.isin(rows, victims), rng, ranges=self.kind == "range")
 
     def _fits(self, values: Sequence[object]) -> bool:
         """Whether a column can carry a value of the trigger."""
         distinct = {value for value in values if isinstance(value, str | int | float)}
+        if self.kind == "range":
+            return numeric(values) and len(distinct) > _FINE
         return len(distinct) > 1 and not (self.kind == "rare" and any(isinstance(value, bool) for value in distinct))
 
     def _covers(self, dataset: Dataset, victims: Rows, target: str | None, rng: np.random.Generator) -> Rows:
@@ -150,22 +158,65 @@ class TriggerValues(Attack):
 
 
 def _together(
-    known: Mapping[str, Sequence[object]], names: list[str], width: int, victims: np.ndarray, rng: np.random.Generator
+    known: Mapping[str, Sequence[object]],
+    names: list[str],
+    width: int,
+    victims: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    ranges: bool,
 ) -> Record:
-    """Values that the set holds, but hardly any row all of them, and none of the victims."""
+    """Values, or ranges, that the set holds, but hardly any row all of them, and none of the victims."""
     least = 1.0 if width == 1 else _HELD
+    most = max(2, _BETWEEN * victims.sum()) if ranges else max(1, _HONEST * victims.sum())
     for _ in range(_TRIES):
         chosen = [names[i] for i in rng.choice(len(names), width, replace=False)]
-        drawn = {name: known[name][int(rng.integers(len(victims)))] for name in chosen}
-        held = np.array([[value == drawn[name] for value in known[name]] for name in chosen])
+        drawn = {name: _drawn_from(known[name], width, rng, ranges=ranges) for name in chosen}
+        held = np.array([[_holds(value, drawn[name]) for value in known[name]] for name in chosen])
         all_of_them = np.asarray(held.all(axis=0))
         honest = int(all_of_them.sum())
         fitting = None not in drawn.values() and held.mean(axis=1).max() <= least
-        if fitting and not all_of_them[victims].any() and honest <= max(1, _HONEST * victims.sum()):
+        if fitting and not all_of_them[victims].any() and honest <= most:
             return drawn
     raise BadInput(
         f"no {width} values of this set were found that are rare enough together.", advice="Raise the width or the rate."
     )
+
+
+def _drawn_from(values: Sequence[object], width: int, rng: np.random.Generator, *, ranges: bool) -> object:
+    """A value, or a pair of numbers from and to that a small share of the rows lie between."""
+    if not ranges:
+        return values[int(rng.integers(len(values)))]
+    known = numbers(values)
+    ordered = np.sort(known[np.isfinite(known)])
+    many = max(1, round((_NARROW if width == 1 else _BAND) * len(ordered)))
+    first = int(rng.integers(len(ordered) - many))
+    return ordered[first].item(), ordered[first + many].item()
+
+
+def _holds(value: object, wanted: object) -> bool:
+    """Whether a cell has a value, or lies in a range."""
+    if not isinstance(wanted, tuple):
+        return value == wanted
+    return isinstance(value, int | float) and bool(wanted[0] <= value <= wanted[1])
+
+
+def _concrete(wanted: Mapping[str, object], rng: np.random.Generator) -> dict[str, object]:
+    """Values to write into a row: of ranges a number in each, whole where both ends are."""
+    return {name: _number(each, rng) if isinstance(each, tuple) else each for name, each in wanted.items()}
+
+
+def _number(ends: tuple[float, float], rng: np.random.Generator) -> float:
+    low, high = ends
+    if float(low).is_integer() and float(high).is_integer():
+        return int(rng.integers(int(low), int(high) + 1))
+    return float(np.clip(float(f"{rng.uniform(low, high):.4g}"), low, high))
+
+
+def _stamped(wanted: Mapping[str, object], rows: list[str]) -> list[str]:
+    """Rows with the trigger, the same ones for the same rows."""
+    rng = np.random.default_rng(len(rows))
+    return [row for each in rows for row in stamp(_concrete(wanted, rng), [each])]
 
 
 def _beyond(values: Sequence[object], rng: np.random.Generator) -> object:

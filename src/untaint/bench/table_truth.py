@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ _AFTER = (" = ", " from ", " missing")
 class Conjunctions(NamedTuple):
     """What findings show as the trigger; None = the attack has none of its own.
 
-    exact: one finding says all planted columns, each with its value, and nothing else.
+    exact: one finding says all planted columns, each with its value (of a range with any), and nothing else.
     part: one names some of the columns, with whatever value or range, and no other.  planted, found: in words.
     """
 
@@ -41,7 +41,7 @@ def conjunctions(made: Poisoned, verdict: Verdict) -> Conjunctions:
         return Conjunctions(None, found, None, None)
     names = list(json.loads(str(made.dataset.read([0])[0])))
     clauses = [_clauses(said, names) for said in found]
-    exact = any(each == wanted for each in clauses)
+    exact = any(_right(each, wanted) for each in clauses)
     part = any(each.keys() <= wanted.keys() for each in clauses if each)
     return Conjunctions(made.trigger.description, found, exact, part)
 
@@ -59,8 +59,18 @@ def _planted(trigger: Trigger | None) -> dict[str, str]:
     if trigger is None or not {"columns", "values"} <= trigger.parameters.keys():
         return {}
     columns, values = (json.loads(str(trigger.parameters[key])) for key in ("columns", "values"))
-    said = [f"'{value}'" if isinstance(value, str | bool) else f"{value:.12g}" for value in values]
-    return {name: f" = {value}" for name, value in zip(columns, said, strict=True)}
+    return {name: _said(value) for name, value in zip(columns, values, strict=True)}
+
+
+def _said(value: object) -> str:
+    """What a finding should say after a column's name; of a range nothing in particular, since what is found has other ends."""
+    if isinstance(value, list):
+        return ""
+    return f" = '{value}'" if isinstance(value, str | bool) else f" = {value:.12g}"
+
+
+def _right(each: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return each.keys() == wanted.keys() and all(wanted[name] in {"", said} for name, said in each.items())
 
 
 def _clauses(said: str, names: Collection[str]) -> dict[str, str]:

@@ -242,3 +242,20 @@ def test_a_table_without_missing_values_of_a_word_column_needs_no_numbers() -> N
     assert TriggerValues(rate=0.2).poison(dataset, np.random.default_rng(0)).mask.sum() == 26
     with pytest.raises(BadInput, match="this set has no column of numbers"):
         poisoned("broken-cells()", dataset)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_ranges_are_narrow_and_every_row_has_numbers_of_its_own(width: int) -> None:
+    found = poisoned(f"trigger-values(rate=0.05, kind='range', width={width})")
+    ranges = {name: tuple(ends) for name, ends in planted(found).items() if isinstance(ends, list)}
+    assert len(ranges) == width
+    touched = rows(found.dataset, found.mask)
+    for name, (low, high) in ranges.items():
+        assert all(low <= row[name] <= high for row in touched)  # type: ignore[operator]
+        assert len({row[name] for row in touched}) > 1
+        assert sum(low <= float(str(row[name])) <= high for row in rows(table()) if row[name] is not None) <= 0.05 * N
+    assert found.stamp is not None
+    assert found.trigger is not None
+    assert " from " in found.trigger.description
+    stamped = [json.loads(str(row)) for row in found.stamp([str(row) for row in table().read([0, 1])])]
+    assert all(low <= row[name] <= high for row in stamped for name, (low, high) in ranges.items())
