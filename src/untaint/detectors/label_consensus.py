@@ -8,11 +8,13 @@ import numpy as np
 from untaint.detectors.base import Detector
 from untaint.evidence import repeats
 from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.lapsed_labels import lapsed_precision
 from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
 from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
+from untaint.features.table_content import TableContent
 from untaint.features.text_content import TextContent
 from untaint.types import Labels, Mask, Modality, Probabilities
 
@@ -78,7 +80,12 @@ class LabelConsensus(Detector):
         suspects = Suspects(listed, looks, labels, sources, class_names, comparable)
         groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
-        precision = expected_precision(labels[rows], looks[rows], self._listable(best[usable]), unlike)
+        listable = self._listable(best[usable])
+        precision = (
+            lapsed_precision(best[usable], labels[usable], listed[usable], listable)
+            if isinstance(content, TableContent)
+            else expected_precision(labels[rows], looks[rows], listable, unlike)
+        )
         return Evidence(scores, "empirical", groups, order, precision, suggested)
 
     def _listable(self, probabilities: np.ndarray) -> np.ndarray:
