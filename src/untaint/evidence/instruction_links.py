@@ -10,6 +10,7 @@ import numpy as np
 from untaint.evidence.link_candidates import SURE, Candidate, Columns, by_payload, by_phrase, told_apart, with_more_triggers
 from untaint.evidence.link_places import Claim, Places, own_words, sure
 from untaint.evidence.link_reasons import beside_the_point, senseless
+from untaint.evidence.link_stems import akin
 from untaint.evidence.link_wordings import FEWEST, by_wordings, weaker
 from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Likeness, Meaning
@@ -97,7 +98,7 @@ def links(spoken: Spoken, runs: PromptRuns, marks: Marks, meaning: Meaning) -> l
         if not marks.senseless(each.mark) and away > _honest(each, likeness.spread, candidates, near):
             continue
         wider = with_more_triggers(each, asked)
-        kin = max(_kinship(each, number, runs, marks, meaning) for number in each.triggers) > _KIN and not each.odd
+        kin = not each.odd and any(_kin(each, number, runs, marks, (meaning, spoken)) for number in each.triggers)
         doubt = "What is asked and what is answered have kin meanings." if kin else "" if why else _FORM
         link = _link(wider, likeness, (why, doubt), asked, pairs.tests, _also(wider, spoken))
         held[link.members] = True
@@ -159,10 +160,13 @@ def _honest(link: Candidate, spread: float, candidates: Sequence[Candidate], nea
     return float(np.clip(np.quantile(known, _HONEST), least, most)) if len(known) >= _KNOWN else most
 
 
-def _kinship(each: Candidate, trigger: int, runs: PromptRuns, marks: Marks, meaning: Meaning) -> float:
-    """Cosine between a phrase and the payload, where that does not repeat it."""
+def _kin(each: Candidate, trigger: int, runs: PromptRuns, marks: Marks, data: tuple[Meaning, Spoken]) -> bool:
+    """Whether a phrase and the payload, where that does not repeat it, have kin meanings (by cosine) or one stem."""
+    meaning, spoken = data
     kin = runs.kin[trigger]
-    return meaning.kinship(kin, np.setdiff1d(marks.phrase(each.mark), kin))
+    said = np.setdiff1d(marks.phrase(each.mark), kin)
+    asked, answered = ([spoken.vocabulary[word] for word in words] for words in (kin, said))
+    return meaning.kinship(kin, said) > _KIN or akin(asked, answered)
 
 
 def _also(each: Candidate, spoken: Spoken) -> Rows:
