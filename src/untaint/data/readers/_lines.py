@@ -45,19 +45,24 @@ class LineStore(Store):
         return [self.recipe.read(self.parse(raw))[0] for raw in self.file.read(spans)]
 
 
-def read_lines(path: Path, request: Request, scan: Scan, parse: Parse, *, format_id: str, columns: list[str] | None) -> Dataset:
-    """The data set in a file of records; `columns` in their order where the format has a header."""
+def opened(path: Path, request: Request, scan: Scan, parse: Parse, columns: list[str] | None) -> tuple[RandomBytes, Recipe]:
+    """A file of records and what they mean; `columns` in their order where the format has a header."""
     file = RandomBytes(path)
-    roles = _roles(file, request, scan, parse, columns)
-    recipe, builder, spans = Recipe(roles, path.parent), IndexBuilder(), []
-    with file.open() as opened:
-        for number, offset, raw in scan(opened):
-            record = parse(raw)
-            recipe.add(builder, _numbered(record, number), f"{path.name}:{number}")
+    return file, Recipe(_roles(file, request, scan, parse, columns), path.parent)
+
+
+def read_lines(file: RandomBytes, recipe: Recipe, scan: Scan, parse: Parse, format_id: str) -> Dataset:
+    """The data set in a file of records."""
+    builder, spans = IndexBuilder(), []
+    with file.open() as plain:
+        for number, offset, raw in scan(plain):
+            recipe.add(builder, numbered(parse(raw), number), f"{file.path.name}:{number}")
             spans.append((offset, len(raw)))
-    index = builder.finish(str(path), recipe.labelled)
+    index = builder.finish(str(file.path), recipe.labelled)
     store = LineStore(file, np.array(spans, dtype=np.int64), parse, recipe)
-    return Dataset(index, store, roles.modality, format_id, path, recipe.columns(), (roles.note, *builder.notes))
+    return Dataset(
+        index, store, recipe.roles.modality, format_id, file.path, recipe.columns(), (recipe.roles.note, *builder.notes)
+    )
 
 
 def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
@@ -85,6 +90,6 @@ def _roles(file: RandomBytes, request: Request, scan: Scan, parse: Parse, column
     return choose(samples, str(file.path), label=request.label, source=request.source, payload=request.payload, time=request.time)
 
 
-def _numbered(record: Record, number: int) -> Record:
+def numbered(record: Record, number: int) -> Record:
     """A broken record says on which line it is."""
     return Broken(record.raw, f"line {number}: {record.reason}") if isinstance(record, Broken) else record

@@ -14,7 +14,7 @@ from untaint.data.readers._columnar import coded, digests, in_pieces, objects, r
 from untaint.data.readers._index import IndexBuilder, Reasons, Times, printable
 from untaint.data.readers._recipe import Recipe
 
-_AHEAD = 2
+AHEAD = 2
 """Batches that are made at once: Arrow lets other threads run, hashing does not."""
 _FIRST, _LAST = np.datetime64("0001-01-01"), np.datetime64("9999-12-31")
 """Of the calendar that Python knows."""
@@ -63,8 +63,8 @@ def paths(name: str, mark: str, numbers: np.ndarray) -> pa.Array:
 
 def _made(batches: Iterator[pa.RecordBatch], recipe: Recipe) -> Iterator[Made]:
     """In order, the next ones already in the making."""
-    with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting: list[Future[Made]] = [pool.submit(made, batch, recipe) for batch in islice(batches, _AHEAD)]
+    with ThreadPoolExecutor(AHEAD) as pool:
+        waiting: list[Future[Made]] = [pool.submit(made, batch, recipe) for batch in islice(batches, AHEAD)]
         while waiting:
             found = waiting.pop(0).result()
             waiting += [pool.submit(made, batch, recipe) for batch in islice(batches, 1)]

@@ -3,17 +3,22 @@
 import csv
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, ClassVar, final
 
+import numpy as np
 from typing_extensions import override
 
 from untaint.data.dataset import Dataset
 from untaint.data.readers._bytes import COMPRESSED, RandomBytes
-from untaint.data.readers._lines import LONGEST, lines, read_lines
-from untaint.data.readers._recipe import Broken, Record
+from untaint.data.readers._chunks import needed
+from untaint.data.readers._index import IndexBuilder
+from untaint.data.readers._lines import LONGEST, LineStore, lines, numbered, opened, read_lines
+from untaint.data.readers._recipe import Broken, Recipe, Record
+from untaint.data.readers._stretches import Raw, Stretch, TableLines, index_stretches, stretches
 from untaint.data.readers.base import Reader, Request
 from untaint.errors import BadInput
 
@@ -38,7 +43,27 @@ class Delimited(Reader):
     @override
     def read(self, path: Path, request: Request) -> Dataset:
         layout = find_layout(path)
-        return read_lines(path, request, layout.records, layout.parse, format_id=self.id, columns=list(layout.columns))
+        scan, columns = layout.records, list(layout.columns)
+        file, recipe = opened(path, request, scan, layout.parse, columns)
+        if recipe.roles.modality == "table":
+            return _table(file, recipe, layout, self.id)
+        return read_lines(file, recipe, scan, layout.parse, self.id)
+
+
+def _table(file: RandomBytes, recipe: Recipe, layout: "Layout", format_id: str) -> Dataset:
+    """Read by columns wherever the file is plain."""
+    builder, name = IndexBuilder(), file.path.name
+    store = LineStore(file, np.empty((0, 2), np.int64), layout.parse, recipe)
+
+    def add(record: Raw) -> None:
+        recipe.add(builder, numbered(layout.parse(record[2]), record[0]), f"{name}:{record[0]}")
+
+    with file.open() as plain:
+        spans = index_stretches(layout.stretches(plain), store, needed(recipe), name, builder, add)
+    index = builder.finish(str(file.path), recipe.labelled)
+    lines = TableLines(replace(store, spans=spans), layout.stretches)
+    said = (recipe.roles.note, *builder.notes)
+    return Dataset(index, lines, "table", format_id, file.path, recipe.columns(), said)
 
 
 @final
@@ -56,6 +81,10 @@ class Layout:
         if self.header:
             next(found, None)
         return found
+
+    def stretches(self, file: IO[bytes]) -> Iterator[Stretch]:
+        """The same by columns where that can be done."""
+        return stretches(file, self.columns, self.delimiter, partial(_records, delimiter=self.delimiter), header=self.header)
 
     def parse(self, raw: bytes) -> Record:
         """The fields of a record by column."""

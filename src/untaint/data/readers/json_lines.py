@@ -11,7 +11,7 @@ from typing_extensions import override
 from untaint.data.dataset import Dataset
 from untaint.data.readers._bytes import COMPRESSED
 from untaint.data.readers._json_array import begins_array, elements
-from untaint.data.readers._lines import lines, read_lines
+from untaint.data.readers._lines import lines, opened, read_lines
 from untaint.data.readers._recipe import Broken, Record
 from untaint.data.readers.base import Reader, Request
 
@@ -36,7 +36,8 @@ class JsonLines(Reader):
 
     @override
     def read(self, path: Path, request: Request) -> Dataset:
-        return read_lines(path, request, records, parse, format_id=self.id, columns=None)
+        file, recipe = opened(path, request, records, parse, None)
+        return read_lines(file, recipe, records, parse, self.id)
 
 
 def records(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
