@@ -242,15 +242,15 @@ def table(job: str, records: Sequence[Record]) -> str:
 
 
 def write(folder: Path, records: Sequence[Record]) -> None:
-    """All tables, and what is behind them."""
-    texts = []
+    """All tables, of each job one for every state of the code, and what is behind them. Tables of other jobs stay as they are."""
     for job in CELLS:
-        part = [each for each in records if each["job"] == job]
-        if part:
-            ordered = sorted(part, key=lambda each: each["seed"])
-            texts.append(table(job, ordered))
-            (folder / f"instructions_{job}.md").write_text(texts[-1])
-    (folder / "instructions.md").write_text("\n".join(texts))
+        part = sorted((each for each in records if each["job"] == job), key=lambda each: each["seed"])
+        codes = dict.fromkeys(each["code"] for each in records if each["job"] == job)
+        texts = [table(job, [each for each in part if each["code"] == code]) for code in codes]
+        if texts:
+            (folder / f"instructions_{job}.md").write_text("\n".join(texts))
+    every = [folder / f"instructions_{job}.md" for job in CELLS]
+    (folder / "instructions.md").write_text("\n".join(part.read_text() for part in every if part.exists()))
     (folder / "instructions.json").write_text(json.dumps(list(records), indent=1) + "\n")
 
 
