@@ -77,11 +77,13 @@ def ruled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     names, n = [name for name, sets in sides.items() if len(sets)], len(rows)
     if len(names) < 2:
         return dataset
+    target = _rarer(dataset, rng)
+    decided = np.array([str(label) != target for label in dataset.labels])
     for _ in range(_TRIES):
         one, other = (sides[name][int(rng.integers(len(sides[name])))] for name in rng.choice(names, 2, replace=False))
         both = np.flatnonzero(one & other)
-        if _RULED[0] * n <= len(both) <= _RULED[1] * n:
-            return dataset.edited({}, dict.fromkeys(both.tolist(), _rarer(dataset, rng)))
+        if _RULED[0] * n <= len(both) <= _RULED[1] * n and decided[both].mean() >= 1 / 2:
+            return dataset.edited({}, dict.fromkeys(both.tolist(), target))
     return dataset
 
 

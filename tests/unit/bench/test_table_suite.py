@@ -158,6 +158,46 @@ def test_clean_sets_are_of_many_kinds_and_honest() -> None:
     assert all(0.005 < share < 0.06 for share in rare)
 
 
+def labels_of(dataset: Dataset) -> np.ndarray:
+    return np.array([str(label) for label in dataset.labels])
+
+
+def rows_of(dataset: Dataset) -> list[dict[str, Any]]:
+    return [json.loads(str(row)) for row in dataset.read(range(len(dataset)))]
+
+
+def test_a_rule_changes_labels_to_one_class_and_no_cell() -> None:
+    before = clean()
+    after = clean_tables.ruled(before, np.random.default_rng(2))
+    changed = labels_of(before) != labels_of(after)
+    assert 0 < changed.sum() <= 0.03 * 1200
+    assert len(set(labels_of(after)[changed])) == 1
+    assert rows_of(after) == rows_of(before)
+
+
+def test_instruments_that_fail_together_say_so_in_rows_of_one_class() -> None:
+    after = clean_tables.failing(clean(), np.random.default_rng(2))
+    failed = np.array([sum(value == -999 for value in row.values()) == 2 for row in rows_of(after)])
+    assert 0.005 * 1200 <= failed.sum() <= 0.03 * 1200
+    assert len(set(labels_of(after)[failed])) == 1
+
+
+def test_a_leak_says_nearly_every_label() -> None:
+    after = clean_tables.leaking(clean(), np.random.default_rng(2))
+    said = np.array([row["status"] for row in rows_of(after)])
+    right = max(
+        (np.where(said == "s0", one, other) == labels_of(after)).mean() for one, other in (("bad", "good"), ("good", "bad"))
+    )
+    assert 0.9 < right < 1.0
+
+
+def test_a_rule_of_one_source_changes_only_its_rows() -> None:
+    before = clean(sources=6)
+    after = clean_tables.rule_of_source(before, np.random.default_rng(2))
+    changed = labels_of(before) != labels_of(after)
+    assert len({before.column("source")[row] for row in np.flatnonzero(changed)}) == 1
+
+
 def test_a_shortcut_is_strong_and_says_nothing_of_the_other_columns() -> None:
     dataset = clean_tables.shortcut(clean(), np.random.default_rng(2))
     codes = np.array([json.loads(str(row))["code"] for row in dataset.read(range(len(dataset)))])
