@@ -27,7 +27,7 @@ from untaint.attacks.text_flood import TextFlood
 from untaint.attacks.trigger_values import TriggerValues
 from untaint.attacks.trigger_words import TriggerWords
 from untaint.attacks.wanet import WaNet
-from untaint.data.dataset import Dataset, from_arrays
+from untaint.data.dataset import Dataset, from_arrays, timed
 from untaint.data.load import load
 from untaint.detectors.base import Detector, detectors, examine, needs
 from untaint.evidence.evidence import Evidence, Group
@@ -371,6 +371,19 @@ def copied(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, found.dataset), found.mask
 
 
+def within_a_day(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A table that came in the course of weeks, and every second label of one day the other."""
+    rng = np.random.default_rng(0)
+    labels, bad = rng.integers(0, 2, 1200), np.isin(np.arange(1200), np.arange(600, 680, 2))
+    rows = [
+        json.dumps({f"c{column}": value for column, value in enumerate(row)})
+        for row in (rng.normal(size=(1200, 4)) + 4 * labels[:, None]).tolist()
+    ]
+    start = from_arrays(rows, [str(label) for label in np.where(bad, 1 - labels, labels)])
+    times = np.datetime64("2026-01-01T00:00", "us") + np.arange(1200) * np.timedelta64(20, "m")
+    return examined(name, dataclasses.replace(start, modality="table", index=timed(start.index, times))), bad
+
+
 def together(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     """A made-up table with two values that thirty relabelled rows share."""
     values, labels = table(600)
@@ -404,6 +417,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "source-override": partial(spoken, WORD),
     "spectral": patch,
     "text-flood": partial(spoken, TextFlood(rate=0.05, target="bad", senders=2)),
+    "timed-flips": within_a_day,
     "tone-split": partial(pressed, LowFrequency(rate=0.08, target="3")),
     "unfit-cells": wrecked,
     "value-override": together,

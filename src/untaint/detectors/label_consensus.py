@@ -7,23 +7,17 @@ import numpy as np
 
 from untaint.detectors.base import Detector
 from untaint.evidence import repeats
-from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.evidence import Evidence
+from untaint.evidence.flipped_by import Suspects, flipped_by
 from untaint.evidence.lapsed_labels import lapsed_precision
-from untaint.evidence.source_flips import Confusions, Excess, aimed_flips, confusions, random_flips, unlike_pairs
+from untaint.evidence.source_flips import confusions, unlike_pairs
 from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
 from untaint.features.table_content import TableContent
 from untaint.features.text_content import TextContent
-from untaint.types import Labels, Mask, Modality, Probabilities
-
-LEAST_RANDOM = 0.04
-"""Share of a source's labels that must look flipped at random beyond everybody else's. Public benchmarks hold 3.3 % wrong
-labels on average (Northcutt, Athalye, Mueller 2021): a source that sloppy is not accused."""
-LEAST_AIMED = 0.15
-"""Share of what a source sent of a class that must bear one other label, beyond everybody else's and beyond errors the
-other way. An honest source whose images are noisier exceeded it by less."""
+from untaint.types import Labels, Modality, Probabilities
 
 
 @final
@@ -78,7 +72,7 @@ class LabelConsensus(Detector):
         counts = confusions(sources.codes[single], looks[single], labels[single], listed[single], len(class_names))
         comparable = not isinstance(content, TextContent) or len(sources.names) >= FEWEST_SOURCES
         suspects = Suspects(listed, looks, labels, sources, class_names, comparable)
-        groups = _by_source(counts, unlike, suspects) if len(sources.names) > 1 else ()
+        groups = flipped_by(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
         listable = self._listable(best[usable])
         precision = (
@@ -110,58 +104,3 @@ def expected_precision(given: Labels, looks: Labels, listable: np.ndarray, unlik
     np.add.at(listed, (looks, given), 1)
     rate = float((listed * unlike).sum() / max((listable * unlike).sum(), 1))
     return min(1.0, rate * float(listable[~np.eye(classes, dtype=bool)].sum()) / len(given))
-
-
-@final
-@dataclass(frozen=True)
-class Suspects:
-    """What groups are made of. listed (n,) bool, looks (n,) class codes that content shows.
-
-    comparable: whether sources can be compared. Of few collections of texts one is judged worse by the words of the others.
-    """
-
-    listed: Mask
-    looks: np.ndarray
-    labels: Labels
-    sources: Sources
-    class_names: tuple[str, ...]
-    comparable: bool
-
-
-def _by_source(counts: Confusions, unlike: np.ndarray, suspects: Suspects) -> tuple[Group, ...]:
-    """A group for each source with significantly more contradictions than all others."""
-    found = [excess for excess in [*random_flips(counts, unlike), *aimed_flips(counts)] if excess.p_value <= 0.05]
-    return tuple(_group(excess, suspects) for excess in found if excess.share > 0)
-
-
-def _group(found: Excess, suspects: Suspects) -> Group:
-    labels, looks, names = suspects.labels, suspects.looks, suspects.class_names
-    chosen = suspects.listed if found.pair is None else (looks == found.pair[0]) & (labels == found.pair[1])
-    members = np.flatnonzero(chosen & (suspects.sources.codes == found.source) & (labels >= 0))
-    name = suspects.sources.names[found.source]
-    expected = f"{found.expected:,.0f} would be expected from everybody else's"
-    if found.pair is None:
-        shown, label = None, names[int(np.bincount(labels[members]).argmax())]
-        explanation = (
-            f"{found.observed:,} samples from '{name}' carry the label of an unlike class, where {expected}: about "
-            f"{found.share:.0%} of its labels look flipped at random."
-        )
-    else:
-        shown, label = (names[code] for code in found.pair)
-        explanation = (
-            f"{found.observed:,} samples from '{name}' look like '{shown}' and are labelled '{label}', where {expected}: "
-            f"{found.share:.0%} of what it sent of '{shown}'."
-        )
-    least = LEAST_RANDOM if found.pair is None else LEAST_AIMED
-    return Group(
-        "label-flip",
-        members,
-        found.share,
-        found.p_value,
-        found.share,
-        least,
-        explanation if suspects.comparable else f"{explanation} Of so few sources of texts one may simply be judged worse.",
-        1.0 if suspects.comparable else 0.0,
-        target_label=label,
-        source_label=shown,
-    )
