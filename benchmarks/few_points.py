@@ -107,7 +107,7 @@ def measured(size: int, cell: Cell) -> Record:
     clean, attack = drawn(cell, size), ATTACKS[cell.attack]
     planted = np.empty(0, np.int64)
     if attack is not None:
-        made = replace(attack, rate=1 / len(clean)).poison(clean, np.random.default_rng([cell.seed, 1]))  # type: ignore[call-arg]
+        made = replace(attack, rate=1 / len(clean)).poison(clean, np.random.default_rng([cell.seed, 1]))
         clean, planted = made.dataset, np.flatnonzero(made.mask)
     answers = looked(clean)
     mine = next((name for name in ANSWERS[:3] if np.isin(planted, answers[name]).any()), "missed")
@@ -163,7 +163,7 @@ def report(records: Sequence[Record]) -> str:
             for name in (*names, "**all**")
             if (part := [record for record in clean if name in {record["data"], "**all**"}])
         ]
-        parts += [f"## {title}: clean", markdown(rows)]
+        parts += [f"## {title}: clean", markdown(rows)] if rows else []
     if failed := [record for record in records if "failed" in record]:
         parts += [
             "## Failed",

@@ -371,6 +371,16 @@ def copied(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, found.dataset), found.mask
 
 
+def far_off(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A table of prices, ten of which are thirty times as large as their row says."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(800, 4))
+    bad = np.isin(np.arange(800), np.arange(0, 800, 80))
+    prices = np.exp(values[:, 0] + 0.1 * rng.normal(size=800)) * np.where(bad, 30, 1)
+    rows = [json.dumps({f"c{column}": value for column, value in enumerate(row)}) for row in values.tolist()]
+    return examined(name, dataclasses.replace(from_arrays(rows, [f"{price:.4g}" for price in prices]), modality="table")), bad
+
+
 def within_a_day(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     """A table that came in the course of weeks, and every second label of one day the other."""
     rng = np.random.default_rng(0)
@@ -412,6 +422,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "recurring-patch": patch,
     "repeat-then-noise": nonsense,
     "repeated-texts": repeats,
+    "residual-labels": far_off,
     "residual-split": partial(pressed, FAINT),
     "row-flood": copied,
     "source-override": partial(spoken, WORD),

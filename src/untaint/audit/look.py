@@ -18,6 +18,7 @@ from untaint.evidence.finding import Check, Verdict
 from untaint.evidence.verdict import Circumstances, decide
 from untaint.features.graph import Features
 from untaint.features.moments import UNDATED
+from untaint.features.quantities import amounts
 from untaint.features.settings import BUDGETS
 from untaint.numerics.distinct import distinct
 from untaint.registry import spec
@@ -117,6 +118,8 @@ def _circumstances(dataset: Dataset, features: Features) -> Circumstances:
     except FeatureUnavailable:
         return Circumstances(len(dataset), 0.0, float("nan"), 0)
     usable = labels >= 0
+    if dataset.modality == "table" and amounts(labels, tuple(dataset.class_names)) is not None:  # a quantity has no classes
+        return Circumstances(len(dataset), float(usable.mean()), float("nan"), None)
     sizes = np.bincount(labels[usable], minlength=len(dataset.class_names))
     different = _different(labels, dataset)
     smallest, least = (int(counts.min()) if len(counts) else 0 for counts in (sizes, different))

@@ -6,6 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from untaint.detectors.base import Detector
+from untaint.errors import FeatureUnavailable
 from untaint.evidence.copied_rows import Bound, Sent, bound, contradicting, families, neighbours, pairs, sent, sides, unbound
 from untaint.evidence.evidence import Evidence, Group, Trigger, strengths
 from untaint.evidence.repetition import LEAST_PURE, Repeated, repeated
@@ -13,6 +14,7 @@ from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.cells import Cells
 from untaint.features.duplicates import NearCopies
+from untaint.features.quantities import amounts
 from untaint.features.table_places import spread
 from untaint.types import Labels, Modality, Rows
 
@@ -56,6 +58,8 @@ class RowFlood(Detector):
         self, cells: Cells, labels: Labels, near_copies: NearCopies, sources: Sources, class_names: tuple[str, ...]
     ) -> Evidence:
         rows = np.flatnonzero(labels >= 0)
+        if amounts(labels, class_names) is not None:
+            raise FeatureUnavailable("the labels are a quantity, and copies are compared by classes")
         points = spread(cells, rows)
         if not _LEAST_ROWS <= len(rows) <= _MOST or points.shape[1] == 0:
             return Evidence(strengths(labels, ()), "empirical", note=f"needs {_LEAST_ROWS} to {_MOST:,} rows with a label")
