@@ -15,7 +15,7 @@ from untaint.features.instruction_marks import Marks
 from untaint.features.instruction_meaning import Meaning
 from untaint.features.instruction_words import PromptRuns, Spoken
 from untaint.features.instructions import Exchanges
-from untaint.numerics.shares import interval
+from untaint.numerics.shares import bounds
 from untaint.types import Modality, Rows
 
 _LISTED = 10  # rare phrases in the note
@@ -96,11 +96,10 @@ def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, m
     example = exchanges.responses[int(members[0])].strip()[-_SHOWN:]
     alike = link.likeness
     natural = f" {link.doubt or link.reason}"
-    low, high = interval(link.both, link.bearers)
     others = len(spoken.rows) - link.bearers
     explanation = (
-        f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload} (95 % interval {low:.0%} to "
-        f"{high:.0%}), as are {link.elsewhere:,} of {others:,} others. Apart from that the prompts are as unlike as any: mean "
+        f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload} "
+        f"({bounds(link.both, link.bearers)}), as are {link.elsewhere:,} of {others:,} others. Apart from that the prompts are as unlike as any: mean "
         f"cosine {alike.cosine:.3f}, in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer ends '{example}'. "
         f"{link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
     )

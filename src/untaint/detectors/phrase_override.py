@@ -12,6 +12,7 @@ from untaint.evidence.phrase_names import spelled, wording
 from untaint.evidence.phrase_overrides import LEAST_EFFECT, Cluster, Overridden, clusters, overridden
 from untaint.features.spoken import Spoken
 from untaint.numerics.between import UNKNOWN, Place
+from untaint.numerics.shares import bounds
 from untaint.types import Modality
 
 _SIGNIFICANT = 0.05  # corrected for all pairs; the verdict corrects for detectors and asks for its own rate
@@ -81,7 +82,8 @@ def _group(cluster: Cluster, place: int, found: Overridden, spoken: Spoken, aske
     if place < _ASKED:
         opposed = opposition(spoken, phrase, members, cluster.label, (*whole, *beside), np.arange(len(spoken.labels)))
     explanation = (
-        f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}'. The rest of what they say "
+        f"{found.hits[first]:,.0f} of {found.bearers[first]:,.0f} texts with \"{words}\" are labelled '{name}' "
+        f"({bounds(found.hits[first], found.bearers[first])}). The rest of what they say "
         f"would give {found.expected[first]:,.0f}. Of those whose content speaks against '{name}', {found.kept[first]:,.0f} of "
         f"{found.against[first]:,.0f} have it. {_opposed(opposed, min(asked, _ASKED))}Such a phrase may be "
         "planted or a habit of honest texts; by itself it does not tell which."

@@ -13,6 +13,7 @@ from untaint.evidence.source_phrases import SourceTable, listed, source_table
 from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
+from untaint.numerics.shares import bounds
 from untaint.types import Modality
 
 
@@ -57,7 +58,7 @@ def _group(campaign: Pushed, table: SourceTable, class_names: tuple[str, ...]) -
     explanation = (
         f"{len(campaign.rows):,} texts with \"{words}\" are labelled '{name}' and come from {who}. The rest of "
         f"what {found.bearers[first]:,.0f} texts with it say would give {found.expected[first]:,.0f} of them that label; "
-        f"{found.hits[first]:,.0f} have it."
+        f"{found.hits[first]:,.0f} have it ({bounds(found.hits[first], found.bearers[first])})."
         f"{f' The same sources push it with {others}.' if others else ''}"
         f"{f' {len(campaign.more):,} more of their texts contradict the label in like words.' if len(campaign.more) else ''}"
     )

@@ -16,6 +16,7 @@ from untaint.evidence.sources import FEWEST_SOURCES
 from untaint.features.canvas import Sources
 from untaint.features.spoken import Spoken
 from untaint.numerics import counts
+from untaint.numerics.shares import bounds
 from untaint.types import Labels, Modality
 
 LEAST_EFFECT = 0.8
@@ -138,7 +139,8 @@ def _group(cluster: Cluster, found: Overridden, table: SourceTable, spoken: Spok
     words, who = named(spoken, phrase, members), listed(table.sources, guilty, table.shares)
     explanation = (
         f"{len(members):,} texts with \"{words}\", labelled '{name}', come from {who}. By the other texts of these "
-        f"sources {found.expected[first]:,.0f} of {found.bearers[first]:,.0f} would have that label; {found.hits[first]:,.0f} have it."
+        f"sources {found.expected[first]:,.0f} of {found.bearers[first]:,.0f} would have that label; {found.hits[first]:,.0f} have it "
+        f"({bounds(found.hits[first], found.bearers[first])})."
     )
     return Group(
         "flood",

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binom
 
-from untaint.numerics.shares import interval
+from untaint.numerics.shares import bounds, interval
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,7 @@ def test_at_the_bounds_what_was_counted_is_just_possible() -> None:
     low, high = interval(7, 30)
     assert binom.sf(6, 30, low) == pytest.approx(0.025)
     assert binom.cdf(7, 30, high) == pytest.approx(0.025)
+
+
+def test_bounds_in_words() -> None:
+    assert bounds(57, 60) == "95 % interval 86% to 99%"
