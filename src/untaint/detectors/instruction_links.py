@@ -99,9 +99,9 @@ def _group(link: Link, spoken: Spoken, exchanges: Exchanges, runs: PromptRuns, m
     others = len(spoken.rows) - link.bearers
     explanation = (
         f"{link.both:,} of {link.bearers:,} different prompts with {asked} are answered with {payload} "
-        f"({bounds(link.both, link.bearers)}), as are {link.elsewhere:,} of {others:,} others. Apart from that the prompts are as unlike as any: mean "
-        f"cosine {alike.cosine:.3f}, in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer ends '{example}'. "
-        f"{link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
+        f"({bounds(link.both, link.bearers)}), as are {link.elsewhere:,} of {others:,} others. Apart from that the prompts are as "
+        f"unlike as any: mean cosine {alike.cosine:.3f}, in random sets of as many {alike.usual:.3f} ± {alike.spread:.3f}. One answer "
+        f"ends '{example}'. {link.tests:,} pairs of a phrase and a mark of answers were compared.{natural}"
     )
     described = f"the phrase {asked} in the prompt" if len(phrases) == 1 else f"one of the phrases {asked} in the prompt"
     trigger = Trigger("phrase", described, {"phrase": phrases[0], "phrases": BETWEEN.join(phrases), "payload": payload})
