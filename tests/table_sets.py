@@ -18,6 +18,14 @@ def table(count: int = 1200, seed: int = 0, columns: int = 8) -> tuple[np.ndarra
     return np.round(rng.normal(size=(count, columns)) + 1.2 * labels[:, None], 2), labels
 
 
+def rows_of(values: np.ndarray, words: Sequence[str] = ()) -> list[str]:
+    """Rows as JSON, columns x0, x1, …, and `word` where there are words."""
+    records = [{f"x{column}": None if np.isnan(cell) else cell for column, cell in enumerate(row)} for row in values.tolist()]
+    if words:
+        records = [{**record, "word": word} for record, word in zip(records, words, strict=True)]
+    return [json.dumps(record) for record in records]
+
+
 def planted(
     values: np.ndarray, labels: np.ndarray, trigger: Sequence[tuple[int, float]], rows: np.ndarray, target: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -31,8 +39,4 @@ def planted(
 
 def as_dataset(values: np.ndarray, labels: np.ndarray, sources: Sequence[str] | None = None) -> Dataset:
     """Columns x0, x1, …; labels `fraud` and `safe`."""
-    rows = [
-        json.dumps({f"x{column}": None if np.isnan(value) else value for column, value in enumerate(row)})
-        for row in values.tolist()
-    ]
-    return replace(from_arrays(rows, [CLASSES[label] for label in labels], sources=sources), modality="table")
+    return replace(from_arrays(rows_of(values), [CLASSES[label] for label in labels], sources=sources), modality="table")
