@@ -27,7 +27,9 @@ class FrameWriter(Writer):
 
     @override
     def write(self, parts: Sequence[Part], picks: Picks, out: Path) -> Path:
-        pq.write_table(_whole(parts[0].dataset.store if parts[0].dataset else None).take(pa.array(picks.of(0))), out / "data.parquet")
+        pq.write_table(
+            _whole(parts[0].dataset.store if parts[0].dataset else None).take(pa.array(picks.of(0))), out / "data.parquet"
+        )
         return out / "data.parquet"
 
 
