@@ -6,7 +6,8 @@
 
 Only `far-rows` and `unfit-cells` are run; their findings are decided on as in a whole audit, corrected for all detectors of tables. Real
 tables: up to `--size` rows. Heavy tails: 1,000 rows of two classes, ten columns that follow one law, and two Gaussian ones that tell
-the classes apart. The row that is planted has the label of another class. Written to results/few_points.md and .jsonl; a run that was
+the classes apart. The row that is planted has the label of another class, and its
+number in a column of that law. Written to results/few_points.md and .jsonl; a run that was
 stopped goes on where it was.
 """
 
@@ -106,6 +107,8 @@ def measured(size: int, cell: Cell) -> Record:
     """What the verdict says of the planted row, and how many others are accused, told, listed."""
     clean, attack = drawn(cell, size), ATTACKS[cell.attack]
     planted = np.empty(0, np.int64)
+    if isinstance(attack, LeveragePoint) and cell.data in TAILS:
+        attack = replace(attack, columns=("t0",) if attack.width else tuple(f"t{number}" for number in range(10)))
     if attack is not None:
         made = replace(attack, rate=1 / len(clean)).poison(clean, np.random.default_rng([cell.seed, 1]))
         clean, planted = made.dataset, np.flatnonzero(made.mask)
@@ -132,7 +135,7 @@ def looked(dataset: Dataset) -> dict[str, np.ndarray]:
 def cells(seeds: Sequence[int]) -> Iterator[Cell]:
     """Everything that is measured."""
     for seed in seeds:
-        for data in (*CORPORA, *TAILS):
+        for data in (*TAILS, *CORPORA):
             for attack in ATTACKS if data in CORPORA else ON_TAILS:
                 yield Cell(data, attack, seed)
 
