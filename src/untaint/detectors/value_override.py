@@ -31,19 +31,15 @@ class ValueOverride(Detector):
 
     Content is judged without the columns concerned, and what remains is compared with rows next to them: those with a part of the
     values, and those with nearly the same values. An honest strong sign does not stop at a value, a trigger does. What passes is a
-    shortcut (a default that some process writes, say), unless one of four things holds. Without a word on sources, several values
-    together, none of which does it alone, must stand in rows that say the opposite of their label, and somebody must have written them
-    there: either they stand together far more often than other values of the same columns do, and the rows are further from the label
-    than rows drawn at random, whom a rule that the other columns know nothing of would hit; or the other columns show that the
-    rows are none that have such values. With sources, they come from few of them, more unevenly than other values as frequent are
-    shared, and the same sources do not give that label elsewhere. Or both in part: rows say the opposite of their label and come from
-    few sources, be those sources different in kind.
+    shortcut (a default that some process writes, say), unless its rows come from few sources, more unevenly than other values as
+    frequent are shared, and the same sources do not give that label elsewhere; or come from few sources and say the opposite of their
+    label, be those sources different in kind. Without a word on sources nobody is accused. The report then says whether the values
+    stand together far more often than other values of the same columns do, or in rows that by the other columns are none to have them.
 
-    Works when: ten to twenty rows of other classes bear the trigger and the other columns tell the classes apart; where sources are
-        known and few send it, seven rows, or 2 % of rows with right labels, are enough.
-    Fails when: nobody knows sources and the target is a class of less than a fifth of the rows, or content hardly knows the label, or
-        it is one value, or values that no honest row has (then it is told as a shortcut); the values are those of more than half of
-        all rows.
+    Works when: ten to twenty rows of other classes bear the trigger, the other columns tell the classes apart and few of many sources
+        sent it; then seven rows, or 2 % of rows with right labels, are enough.
+    Fails when: nobody knows sources (then it is told as a shortcut), or content hardly knows the label; the target is nearly all of the
+        rows; the values are those of more than half of all rows.
     Cost: seconds beyond the content feature; of a table of more than 200,000 rows as many are searched, what is found is looked up in
         all, and other rows have no score; pairs are counted in 20,000 rows at most.
     Reference: own method; the trigger is that of Severi, Meyer, Coull, Oprea 2021, arXiv 2003.01031
@@ -91,7 +87,7 @@ def _group(case: Case, sources: tuple[str, ...], class_names: tuple[str, ...]) -
     explanation = (
         f"{found.hits:,.0f} of {found.bearers:,.0f} rows with {words} are labelled '{name}'. Their other columns would give "
         f"{found.expected:,.0f}.{f' They also have {worded(case.table, also)}.' if also else ''} {_neighbours(beyond, name)}{who} "
-        f"{_reasons(case, name) if accused else 'That may be planted or a rule of honest data; sources would decide it.'}"
+        f"{_reasons(case, name, accused=accused)}"
     )
     whole = worded(case.table, (*found.items, *also))
     return Group(
@@ -122,20 +118,26 @@ def _neighbours(beyond: Contrast, name: str) -> str:
     )
 
 
-def _reasons(case: Case, name: str) -> str:
-    """What an accusation rests on beyond the association."""
+def _reasons(case: Case, name: str, *, accused: bool) -> str:
+    """What an accusation rests on beyond the association, or what speaks for one without sources."""
     place = (
         f"Without these columns the rows are at {case.beyond.place:.2f} on a line from rows with other labels (0) to rows that are "
         f"'{name}' (1); honest signs of a label stand at .5 and above."
     )
+    if accused:
+        return place
+    open_question = "That may be planted or a rule of honest data; sources would decide it."
     if case.written:
-        return f"{place} The values stand together far more often than other values of these columns do: somebody wrote them."
+        return (
+            f"{place} The values stand together far more often than other values of these columns do, as those do that somebody wrote, "
+            f"and those of instruments that fail together. {open_question}"
+        )
     if case.foreign:
         return (
-            f"{place} And they are at {case.graft.place:.2f} on a line from rows without these values (0) to other rows with them (1): "
-            "somebody wrote the values into them."
+            f"{place} And they are at {case.graft.place:.2f} on a line from rows without these values (0) to other rows with them (1), as "
+            f"rows are into which somebody wrote them. {open_question}"
         )
-    return place
+    return open_question
 
 
 def _who(sent: Sent, sources: tuple[str, ...]) -> str:

@@ -43,15 +43,14 @@ class Case:
 
     @property
     def planted(self) -> float:
-        """Smallest p-value of what only somebody who chose the label explains; 1 where nothing does."""
-        by_values = self.natural if self.written or self.foreign else 1.0
-        if self.sent is None or self.beyond.senders < NOTABLE:
-            return by_values
-        by_sources = (
-            self.asked * self.sent.p_value if self.beyond.senders >= NOTABLE else 1.0
-        )  # else it is theirs, not the values'
-        opposed = self.asked * max(self.sent.chance, self.beyond.p_value)
-        return min(1.0, by_values, by_sources, opposed)
+        """P-value of few sources having sent them, who give that label to nothing else; 1 where nobody knows who sent what.
+
+        Values alone accuse nobody, not even where they were `written` into rows or are `foreign` to them: three clean tables of 210
+        were called poisoned for instruments that fail together in rows which an honest hand gave one label.
+        """
+        if self.sent is None or self.beyond.senders < NOTABLE:  # else it is theirs, not the values'
+            return 1.0
+        return min(1.0, self.asked * min(self.sent.p_value, max(self.sent.chance, self.beyond.p_value)))
 
     @property
     def written(self) -> bool:

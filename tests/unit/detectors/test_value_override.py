@@ -57,10 +57,24 @@ def victims(labels: np.ndarray, count: int, seed: int = 1) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(np.flatnonzero(labels == 0), count, replace=False))
 
 
-def test_two_values_together_are_accused_and_named() -> None:
+def test_two_values_together_are_told_and_named_where_nobody_knows_sources() -> None:
     values, labels = table()
     rows = victims(labels, 25)
-    found = strong(look(*planted(values, labels, TRIGGER, rows)), accused=True)
+    found = look(*planted(values, labels, TRIGGER, rows))
+    assert strong(found, accused=True) == []
+    told = strong(found, accused=False)[0]
+    assert len(np.intersect1d(told.members, rows)) >= 24
+    assert told.trigger is not None
+    assert told.trigger.description == "x2 = 0.37 and x5 = -0.81"
+    assert "as those do that somebody wrote" in told.explanation
+
+
+def test_two_values_together_of_few_sources_are_accused_and_named() -> None:
+    values, labels = table()
+    rows, rng = victims(labels, 25), np.random.default_rng(0)
+    codes = rng.integers(0, 12, len(labels))
+    codes[rows] = rng.integers(0, 2, len(rows))
+    found = strong(look(*planted(values, labels, TRIGGER, rows), [f"clinic {code}" for code in codes]), accused=True)
     assert len(found) == 1
     assert len(np.intersect1d(found[0].members, rows)) >= 24
     assert len(found[0].members) <= 27
