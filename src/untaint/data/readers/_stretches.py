@@ -21,6 +21,7 @@ from untaint.data.parts import Columnar, Run
 from untaint.data.readers import _columnar
 from untaint.data.readers._index import IndexBuilder
 from untaint.data.readers._lines import LineStore
+from untaint.data.readers._recipe import Recipe
 from untaint.data.readers._rows import AHEAD, Made, add_rows, made, paths
 from untaint.types import Rows
 
@@ -148,6 +149,11 @@ class TableLines(Store, Columnar):
 
     lines: LineStore
     stretches: Callable[[IO[bytes]], Iterator[Stretch]]
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its rows become samples; whoever writes the file again asks for it."""
+        return self.lines.recipe
 
     @override
     def read(self, rows: Rows) -> list[Payload]:
