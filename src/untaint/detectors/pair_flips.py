@@ -8,9 +8,11 @@ from scipy.stats import binom
 
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
+from untaint.evidence.one_sided import OneSided, one_sided
 from untaint.features.content import WEAK
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
+from untaint.features.table_content import TableContent
 from untaint.types import Labels, Mask, Modality
 
 LEAST_EFFECT = 0.03
@@ -25,6 +27,10 @@ _BEYOND = 1.5
 _ALIKE = 0.01
 """Classes look alike when more of the flipped class than this looks like the label to begin with, by honest confusion."""
 _FEWEST = 4  # classes: with fewer there are no other pairs to compare with
+_LEAST_LAPSED = 0.06
+"""Share of what looks like one class that must bear the other label for no reason, where classes are too few to compare: half as much
+again as the most that was seen in clean tables of two classes, 0.04."""
+_BEYOND_REVERSE = 2.0  # times as many as the other way: flips at random go both ways
 _SEEN = 5  # rows up to which a share says nothing: at the end of a way, or erring the other way
 
 
@@ -38,8 +44,10 @@ class PairFlips(Detector):
     end is compared with the heaviest of all other pairs, its own reverse among them: honest confusion is mutual (cats and
     dogs). Between classes that look alike the same picture could be an honest misreading of the labelling guide, so such a
     pair is not accused: the verdict is that nothing here can tell. Sources or annotators would (`label-consensus`).
+    In tables of two or three classes there are no other pairs to compare with; there errors are fitted as a curve that ends, among rows
+    content is surest of, at a share which is no honest doubt. A share of one pair far above its reverse is told, and accuses nobody.
 
-    Works when: a twentieth of a class or more bears one other label, in a set of at least four classes.
+    Works when: a twentieth of a class or more bears one other label, in a set of at least four classes; a tenth, in tables of fewer.
     Fails when: content is judged poorly (photographs); fewer than about fifteen samples are flipped; many pairs are.
     Cost: none beyond the content feature.
     Reference: targeted flips, Tolpegin, Truex, Gursoy, Liu 2020, arXiv 2007.08432 (sec. 4); the test is our own
@@ -57,6 +65,9 @@ class PairFlips(Detector):
         logs = np.log(np.clip(np.nan_to_num(content.probabilities), 1e-4, 1))
         away = _away(logs, labels, usable & near_copies.representatives)
         scores = np.where(usable, away.max(1), np.nan).astype(np.float32)
+        if classes < _FEWEST and isinstance(content, TableContent):
+            pairs = one_sided(content.probabilities, labels, usable & near_copies.representatives)
+            return Evidence(scores, "empirical", tuple(_told(each, class_names) for each in pairs if each.p_value <= 0.05))
         if classes < _FEWEST:
             return Evidence(scores, "empirical", note="needs at least four classes to compare pairs")
         if content.contradicted[usable].mean() > WEAK:
@@ -74,6 +85,29 @@ class PairFlips(Detector):
                 members = np.flatnonzero((labels == b) & (away[:, a] > _MIDDLE) & (logs.argmax(1) == a))
                 groups.append(_group(members, min(1.0, p_value), (int(a), int(b)), logs.argmax(1), labels, class_names))
         return Evidence(scores, "empirical", tuple(groups))
+
+
+def _told(found: OneSided, class_names: tuple[str, ...]) -> Group:
+    """Accused by nobody: of two classes there is nothing to compare the pair with but its reverse."""
+    shown, label = class_names[found.looks], class_names[found.label]
+    explanation = (
+        f"About {found.share:.0%} of what looks like '{shown}' is labelled '{label}' however sure its content is, and {found.reverse:.1%} "
+        "the other way. With so few classes this could be a habit of labelling: sources, annotators or labels given twice would "
+        "decide it."
+    )
+    effect = found.share if found.share > _BEYOND_REVERSE * found.reverse else 0.0
+    return Group(
+        "label-flip",
+        found.members,
+        found.share,
+        found.p_value,
+        effect,
+        _LEAST_LAPSED,
+        explanation,
+        0.0,
+        target_label=label,
+        source_label=shown,
+    )
 
 
 def _away(logs: np.ndarray, labels: Labels, single: Mask) -> np.ndarray:

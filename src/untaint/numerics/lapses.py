@@ -18,10 +18,17 @@ _SMALLEST, _LARGEST = 1e-4, 0.49
 
 
 class Lapses(NamedTuple):
-    """share: of labels wrong for no reason.  logarithm: of the likelihood."""
+    """share: of labels wrong for no reason.  logarithm: of the likelihood.  slope, shift: of the curve of honest errors."""
 
     share: float
     logarithm: float
+    slope: float = 1.0
+    shift: float = 0.0
+
+    def lapsed(self, sureness: np.ndarray) -> np.ndarray:
+        """(n,) probability that an error is one for no reason."""
+        honest = (1 - 2 * self.share) * expit(-(self.slope * sureness + self.shift))
+        return np.asarray(self.share / np.maximum(self.share + honest, 1e-12))
 
 
 def lapses(sureness: np.ndarray, wrong: np.ndarray, share: float | None = None) -> Lapses:
@@ -41,4 +48,4 @@ def lapses(sureness: np.ndarray, wrong: np.ndarray, share: float | None = None) 
         (minimize(loss, [0.0, 0.0, logit(start)], method="L-BFGS-B", bounds=bounds) for start in starts),
         key=lambda each: each.fun,
     )
-    return Lapses(float(expit(found.x[2])), -float(found.fun))
+    return Lapses(float(expit(found.x[2])), -float(found.fun), float(np.exp(found.x[0])), float(found.x[1]))

@@ -33,5 +33,12 @@ def test_a_given_share_explains_no_more_than_the_best() -> None:
     assert fixed.logarithm < best.logarithm - 10
 
 
+def test_errors_of_a_sure_judge_are_lapses_and_those_of_an_unsure_one_are_honest() -> None:
+    found = lapses(*errors(0.1, 1.0, 0))
+    unsure, sure = found.lapsed(np.array([0.1, 8.0]))
+    assert unsure < 0.3
+    assert sure > 0.9
+
+
 def test_no_rows_say_nothing() -> None:
-    assert lapses(np.empty(0), np.empty(0, bool)) == (0.0, 0.0)
+    assert lapses(np.empty(0), np.empty(0, bool)).share == 0
