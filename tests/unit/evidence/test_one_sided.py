@@ -25,7 +25,7 @@ def test_one_way_is_told() -> None:
         assert abs(there.share - 0.1) < 0.03
         assert there.reverse == back.share < 0.02
         assert back.p_value > 0.01
-        assert np.isin(there.members, flipped).mean() > 0.8
+        assert np.isin(there.members, flipped).mean() > 0.7
         assert len(there.members) > 0.7 * len(flipped)
 
 
