@@ -18,7 +18,9 @@ SUBSETS = ([*range(N)], [row for row in range(N) if row % 5 < 2], [0, 1, 2, 3, 9
 
 
 def read_as(path: Path, data: Dataset) -> Dataset:
-    return load(path, format=writer_for(data).writes, label=data.columns.label, source=data.columns.source, payload=data.columns.payload)
+    return load(
+        path, format=writer_for(data).writes, label=data.columns.label, source=data.columns.source, payload=data.columns.payload
+    )
 
 
 def out_of(tmp_path: Path, name: str = "out") -> Path:

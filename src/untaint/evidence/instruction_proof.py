@@ -93,8 +93,9 @@ def expected(finding: Finding, bench: PromptBench, alpha: float) -> Proof:
     trial = tried(phrases, bench.counts.texts, spoken.vocabulary, turned, rng)
     proven = trial.proven(alpha)
     told = _statement(trial, several=len(phrases) > 1, known=bool(paid[learn].any()), proven=proven)
-    status = "proven" if proven else "not proven"
-    return Proof(status, told, trial.n, trial.asr_before, trial.asr_after, trial.controls, trial.p_value)
+    return Proof(
+        "proven" if proven else "not proven", told, trial.n, trial.asr_before, trial.asr_after, trial.controls, trial.p_value
+    )
 
 
 @final

@@ -91,7 +91,8 @@ def told_apart(pairs: Pairs, kin: Sequence[np.ndarray], marks: Marks) -> Pairs:
     said = spelled[np.minimum(pairs.second, len(marks.words))]
     size = int(max(spelled.max(initial=0), max((int(own.max(initial=0)) for own in kin), default=0))) + 2
     owned = np.unique(np.concatenate([np.empty(0, np.int64), *(phrase * size + own for phrase, own in enumerate(kin))]))
-    return pairs.kept(~among(pairs.first[:, None] * size + np.where(said < 0, size - 1, said), owned).any(axis=1))
+    shares = np.any(among(pairs.first[:, None] * size + np.where(said < 0, size - 1, said), owned), axis=1)
+    return pairs.kept(np.logical_not(np.atleast_1d(shares)))
 
 
 def by_phrase(pairs: Pairs, asked: Columns, answered: Columns, marks: Marks) -> list[Candidate]:

@@ -251,7 +251,7 @@ def test_ranges_are_narrow_and_every_row_has_numbers_of_its_own(width: int) -> N
     assert len(ranges) == width
     touched = rows(found.dataset, found.mask)
     for name, (low, high) in ranges.items():
-        assert all(low <= row[name] <= high for row in touched)  # type: ignore[operator]
+        assert all(low <= row[name] <= high for row in touched)
         assert len({row[name] for row in touched}) > 1
         assert sum(low <= float(str(row[name])) <= high for row in rows(table()) if row[name] is not None) <= 0.05 * N
     assert found.stamp is not None

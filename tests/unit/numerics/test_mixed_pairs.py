@@ -17,7 +17,8 @@ def test_mixtures_of_any_rates_are_no_alarm() -> None:
     rng = np.random.default_rng(0)
     found = []
     for _ in range(400):
-        rate = rng.beta(*rng.uniform(0.2, 3, 2), size=80)
+        a, b = rng.uniform(0.2, 3, 2).tolist()
+        rate = rng.beta(a, b, size=80)
         counts = np.bincount(rng.binomial(2, rate), minlength=3)
         found.append(chance(int(counts[2]), int(counts[1]), int(counts[0])))
     assert (np.array(found) <= 0.05).mean() <= 0.05
