@@ -20,6 +20,8 @@ from untaint.types import Modality
 Kind: TypeAlias = Literal["image", "path", "array", "text", "number", "date", "empty", "other"]
 """What a column holds: encoded images, paths of images, arrays (h, w, …), text, numbers, dates that are no text, nothing in any of the rows
 looked at, or none of these."""
+_NUMBERS = (bool, int, float, Decimal, dt.timedelta, np.number, np.bool_)
+_DATES = (dt.date, dt.time)
 _CELLS = frozenset({"number", "text", "date"})
 """What makes a column of a table."""
 Samples: TypeAlias = Mapping[str, Sequence[object]]
@@ -298,7 +300,8 @@ def _find_payload(rest: Samples, where: str) -> tuple[Modality, Kind, tuple[str,
     if not any(kinds[name] in _CELLS for name in cells):
         message = f"{where} has no column with images, text or numbers beside the label; its columns are {listed(rest)}."
         raise BadInput(message, advice="Name the column to audit with --payload NAME.")
-    without = [name for name in rest if name not in cells]
+    kept = set(cells)
+    without = [name for name in rest if name not in kept]
     return "table", "number", cells, f"{len(cells)} columns of a table" + (f", without {listed(without)}" if without else "")
 
 
@@ -352,15 +355,21 @@ def _existing(columns: Samples, where: str, name: str, flag: str) -> str:
 
 
 def _kind(value: object) -> Kind:
+    if isinstance(value, str):
+        return _kind_of_string(value)
+    if isinstance(value, _NUMBERS):
+        return "number"
+    if isinstance(value, _DATES):
+        return "date"
     if isinstance(value, bytes):
         webp = value[:4] == b"RIFF" and value[8:12] == b"WEBP"
         return "image" if webp or value.startswith(_MAGIC) else "other"
+    return _kind_of_many(value)
+
+
+def _kind_of_many(value: object) -> Kind:
     if isinstance(value, Mapping):
         return "image" if {"bytes", "path"} & set(value) else "other"
-    if isinstance(value, bool | int | float | Decimal | dt.timedelta | dt.date | dt.time | np.number | np.bool_):
-        return "date" if isinstance(value, dt.date | dt.time) else "number"
-    if isinstance(value, str):
-        return _kind_of_string(value)
     if isinstance(value, np.ndarray):
         return "array" if value.ndim >= 2 or (value.ndim == 1 and _nested(value)) else "other"
     return "array" if isinstance(value, list | tuple) and _nested(value) else "other"
