@@ -17,6 +17,9 @@ _HARM = 0.05
 """Accuracy that leaving the rows out is worth. One honest row among 2,000 is worth less than a hundredth."""
 _SURE = 1e-3  # chance of such a gain where the rows do nothing
 _TRIED = 5  # sets of rows that are left out in turn, the surest first
+_ATTACK = 100.0
+"""Times as far out as the next, from which rows that do harm are accused. Readings of one honest set lay 6 to 40 times as far out, cost
+gradient descent up to thirty points, and made five clean tables of 300 `poisoned`."""
 _LEAST = 60  # rows; half of them learn
 _NAMED = 3  # columns that are spelled out
 _LISTED = 20  # rows that a tail explains and that are listed all the same, the least explained first
@@ -29,14 +32,14 @@ class FarRows(Detector):
     """Looks for at most five rows beyond a gap in a column of numbers, or in the distance of whole rows, and measures their harm.
 
     How far out the rows are is measured from the median, and the gap in front of them against the law of the largest quarter of the
-    values before it: a heavy tail has large gaps of its own. Then small linear models learn with those rows and without, scaled
-    as people scale. Rows beyond what the tail explains that cost accuracy are accused; those that do no harm are only told. Rows
-    five times as far out as the next that a heavy tail does explain are told where they cost accuracy, and else listed for a look.
-    Where labels are a quantity they are one more column. The note names the columns whose tails would hide a number ten times as
-    large as any.
+    values before it: a heavy tail has large gaps of its own. Then small linear models learn with those rows and without, scaled as
+    people scale. Rows a hundred times as far out as the next, beyond what the tail explains, that cost accuracy are accused; those
+    nearer or without harm are only told. Rows five times as far out as the next that a heavy tail does explain are told where they cost
+    accuracy, and else listed for a look. Where labels are a quantity they are one more column. The note names the columns whose tails
+    would hide a number ten times as large as any.
 
-    Works when: the rows are ten times as far out as the next in a column without a heavy tail, a hundred times in most others; or they
-        cost a model accuracy and lie beyond a gap.
+    Works when: the rows are ten times as far out as the next in a column without a heavy tail, then they are told; a hundred times in
+        most columns, and accused where they cost a model accuracy.
     Fails when: the tail is so heavy that honest values leave such gaps (then they are listed at most); there are more than five rows;
         the column has fewer than some fifty values besides its median; the rows wreck only a model unlike those tried.
     Cost: one pass over the columns, and a second for each set of rows that is left out.
@@ -99,6 +102,9 @@ def _group(cells: Cells, far: FarOut, effect: Effect | None, tried: int) -> Grou
         explanation = f"{said} {left} raises {accuracy}; {by_itself}."
         return Group("outlier", far.rows, far.gap.ratio, sure, effect.gain, _HARM, explanation, 0.0)
     p_value = max(sure, far.gap.p_value)
+    if far.gap.ratio < _ATTACK:
+        explanation = f"{said} {left} raises {accuracy}. Honest readings lie as far out at times."
+        return Group("outlier", far.rows, far.gap.ratio, p_value, effect.gain, _HARM, explanation, 0.0)
     return Group("leverage", far.rows, far.gap.ratio, p_value, effect.gain, _HARM, f"{said} {left} raises {accuracy}.", 1.0)
 
 
