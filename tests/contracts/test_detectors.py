@@ -387,7 +387,7 @@ def within_a_day(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     labels, bad = rng.integers(0, 2, 1200), np.isin(np.arange(1200), np.arange(600, 680, 2))
     rows = [
         json.dumps({f"c{column}": value for column, value in enumerate(row)})
-        for row in (rng.normal(size=(1200, 4)) + 4 * labels[:, None]).tolist()
+        for row in (rng.normal(size=(1200, 4)) + 8 * labels[:, None]).tolist()
     ]
     start = from_arrays(rows, [str(label) for label in np.where(bad, 1 - labels, labels)])
     times = np.datetime64("2026-01-01T00:00", "us") + np.arange(1200) * np.timedelta64(20, "m")

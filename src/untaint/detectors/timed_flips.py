@@ -37,6 +37,7 @@ class TimedFlips(Detector):
     modalities: ClassVar[frozenset[Modality]] = frozenset({"table"})
     sure: float = 0.5  # another class is at least this probable: more likely than not
     doubted: float = 0.05  # and the given label at most this: one in twenty
+    doubted_then: float = 0.2  # the same of members, within a time that has too many: there flips are the likelier explanation
 
     @property
     def budget(self) -> str:
@@ -53,6 +54,7 @@ class TimedFlips(Detector):
         single = usable & repeats.one_each(near_copies.family, moments.codes)
         counts = confusions(moments.codes[single], looks[single], labels[single], listed[single], len(class_names))
         times = Sources(moments.codes, moments.names)
-        suspects = Suspects(listed, looks, labels, times, class_names, comparable=True, verb="collected")
+        doubtful = (given <= self.doubted_then) & (believed.max(1) >= self.sure)
+        suspects = Suspects(doubtful, looks, labels, times, class_names, comparable=True, verb="collected")
         groups = flipped_by(counts, unlike_pairs(believed[usable], labels[usable]), suspects)
         return Evidence(strengths(labels, groups), "empirical", groups)
