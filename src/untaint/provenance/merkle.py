@@ -216,16 +216,18 @@ class Tiles:
         return root_of(_cut(held))
 
     def _load(self, level: int, number: int) -> bytes:
-        width = min(WIDTH, (self.size >> (_HEIGHT * level)) - number * WIDTH)
+        width = held = min(WIDTH, (self.size >> (_HEIGHT * level)) - number * WIDTH)
         target = self._folder / tile_name(level, number, width)
+        if not target.exists() and (whole := self._folder / tile_name(level, number)).exists():
+            target, held = whole, WIDTH  # it has become whole since, and begins alike (C2SP tlog-tiles, "Partial Tiles")
         try:
             found = target.read_bytes()
         except FileNotFoundError as error:
             raise BadInput(f"{target} is missing.", advice="The tree is not whole: restore it, or seal again.") from error
-        if len(found) != width * SIZE:
-            message = f"{target} has {len(found):,} bytes, not {width * SIZE:,}."
+        if len(found) != held * SIZE:
+            message = f"{target} has {len(found):,} bytes, not {held * SIZE:,}."
             raise BadInput(message, advice="It was cut short or grown: restore it, or seal again.")
-        return found
+        return found[: width * SIZE]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
