@@ -137,9 +137,10 @@ class Log:
             yield "the tree has another root than its checkpoint"
             return
         tiles.check()
-        for index, entry in enumerate(self.entries()):
-            if leaf_hash(entry) != tiles.leaf(index):
-                yield f"entry {index} is not the one that was logged"
+        wrong = [index for index, entry in enumerate(self.entries()) if leaf_hash(entry) != tiles.leaf(index)]
+        if wrong:
+            more = f", and {len(wrong) - 1:,} more are not those" if wrong[1:] else ""
+            yield f"entry {wrong[0]} is not the one that was logged{more}"
 
     def _mine(self, key: PrivateKey, origin: str | None) -> Checkpoint:
         if not (self.folder / CHECKPOINT).exists():

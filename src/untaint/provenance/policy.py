@@ -13,12 +13,19 @@
     roles = ["collector", "vetter"]
     expires = 2027-06-30        # its signatures do not count after that day
 
+    [log]                       # leave it out where a log is nice to have
+    witnesses = 1               # number of different witnesses that must have countersigned the log
+
+    [[witness]]
+    name = "example.com/w1"
+    file = "w1.pub"
+
 What a key may do stands here, with whoever verifies, never in what was signed.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, final, get_args
@@ -53,12 +60,19 @@ class Trusted:
 @final
 @dataclass(frozen=True)
 class Policy:
-    """keys: whom we trust.  require: role → how many different keys must have signed in it.  max_age: of a statement."""
+    """Whom we trust, and what we ask of them.
+
+    require: role → how many different keys must have signed in it; of none, every key must have signed.  max_age: of a statement.  what: how messages call it.
+    log: whether there must be one.  witnesses, least: who may countersign it, and how many of them must have.
+    """
 
     keys: tuple[Trusted, ...]
     require: Mapping[Role, int]
     max_age: timedelta | None = None
     what: str = "the policy"
+    log: bool = False
+    witnesses: Mapping[str, PublicKey] = field(default_factory=dict)
+    least: int = 0
 
 
 @final
@@ -84,17 +98,30 @@ class _Key(BaseModel):
     expires: date | None = None
 
 
+class _Witness(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: Annotated[str, Field(min_length=1)]
+    file: str
+
+
+class _Log(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    witnesses: Annotated[int, Field(ge=0)] = 0
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     schema_name: Annotated[str, Field(alias="schema")]
     require: dict[Role, Annotated[int, Field(ge=1)]] = {}
     key: list[_Key] = []
-    max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    max_age_days: Annotated[int | float, Field(gt=0, le=36_500)] | None = None
+    log: _Log | None = None
+    witness: list[_Witness] = []
 
 
 def of_key(key: PublicKey, name: str) -> Policy:
     """The policy of `--key KEY.pub`: this key signed, in whatever role."""
-    return Policy((Trusted(name, key, frozenset(ROLES)),), {"collector": 1}, what="--key")
+    return Policy((Trusted(name, key, frozenset(ROLES)),), {}, what=f"the key {name}")
 
 
 def read(path: Path) -> Policy:
@@ -135,7 +162,13 @@ def _checked(path: Path, file: _File) -> Policy:
                 path, f"it requires {_signers(least)} as {role} and has {len(able)} different keys that may, so nothing can pass"
             )
     age = None if file.max_age_days is None else timedelta(days=file.max_age_days)
-    return Policy(trusted, file.require, age, str(path))
+    witnesses = {witness.name: keys.load_public(path.parent / witness.file) for witness in file.witness}
+    least = file.log.witnesses if file.log else 0
+    if len(set(witnesses.values())) < least:
+        raise _bad(
+            path, f"it requires {least} witnesses and names {len(set(witnesses.values()))} different ones, so nothing can pass"
+        )
+    return Policy(trusted, file.require, age, str(path), file.log is not None, witnesses, least)
 
 
 def _trusted(path: Path, key: _Key) -> Trusted:
@@ -160,10 +193,16 @@ def decide(envelope: Envelope, policy: Policy, *, created: datetime, now: dateti
     lapsed = [trusted for trusted in signers if trusted.expires is not None and now.date() > trusted.expires]
     problems = [f"the key of {trusted.name} expired on {trusted.expires}" for trusted in lapsed]
     problems += _times(policy, created, now, expires)
+    if not policy.require and not policy.keys:
+        problems.append(f"{policy.what} asks for nothing, so nothing meets it")
+    if not policy.require:
+        problems += [f"it is not signed with the key {trusted.name}" for trusted in policy.keys if trusted not in signers]
     for role, least in policy.require.items():
         able = {trusted.key: trusted.name for trusted in signers if role in trusted.roles and trusted not in lapsed}
         if len(able) < least:
-            problems.append(f"{policy.what} requires {_signers(least)} as {role}, and {_names(tuple(able.values()))} signed")
+            problems.append(
+                f"{policy.what} requires {_signers(least)} as {role}, and {_names(tuple(able.values()))} signed as such"
+            )
     return Decision(tuple(trusted.name for trusted in signers), tuple(problems))
 
 
