@@ -11,9 +11,11 @@ from untaint.evidence.label_islands import Island, apart, gap, sent_by_one
 from untaint.features.canvas import Sources
 from untaint.features.cells import Cells
 from untaint.features.duplicates import NearCopies
+from untaint.features.quantities import amounts
 from untaint.features.table_copies import placed
 from untaint.features.table_places import spread
-from untaint.numerics.islands import islands, reach
+from untaint.numerics.holes import rest
+from untaint.numerics.islands import held, islands, reach, unheard_of
 from untaint.numerics.neighbours import nearest
 from untaint.types import Labels, Modality
 
@@ -21,7 +23,8 @@ LEAST_EFFECT = 0.5
 """How much larger the island's share of its label must be than around it: a majority turned round."""
 _SIZES = (3, 5, 8, 12, 18, 27, 40, 60, 100)  # rows of a ball, each half as many again
 _LARGEST = 0.02  # share of the rows that a ball may hold; a larger one is a class, or part of it
-_MOST = 10_000  # rows searched; of more a sample, in which an island has the same share
+_MOST = 6_000  # rows searched; of more a sample, in which an island has the same share
+_MOST_CLASSES = 100  # of more none has rows enough
 _SIGNIFICANT = 0.05  # groups above are not told at all
 _MOSTLY = 0.5  # share of an island that its sender sent: else others say the same
 
@@ -31,18 +34,19 @@ _MOSTLY = 0.5  # share of an island that its sender sent: else others say the sa
 class LabelIslands(Detector):
     """Scans balls of neighbours for labels that the ring around them does not have.
 
-    Models that learn from other rows learn an island of flipped labels as well, so cross-fitted judges do not contradict it. Here no
-    model learns: for every row and nine sizes the share of its label among its nearest rows is compared with the share in the
-    ring around them. Distances are measured twice, between standardised columns and between ranks, for nobody knows which the
-    neighbourhood was chosen by; what counts is how rows lie, not what labels say. Copies of a row count once. A row's score is the
-    best ball with its label that it lies in.
+    Models that learn from other rows learn an island of flipped labels as well, so cross-fitted judges do not contradict it. Here,
+    for every row and nine sizes, the share of its label among its nearest rows is compared with the share in the ring around them;
+    and the best of these balls also with what a regression says of them that has forgotten the whole ball, for a class that lies
+    apart is an island in its ring too. The lesser of both counts. Distances are measured twice, between standardised columns and
+    between ranks, for nobody knows which the neighbourhood was chosen by. Copies of a row count once. A row's score is the best
+    ball with its label that it lies in.
     Honest tables have islands too: an island is accused if one source sent it and did not send the rows around, and else told if
     it stands out from all others of the same table, for it may be a fact that few rows know.
 
     Works when: the labels of about one row in a hundred around a point are flipped, where the classes are otherwise apart.
     Fails when: classes are mixed there, or the rows around have the new label anyway; the neighbourhood was chosen by a distance
-    unlike both; there are under a hundred rows.
-    Cost: neighbours of 10,000 rows at most.
+    unlike both; there are under a hundred rows; labels are a quantity.
+    Cost: neighbours of 6,000 rows at most, and one regression.
     Reference: Kulldorff 1997, A spatial scan statistic (sec. 4), with the ring as outside; the test of the best is our own
     """
 
@@ -62,17 +66,21 @@ class LabelIslands(Detector):
         if len(rows) > _MOST:
             note = f"looked at {_MOST:,} rows drawn from {len(rows):,}; the others have no score"
             rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
+        used, given = np.unique(labels[rows], return_inverse=True)
+        if len(used) > _MOST_CLASSES or amounts(labels, class_names) is not None:
+            return Evidence(np.full_like(scores, np.nan), "empirical", note=f"{len(used):,} different labels are no classes")
         sizes = tuple(size for size in _SIZES if size <= max(_SIZES[0], _LARGEST * len(rows)))
         spaces = spread(cells, rows), placed(cells, rows)
         if len(rows) < 2 * reach(sizes) or spaces[0].shape[1] == 0:
             return Evidence(scores, "empirical", note="too few rows to compare neighbours with the ring around them")
+        judge = rest(np.asarray(spaces[1], np.float64), given, len(used), np.random.default_rng(0))
         groups: list[Group] = []
         scores[rows] = 0
         for points in spaces:
             near = _neighbours(np.asarray(points, np.float64), reach(sizes))
-            ratios, best = islands(near, labels[rows], sizes)
-            scores[rows] = np.maximum(scores[rows], best)
-            found = _groups(apart(near, ratios, labels[rows], sizes), rows, labels, sources, class_names)
+            ratios = unheard_of(near, islands(near, given, sizes), given, sizes, judge)
+            scores[rows] = np.maximum(scores[rows], held(near, ratios, given, sizes))
+            found = _groups(apart(near, ratios, given, sizes), rows, labels, sources, class_names)
             groups += [replace(group, p_value=min(1.0, group.p_value * len(spaces))) for group in found]
         scores = np.where(labels >= 0, _shared(scores, near_copies.family, rows), np.nan).astype(np.float32)
         return Evidence(scores, "empirical", tuple(groups), note=note)

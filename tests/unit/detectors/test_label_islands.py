@@ -8,7 +8,7 @@ from untaint.evidence.evidence import Evidence
 from untaint.features.canvas import Sources
 from untaint.features.cells import Cells
 from untaint.features.duplicates import NearCopies
-from untaint.numerics.islands import islands
+from untaint.numerics.islands import held, islands
 from untaint.types import Labels
 
 
@@ -81,7 +81,8 @@ def test_too_few_rows_are_not_searched() -> None:
 def test_ratios_are_those_counted_by_hand() -> None:
     places, labels = np.arange(12.0), np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
     near = np.argsort(np.abs(places[:, None] - places), axis=1, kind="stable")
-    ratios, best = islands(near, labels, (3,))
+    ratios = islands(near, labels, (3,))
+    best = held(near, ratios, labels, (3,))
     inside, outside = 1.0, 0.5 / 10  # rows 3 to 5 against the nine others
     assert np.isclose(ratios[4, 0], 3 * inside * np.log(inside / outside))
     assert (best[3:6] == ratios[4, 0]).all()
@@ -94,3 +95,25 @@ def test_rows_that_were_not_looked_at_have_no_score(monkeypatch: pytest.MonkeyPa
     found = examined(values, labels, np.zeros(800, int))
     assert np.isfinite(found.scores).sum() == 500
     assert found.note == "looked at 500 rows drawn from 800; the others have no score"
+
+
+def test_a_class_that_lies_apart_is_an_island_only_to_the_ring_around_it() -> None:
+    values, labels = clouds(600, 5)
+    small = np.arange(0, 400, 10)
+    values[small] = np.random.default_rng(0).normal(size=(len(small), 4)) * 0.5 + [4, -4, 4, -4]
+    labels[small] = 1
+    bad = np.argsort(((values[labels == 0] - values[labels == 0][3]) ** 2).sum(1))[:10]
+    bad = np.flatnonzero(labels == 0)[bad]
+    labels[bad] = 1
+    scores = examined(values, labels, np.zeros(600, int)).scores
+    assert scores[small].max() < np.median(scores[bad])
+
+
+def test_labels_that_are_a_quantity_are_not_assessed() -> None:
+    values, _ = clouds(300, 0)
+    cells = Cells(values, tuple("abcd"), ("number",) * 4, ((),) * 4)
+    copies = NearCopies(np.full(300, -1), np.full(300, -1), np.ones(300))
+    names = tuple(f"{number}.5" for number in range(300))
+    found = LabelIslands().examine(cells, np.arange(300), copies, Sources(np.zeros(300, int), ("s",)), names)
+    assert np.isnan(found.scores).all()
+    assert found.note == "300 different labels are no classes"
