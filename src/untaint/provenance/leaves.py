@@ -3,7 +3,7 @@
 leaf = SHA-256(0x00 ‖ content ‖ label ‖ source ‖ transform ‖ split), 32 bytes each: the leaf hash of RFC 6962 over 160 bytes.
 
 - content: the sample's `id` as an audit knows it, SHA-256 of the payload, where its record holds nothing else; otherwise
-  SHA-256("untaint.content/v1" ‖ id ‖ SHA-256 of the other fields as JSON, keys in order).
+  SHA-256("untaint.content/v1" ‖ id ‖ rest), rest being the SHA-256 of the other fields as JSON, keys in order.
 - label, source, transform, split: SHA-256("untaint.<field>/v1:" ‖ UTF-8 of the text); `ABSENT` where there is none, which no text gives.
 """
 
@@ -33,10 +33,10 @@ def claims(label: str | None, source: str | None, transform: str | None, split: 
 
 
 def content_digest(sample: bytes, rest: bytes | None) -> bytes:
-    """First digest of a leaf. sample: the 32 bytes of its id.  rest: its other fields as JSON, None = it has none."""
+    """First digest of a leaf. sample: the 32 bytes of its id.  rest: SHA-256 of its other fields, None = it has none."""
     if rest is None:
         return sample
-    return hashlib.sha256(b"untaint.content/v1" + sample + hashlib.sha256(rest).digest()).digest()
+    return hashlib.sha256(b"untaint.content/v1" + sample + rest).digest()
 
 
 def leaf(content: bytes, claimed: bytes) -> bytes:

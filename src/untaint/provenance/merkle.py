@@ -53,16 +53,16 @@ def tile_name(level: int, number: int, width: int = WIDTH) -> str:
 
 @final
 class TileWriter:
-    """Appends leaf hashes to the tiles in a folder. Memory: one tile a level.
+    """Appends leaf hashes to the tiles in a folder; None = only the root is wanted. Memory: one tile a level.
 
     size: leaves the folder holds already, which are gone on from.  Raises BadInput when their tiles are not all there.
     """
 
-    def __init__(self, folder: Path, size: int = 0) -> None:
+    def __init__(self, folder: Path | None, size: int = 0) -> None:
         self._folder = folder
         self.size = size
         self._open: list[list[bytes]] = []
-        held = Tiles(folder, size)
+        held = Tiles(folder or Path(), size)
         while size >> (_HEIGHT * len(self._open)):
             level = len(self._open)
             self._open.append(held.last(level))
@@ -109,6 +109,8 @@ class TileWriter:
         return ((self.size >> (_HEIGHT * level)) - added) >> _HEIGHT
 
     def _write(self, level: int, number: int, hashes: list[bytes]) -> None:
+        if self._folder is None:
+            return
         target = self._folder / tile_name(level, number, len(hashes))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(b"".join(hashes))

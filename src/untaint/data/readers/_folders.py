@@ -26,7 +26,7 @@ _DEPTH = 3
 
 @final
 @dataclass(frozen=True)
-class _Metadata:
+class Metadata:
     """What a metadata file says, by file name."""
 
     rows: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -69,14 +69,14 @@ class FolderStore(Store):
 def read_folder(path: Path, request: Request, kind: Kind) -> Dataset:
     """Rows in order of their relative paths; the first folder is the label unless a metadata file gives one."""
     found = sorted(files_below(path))
-    metadata = _metadata(path, request)
+    metadata = metadata_of(path, request)
     names = sorted({*filter(kind.belongs, found), *metadata.rows})
     if metadata.label is None:
         _refuse_splits(path, names)
     builder = IndexBuilder()
     for name in names:
         row = metadata.rows.get(name, {})
-        label = as_name(row.get(metadata.label)) if metadata.label else _folder_label(name)
+        label = as_name(row.get(metadata.label)) if metadata.label else folder_label(name)
         payload, reason = kind.read(path, name)
         source = as_name(row.get(metadata.source)) if metadata.source else None
         time = row.get(metadata.time) if metadata.time else None
@@ -110,14 +110,15 @@ def files_below(root: Path) -> Iterator[str]:
                 yield (PurePosixPath(folder).relative_to(root) / name).as_posix() + ("/" if name.endswith("/") else "")
 
 
-def _folder_label(name: str) -> str | None:
+def folder_label(name: str) -> str | None:
+    """The first folder of a name, the label where no metadata give one."""
     parts = PurePosixPath(name).parts
     return parts[0] if len(parts) > 1 or name.endswith("/") else None
 
 
 def _refuse_splits(root: Path, names: list[str]) -> None:
     """Folders called train and test are splits, not classes."""
-    first = sorted({label for name in names if (label := _folder_label(name)) is not None})
+    first = sorted({label for name in names if (label := folder_label(name)) is not None})
     if len(first) > 1 and all(split_of(name + ".") and name.isalpha() for name in first):
         raise BadInput(f"{root} holds the splits {', '.join(first)}.", advice=f"Name one of them: {root / first[0]}.")
 
@@ -127,7 +128,7 @@ def _left_out(found: list[str], kind: Kind) -> tuple[str, ...]:
     return (f"{len(others)} files are not called like {kind.what} and were left out, the first: {others[0]}",) if others else ()
 
 
-def _second_level(names: list[str], metadata: _Metadata) -> tuple[str, ...]:
+def _second_level(names: list[str], metadata: Metadata) -> tuple[str, ...]:
     """A second level of folders that repeats may be the class: said, not guessed."""
     parts = [PurePosixPath(name).parts for name in names]
     pairs = {(part[0], part[1]) for part in parts if len(part) >= _DEPTH}
@@ -137,14 +138,15 @@ def _second_level(names: list[str], metadata: _Metadata) -> tuple[str, ...]:
     return ("two levels of folders: the first was read as the label, the second may be; a metadata.csv settles it",)
 
 
-def _metadata(root: Path, request: Request) -> _Metadata:
+def metadata_of(root: Path, request: Request) -> Metadata:
+    """What the metadata file of a folder says, if there is one. Raises BadInput for a broken one, and an absent column."""
     file = next((root / name for name in METADATA if (root / name).is_file()), None)
     if file is None:
         if asked := request.label or request.source or request.time:
             raise BadInput(
                 f"{root} has no column {asked!r}: it has no metadata file.", advice="Add a metadata.csv with file_name."
             )
-        return _Metadata()
+        return Metadata()
     records = _records(file)
     columns = {name: [row.get(name) for row in records] for name in dict.fromkeys(name for row in records for name in row)}
     if "file_name" not in columns:
@@ -156,7 +158,7 @@ def _metadata(root: Path, request: Request) -> _Metadata:
     for row in records:
         rows.setdefault(PurePosixPath(str(row.get("file_name"))).as_posix(), row)
     twice = (f"{len(records) - len(rows)} files are listed twice; the first line counts",) if len(rows) < len(records) else ()
-    return _Metadata(rows, label, source, time, (source_note, *filter(None, [time_note]), *twice))
+    return Metadata(rows, label, source, time, (source_note, *filter(None, [time_note]), *twice))
 
 
 def _records(file: Path) -> list[Mapping[str, object]]:

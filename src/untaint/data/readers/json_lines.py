@@ -15,7 +15,7 @@ from untaint.data.readers._lines import lines, opened, read_lines
 from untaint.data.readers._recipe import Broken, Record
 from untaint.data.readers.base import Reader, Request
 
-_SUFFIXES = (".jsonl", ".ndjson", ".json")
+SUFFIXES = (".jsonl", ".ndjson", ".json")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -32,7 +32,7 @@ class JsonLines(Reader):
     @override
     def claims(self, path: Path) -> bool:
         plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-        return path.is_file() and plain.suffix.lower() in _SUFFIXES
+        return path.is_file() and plain.suffix.lower() in SUFFIXES
 
     @override
     def read(self, path: Path, request: Request) -> Dataset:
@@ -44,7 +44,12 @@ def records(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
     """Lines that are not blank, or the elements of an array."""
     if begins_array(file):
         return elements(file)
-    return ((number, offset, line) for number, offset, line in lines(file) if line.strip(b" \t\r\n" + _BOM))
+    return ((number, offset, line) for number, offset, line in lines(file) if not is_blank(line))
+
+
+def is_blank(line: bytes) -> bool:
+    """Whether a line is no row."""
+    return not line.strip(b" \t\r\n" + _BOM)
 
 
 def parse(raw: bytes) -> Record:

@@ -21,7 +21,7 @@ from untaint.data.roles import IMAGE_SUFFIXES, choose
 from untaint.errors import BadInput
 from untaint.types import Rows
 
-_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _BLOCK = 512
 """Bytes of a tar block."""
 _SAMPLE = 200
@@ -46,7 +46,7 @@ class WebDataset(Reader):
         folder = path if path.is_dir() else path.parent
         shards, notes = one_split(_shards(path), path) if path.is_dir() else ([path], ())
         files = [RandomBytes(shard) for shard in shards]
-        recipe = _recipe(files, request, path)
+        recipe = recipe_of(files, request, path)
         builder, places = IndexBuilder(), []
         for number, file in enumerate(files):
             name = file.path.relative_to(folder).as_posix()
@@ -91,7 +91,7 @@ class TarStore(Store):
             spans: list[Span] = [(int(offset), int(size)) for _, offset, size, _ in self.places[wanted]]
             for row, raw in zip(wanted, self.files[int(shard)].read(spans), strict=True):
                 carrier = column if self.places[row, 3] else _FIELDS
-                found[int(row)] = self.recipe.read(_record({carrier: raw}))[0]
+                found[int(row)] = self.recipe.read(record_of({carrier: raw}))[0]
         return [found[int(row)] for row in rows]
 
 
@@ -172,15 +172,15 @@ def _key(name: str) -> tuple[str, str]:
 def _add(builder: IndexBuilder, sample: Sample, recipe: Recipe, path: str) -> None:
     """Index one sample; the payload comes from one member only, as when it is read again."""
     carrier = sample.carrier(recipe.roles.payload[0])
-    payload, reason = recipe.read(_record({carrier: sample.members.get(carrier, b"")}))
-    record = _record(sample.members)
+    payload, reason = recipe.read(record_of({carrier: sample.members.get(carrier, b"")}))
+    record = record_of(sample.members)
     if isinstance(record, Broken):
         reason = reason or record.reason
     label, source = recipe.label(record), recipe.source(record)
     builder.add(payload, path=path, label=label, source=source, time=recipe.time(record), unreadable=reason)
 
 
-def _record(members: Mapping[str, bytes]) -> Record:
+def record_of(members: Mapping[str, bytes]) -> Record:
     """Members as a record: text decoded, the fields of .json beside them; Broken when a member is not what its suffix says."""
     record: dict[str, object] = {}
     for column, raw in members.items():
@@ -202,8 +202,8 @@ def _is_picture(column: str) -> bool:
     return column == "image" or PurePosixPath(f"x.{column}").suffix in IMAGE_SUFFIXES
 
 
-def _recipe(files: Sequence[RandomBytes], request: Request, path: Path) -> Recipe:
-    found = [record for sample in _first(files) if isinstance(record := _record(sample.members), Mapping)]
+def recipe_of(files: Sequence[RandomBytes], request: Request, path: Path) -> Recipe:
+    found = [record for sample in _first(files) if isinstance(record := record_of(sample.members), Mapping)]
     if not found:
         raise BadInput(f"{path} is empty: no sample in it.", advice="Give data with at least two classes.")
     columns = {
@@ -221,5 +221,5 @@ def _first(files: Sequence[RandomBytes]) -> list[Sample]:
 
 def _shards(path: Path) -> list[Path]:
     if path.is_dir():
-        return find_shards(path, _SUFFIXES)
-    return [path] if path.name.lower().endswith(_SUFFIXES) else []
+        return find_shards(path, SUFFIXES)
+    return [path] if path.name.lower().endswith(SUFFIXES) else []

@@ -1,0 +1,86 @@
+"""Which rows of two versions have no counterpart in the other: by digest, each row against one row, wherever it stands."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import numpy as np
+
+Digests: TypeAlias = np.ndarray
+"""(n, 4) uint64: 32 bytes a row. May lie in a file that is mapped into memory."""
+
+_AT_ONCE = 1 << 20
+"""Rows compared or sorted at once; sorting keeps some 100 bytes of each."""
+
+
+def digests(raw: bytes | np.ndarray) -> Digests:
+    """Digests that lie one after another."""
+    flat = np.frombuffer(raw, np.uint8) if isinstance(raw, bytes) else raw
+    return flat.view("<u8").reshape(-1, 4)
+
+
+def unmatched(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) and (m,) bool: rows of either without a counterpart in the other; of several equal ones as many as are too many.
+
+    Rows at the same place, counted from the start or from the end, belong together before any others: so of two equal rows the one that
+    was changed is the one that is named.
+    """
+    lone = np.ones(len(old), bool), np.ones(len(new), bool)
+    _same_place(old, new, lone, 0)
+    if len(old) != len(new):
+        _same_place(old, new, lone, len(new) - len(old))
+    left = int(lone[0].sum() + lone[1].sum())
+    buckets = max(1, -(-left // _AT_ONCE))
+    for bucket in range(buckets):
+        rows = [np.flatnonzero(mask)[_of(side, mask, bucket, buckets)] for side, mask in zip((old, new), lone, strict=True)]
+        matched = _counterparts(old[rows[0]], new[rows[1]])
+        for mask, own, found in zip(lone, rows, matched, strict=True):
+            mask[own[found]] = False
+    return lone
+
+
+def out_of_order(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray]) -> int:
+    """How many rows that have a counterpart stand in another order than those of the other version. lone: of `unmatched`."""
+    kept = [np.flatnonzero(~mask) for mask in lone]
+    return sum(int((old[a] != new[b]).any(axis=1).sum()) for a, b in zip(_pieces(kept[0]), _pieces(kept[1]), strict=True))
+
+
+def _same_place(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray], shift: int) -> None:
+    """Rows r of `old` and r + shift of `new`."""
+    low, high = max(0, -shift), min(len(old), len(new) - shift)
+    for start in range(low, high, _AT_ONCE):
+        end = min(high, start + _AT_ONCE)
+        here, there = slice(start, end), slice(start + shift, end + shift)
+        same = (old[here] == new[there]).all(axis=1) & lone[0][here] & lone[1][there]
+        lone[0][here] &= ~same
+        lone[1][there] &= ~same
+
+
+def _of(side: Digests, mask: np.ndarray, bucket: int, buckets: int) -> np.ndarray:
+    """Which of the lone rows belong to a bucket; digests spread evenly."""
+    if buckets == 1:
+        return np.ones(int(mask.sum()), bool)
+    return np.concatenate([side[rows, 0] % np.uint64(buckets) == bucket for rows in _pieces(np.flatnonzero(mask))])
+
+
+def _counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) and (m,) bool: the first min(a, b) of every digest that comes a times here and b times there."""
+    both = np.concatenate([old, new])
+    order = np.lexsort((np.arange(len(both)), *both.T[::-1]))
+    ordered = both[order]
+    begins = np.ones(len(both), bool)
+    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    group = np.cumsum(begins) - 1
+    first = np.flatnonzero(begins)
+    from_old = order < len(old)
+    olds = np.bincount(group[from_old], minlength=len(first))
+    news = np.bincount(group[~from_old], minlength=len(first))
+    place = np.arange(len(both)) - first[group]
+    place[~from_old] -= olds[group[~from_old]]
+    found = np.zeros(len(both), bool)
+    found[order] = place < np.minimum(olds, news)[group]
+    return found[: len(old)], found[len(old) :]
+
+
+def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, max(1, len(rows)), _AT_ONCE):
+        yield rows[start : start + _AT_ONCE]

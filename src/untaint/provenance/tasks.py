@@ -1,0 +1,372 @@
+"""Pieces of a data set, each turned into rows of the manifest by itself: the work that processes share.
+
+A piece is small (some megabytes, or one file), knows where it lies and how it is read, and gives the same rows wherever it is done.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeAlias, final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from typing_extensions import override
+
+from untaint.data.dataset import content_id
+from untaint.data.readers import json_lines, webdataset
+from untaint.data.readers._folders import file_below
+from untaint.data.readers._lines import Parse
+from untaint.data.readers._recipe import MAX_FILE
+from untaint.data.readers.text_folder import text_below
+from untaint.errors import BadInput
+from untaint.provenance.leaves import claims, content_digest, leaf
+from untaint.provenance.listing import Entry, file_digest, opened, whole
+from untaint.provenance.manifest import SAMPLES
+from untaint.provenance.reading import Reading, Sample
+from untaint.provenance.sources import Sources
+
+How: TypeAlias = Literal["bytes", "text", "none"]
+"""What of a file is a sample: its bytes, the text in it, or nothing."""
+Cost: TypeAlias = Literal["none", "light", "heavy"]
+"""light: nearly all of it is hashing, which lets other threads run."""
+_LARGE = 1 << 18
+"""Bytes of a file from which hashing outweighs opening it."""
+_AT_ONCE = 4096
+"""Rows of Parquet that are Python objects at a time."""
+
+
+@final
+@dataclass(frozen=True)
+class Digested:
+    """A file and its SHA-256, None for what is no file."""
+
+    number: int
+    entry: Entry
+    sha256: bytes | None
+
+
+@final
+@dataclass(frozen=True)
+class Done:
+    """rows: of `SAMPLES`.  leaves: their leaf hashes, one after another.  files: that were read whole."""
+
+    rows: pa.RecordBatch
+    leaves: bytes
+    files: Sequence[Digested] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Context:
+    """What holds for every piece. root: folder that names are below.  split: where neither a column nor a folder says one."""
+
+    root: Path
+    sources: Sources
+    transform: str | None = None
+
+
+class Task(ABC):
+    """One piece."""
+
+    @abstractmethod
+    def run(self) -> Done:
+        """Its rows. Raises BadInput for a file that cannot be read, or is not the one that was listed."""
+
+    @property
+    def cost(self) -> Cost:
+        """Where it is best run."""
+        return "heavy"
+
+    @property
+    @abstractmethod
+    def entries(self) -> Sequence[Entry]:
+        """The files it reads from."""
+
+
+@final
+class Rows:
+    """Collects the rows of one file or of many."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._places: list[tuple[int, int, int, int]] = []
+        self._samples: list[Sample] = []
+        self._leaves: list[bytes] = []
+
+    def add(self, place: tuple[int, int, int, int], name: str, sample: Sample, split: str | None) -> None:
+        """One sample. place: file, number, offset and size.  name: of its file.  split: where its record says none."""
+        source = self._context.sources.source_of(sample.source, name, sample.url)
+        transform = sample.transform if sample.transform is not None else self._context.transform
+        kept = sample._replace(source=source, transform=transform, split=sample.split if sample.split is not None else split)
+        self._places.append(place)
+        self._samples.append(kept)
+        self._leaves.append(leaf(content_digest(kept.id, kept.rest), claims(kept.label, source, transform, kept.split)))
+
+    def done(self, files: Sequence[Digested] = ()) -> Done:
+        """All of them."""
+        places: Sequence[Sequence[int]] = list(zip(*self._places, strict=True)) or ((), (), (), ())
+        named: dict[str, Sequence[object]] = dict(zip(("file", "number", "offset", "size"), places, strict=True))
+        if self._samples:
+            named |= dict(zip(Sample._fields, zip(*self._samples, strict=True), strict=True))
+        arrays = [pa.array(_printable(field.type, named.get(field.name, ())), field.type) for field in SAMPLES]
+        return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), files)
+
+
+def _printable(kind: pa.DataType, values: Sequence[object]) -> Sequence[object]:
+    """Texts that UTF-8 can carry, as an audit's index has them; what it cannot is written as an escape."""
+    if not pa.types.is_string(kind):
+        return values
+    return [value if value is None else _carried(str(value)) for value in values]
+
+
+@lru_cache(65_536)  # labels, sources: few texts, many rows
+def _carried(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@final
+@dataclass(frozen=True)
+class Item:
+    """A whole file. sample: what is claimed of it, its id left empty; None = it holds none.  known: its digest, where that is believed."""
+
+    number: int
+    entry: Entry
+    how: How = "none"
+    sample: Sample | None = None
+    split: str | None = None
+    known: bytes | None = None
+
+
+@final
+@dataclass(frozen=True)
+class WholeFiles(Task):
+    """Files of which each is one sample or none."""
+
+    context: Context
+    items: Sequence[Item]
+
+    @property
+    @override
+    def entries(self) -> Sequence[Entry]:
+        return [item.entry for item in self.items]
+
+    @property
+    @override
+    def cost(self) -> Cost:
+        return "light" if sum(item.entry.size for item in self.items) > len(self.items) * _LARGE else "heavy"
+
+    @override
+    def run(self) -> Done:
+        rows, files = Rows(self.context), []
+        for item in self.items:
+            sha256, sample = self._read(item)
+            files.append(Digested(item.number, item.entry, sha256))
+            if item.sample is not None:
+                claimed = item.sample._replace(id=sample)
+                rows.add((item.number, 0, 0, item.entry.size), item.entry.name, claimed, item.split)
+        return rows.done(files)
+
+    def _read(self, item: Item) -> tuple[bytes | None, bytes]:
+        """The file's digest, and the sample's."""
+        entry, root = item.entry, self.context.root
+        path = root / entry.name
+        if entry.kind != "file":
+            linked = item.sample is not None
+            return None, sample_id(root, entry.name, item.how) if linked else b""
+        if item.how != "text" or entry.size > MAX_FILE:
+            found = item.known or file_digest(path, entry)
+            return found, found
+        if item.known is not None:
+            return item.known, sample_id(root, entry.name, "text") if item.sample is not None else b""
+        content = whole(path, entry)
+        found = hashlib.sha256(content).digest()
+        return found, found if _is_utf8(content) else sample_id(root, entry.name, "text")
+
+
+def sample_id(root: Path, name: str, how: How) -> bytes:
+    """The id that an audit gives a file of a folder."""
+    payload, _ = text_below(root, name) if how == "text" else file_below(root, name)
+    return bytes.fromhex(content_id(payload))
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@final
+@dataclass(frozen=True)
+class Finished(Task):
+    """A file that was hashed on the way, after the pieces of it."""
+
+    file: Digested
+
+    @property
+    @override
+    def entries(self) -> Sequence[Entry]:
+        return [self.file.entry]
+
+    @property
+    @override
+    def cost(self) -> Cost:
+        return "none"
+
+    @override
+    def run(self) -> Done:
+        return Done(pa.RecordBatch.from_pylist([], schema=SAMPLES), b"", [self.file])
+
+
+@final
+@dataclass(frozen=True)
+class Where:
+    """A file of records. split: of its name."""
+
+    context: Context
+    number: int
+    entry: Entry
+    reading: Reading
+    split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name below the root."""
+        return self.entry.name
+
+
+@dataclass(frozen=True)
+class _OfFile(Task):
+    """A piece of a file of records."""
+
+    where: Where
+
+    @property
+    @override
+    def entries(self) -> Sequence[Entry]:
+        return [self.where.entry]
+
+
+@final
+@dataclass(frozen=True)
+class JsonBlock(_OfFile):
+    """Whole lines of JSON. line: number of the first.  offset: of its first byte."""
+
+    line: int
+    offset: int
+    raw: bytes = field(repr=False)
+
+    @override
+    def run(self) -> Done:
+        rows, where, offset = Rows(self.where.context), self.where, self.offset
+        sample, number = where.reading.sample, where.number
+        for line, raw in enumerate(_lines(self.raw), self.line):
+            if not json_lines.is_blank(raw):
+                rows.add((number, line, offset, len(raw)), where.name, sample(json_lines.parse(raw)), where.split)
+            offset += len(raw)
+        return rows.done()
+
+
+def _lines(raw: bytes) -> Iterator[bytes]:
+    """Lines with their ends; only a line feed is one."""
+    start = 0
+    while start < len(raw):
+        end = raw.find(b"\n", start) + 1 or len(raw)
+        yield raw[start:end]
+        start = end
+
+
+@final
+@dataclass(frozen=True)
+class Records(_OfFile):
+    """Records that were cut already: number, offset and bytes of each."""
+
+    records: Sequence[tuple[int, int, bytes]] = field(repr=False)
+    parse: Parse = field(repr=False)
+
+    @override
+    def run(self) -> Done:
+        rows, where = Rows(self.where.context), self.where
+        for number, offset, raw in self.records:
+            sample = where.reading.sample(self.parse(raw))
+            rows.add((where.number, number, offset, len(raw)), where.name, sample, where.split)
+        return rows.done()
+
+
+Whole: TypeAlias = tuple[int, int, int, Mapping[str, bytes], Mapping[str, bytes]]
+"""Number, offset, size, the member that carries the payload, and all members."""
+
+
+@final
+@dataclass(frozen=True)
+class Members(_OfFile):
+    """Samples of a tar file."""
+
+    records: Sequence[Whole] = field(repr=False)
+
+    @override
+    def run(self) -> Done:
+        rows, where = Rows(self.where.context), self.where
+        for number, offset, size, carrier, members in self.records:
+            payload = where.reading.sample(webdataset.record_of(carrier))
+            sample = where.reading.sample(webdataset.record_of(members))._replace(id=payload.id)
+            rows.add((where.number, number, offset, size), where.name, sample, where.split)
+        return rows.done()
+
+
+@final
+@dataclass(frozen=True)
+class Stated(_OfFile):
+    """Samples that a reader of whole sets has indexed already. number: of the first."""
+
+    number: int
+    samples: Sequence[Sample] = field(repr=False)
+
+    @property
+    @override
+    def cost(self) -> Cost:
+        return "none"
+
+    @override
+    def run(self) -> Done:
+        rows, where = Rows(self.where.context), self.where
+        for number, sample in enumerate(self.samples, self.number):
+            rows.add((where.number, number, -1, -1), where.name, sample, where.split)
+        return rows.done()
+
+
+@final
+@dataclass(frozen=True)
+class RowGroup(_OfFile):
+    """A row group of a Parquet file. row: number of its first row."""
+
+    group: int
+    row: int
+
+    @override
+    def run(self) -> Done:
+        rows, where, row = Rows(self.where.context), self.where, self.row
+        with opened(where.context.root / where.name, where.entry) as raw:
+            try:
+                with pq.ParquetFile(raw) as file:
+                    for batch in file.iter_batches(_AT_ONCE, row_groups=[self.group]):
+                        for record in _objects(batch, where.name):
+                            rows.add((where.number, row, -1, -1), where.name, where.reading.sample(record), where.split)
+                            row += 1
+            except pa.ArrowException as error:
+                message = f"{where.name} is not a readable Parquet file: {error}."
+                raise BadInput(message, advice="It may be truncated: fetch it again.") from error
+        return rows.done()
+
+
+def _objects(batch: pa.RecordBatch, name: str) -> Sequence[Mapping[str, object]]:
+    try:
+        found: Sequence[Mapping[str, object]] = batch.to_pylist()
+    except (OverflowError, ValueError) as error:
+        message = f"{name} holds a value that cannot be read ({error}), such as a time after the year 9999."
+        raise BadInput(message, advice="Mend that column or leave it out.") from error
+    return found

@@ -1,0 +1,119 @@
+"""Check data against their seal: all of them, or only what looks as if it had been written to."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, final
+
+import numpy as np
+
+from untaint.data.readers.base import Request
+from untaint.errors import BadInput
+from untaint.provenance.changes import Changes
+from untaint.provenance.compare import Version, compare
+from untaint.provenance.file_changes import compare_files
+from untaint.provenance.manifest import Manifest, read_files, sha256_of
+from untaint.provenance.matching import digests
+from untaint.provenance.plan import IMAGES, TEXTS
+from untaint.provenance.scan import LEAVES, Scanned
+from untaint.provenance.seal import Settings, reader_for
+from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, Seal, folder_for, read_seal
+from untaint.provenance.sources import Sources, read_sources
+
+Tier: TypeAlias = Literal["full", "quick"]
+_RUN = 4096 * 256
+"""Leaves copied at once."""
+
+
+@final
+@dataclass(frozen=True)
+class Verified:
+    """What a verification found. tier: how it looked.  read: files whose bytes were read.  notes: what it could not see."""
+
+    seal: Seal
+    changes: Changes
+    tier: Tier
+    size: int
+    root: str
+    n_files: int
+    n_bytes: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing changed."""
+        return not self.changes
+
+    def document(self) -> dict[str, Any]:
+        """The same for programs, `untaint.verify/v1`."""
+        facts = {"root": self.root, "size": self.size, "n_files": self.n_files, "n_bytes": self.n_bytes}
+        sealed = {"root": self.seal.sealed.root, "size": self.seal.sealed.size, "created": self.seal.sealed.created}
+        head = {"schema": "untaint.verify/v1", "sound": self.sound, "tier": self.tier, "sealed": sealed}
+        return head | facts | {"changes": self.changes.document(), "notes": list(self.notes)}
+
+
+def verify(data: Path, folder: Path | None = None, settings: Settings | None = None, tier: Tier = "full") -> Verified:
+    """Check all of data. folder: of the seal, None = beside the data.
+
+    Raises BadInput when there is no seal, it is damaged, or the data cannot be read; what changed in the data is no error.
+    """
+    seal = read_seal(folder or folder_for(data))
+    chosen = asked_again(seal, settings or Settings())
+    if data.resolve().name != seal.sealed.name and folder is None:
+        raise BadInput(f"{seal.folder} is the seal of {seal.sealed.name!r}.", advice="Name the folder of the seal with --seal.")
+    changes = Changes()
+    reader = reader_for(data, chosen, sources_of(seal))
+    if reader.plan.note != seal.sealed.note or reader.plan.format != seal.sealed.format:
+        changes.reading = tuple(f"{found.format}, {found.note}" for found in (seal.sealed, reader.plan))  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory(prefix="untaint-") as name:
+        new = Path(name)
+        found = reader.scan(new, chosen, tiles=False)
+        old_files = seal.files()
+        if found.root.hex() != seal.sealed.root:
+            seal.check()
+            versions = _versions(seal, new, found)
+            compare(*versions, changes, ordered=reader.plan.format not in {IMAGES, TEXTS})
+        compare_files(old_files, read_files(new / FILES), changes)
+        if found.root.hex() != seal.sealed.root and not changes:  # names alone put samples in another order
+            changes.samples["order"] = 1
+    notes = () if _sources_digest(seal) == seal.sealed.sources else (f"{SOURCES} was edited since the data were sealed",)
+    return Verified(seal, changes, tier, found.size, found.root.hex(), found.n_files, found.n_bytes, notes)
+
+
+def asked_again(seal: Seal, settings: Settings) -> Settings:
+    """The reading that was asked for when the data were sealed."""
+    asked = dict(seal.sealed.asked)
+    format_id = asked.pop("format", None)
+    payload = asked.pop("payload", None)
+    try:
+        request = Request(payload=tuple(payload) if payload else None, **asked)
+    except TypeError as error:
+        raise BadInput(f"{seal.folder} asks for what this release does not know: {error}.", advice="Update untaint.") from error
+    return Settings(request, format_id, settings.processes, settings.report)
+
+
+def sources_of(seal: Seal) -> Sources:
+    """The sources as they are said to be now; whoever edits them changes what samples are claimed from."""
+    path = seal.folder / SOURCES
+    return read_sources(path) if path.exists() else Sources()
+
+
+def _sources_digest(seal: Seal) -> str | None:
+    path = seal.folder / SOURCES
+    return sha256_of(path) if path.exists() else None
+
+
+def _versions(seal: Seal, new: Path, found: Scanned) -> tuple[Version, Version]:
+    leaves = new / "sealed.bin"
+    with leaves.open("wb") as file:
+        for start in range(0, seal.sealed.size, _RUN):
+            file.write(seal.tiles.leaves(start, min(start + _RUN, seal.sealed.size)))
+    old = Version(seal.manifest, _mapped(leaves), lambda: seal.files(["name"]))
+    now = Version(Manifest(new / MANIFEST, found.parts), _mapped(new / LEAVES), lambda: read_files(new / FILES, ["name"]))
+    return old, now
+
+
+def _mapped(path: Path) -> np.ndarray:
+    if path.stat().st_size == 0:
+        return digests(b"")
+    return digests(np.memmap(path, np.uint8, "r"))

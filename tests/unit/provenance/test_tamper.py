@@ -1,0 +1,212 @@
+"""Twenty-odd kinds of change, one at a time: `verify` names what changed and nothing else. Expected: counts of samples, counts of files."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from untaint.provenance.seal import seal
+from untaint.provenance.verify import verify
+
+Change = Callable[[Path], object]
+
+
+def picture(seed: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pictures with a repository and a link in it, and the same 40 texts as JSON lines, CSV and Parquet; all sealed."""
+    root = tmp_path_factory.mktemp("sealed")
+    pictures = root / "pictures"
+    for place in range(12):
+        path = pictures / ("cat" if place % 2 else "dog") / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(place))
+    (pictures / ".git").mkdir()
+    (pictures / ".git/config").write_text("[core]")
+    (pictures / "run.sh").write_text("true")
+    (pictures / "run.sh").chmod(0o644)
+    (pictures / "latest").symlink_to("cat/1.png")
+    rows = [
+        {
+            "text": f"text number {n} says this and that",
+            "label": "pn"[n % 2],
+            "source": f"s{n % 4}",
+            "url": f"https://s{n % 4}.org/{n}",
+            "split": "train" if n % 5 else "test",
+            "transform": "none",
+            "collected_at": f"2026-10-{1 + n % 9:02d}",
+        }
+        for n in range(40)
+    ]
+    (root / "texts.jsonl").write_text(jsonl(rows))
+    with (root / "texts.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    pq.write_table(pa.Table.from_pylist(rows), root / "texts.parquet", row_group_size=16)
+    for name in ("pictures", "texts.jsonl", "texts.csv", "texts.parquet"):
+        assert (seal(root / name).sealed.size) == (12 if name == "pictures" else 40)
+    return root
+
+
+def jsonl(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def on_rows(change: Callable[[list[dict[str, object]]], object], name: str = "texts.jsonl") -> Change:
+    """A change of the records of a file."""
+
+    def apply(root: Path) -> None:
+        path = root / name
+        if name.endswith(".jsonl"):
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            path.write_text(jsonl(changed(rows)))
+        elif name.endswith(".csv"):
+            with path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, rows[0])
+                writer.writeheader()
+                writer.writerows(changed(rows))
+        else:
+            pq.write_table(pa.Table.from_pylist(changed(pq.read_table(path).to_pylist())), path, row_group_size=16)
+
+    def changed(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        found = change(rows)
+        return found if isinstance(found, list) else rows
+
+    return apply
+
+
+def flip_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def keep_times(change: Callable[[Path], object]) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        found = path.stat()
+        change(path)
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    return apply
+
+
+def exchange(one: Path, other: Path) -> None:
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+
+
+def swap_labels(rows: list[dict[str, object]]) -> None:
+    rows[4]["label"], rows[7]["label"] = rows[7]["label"], rows[4]["label"]
+
+
+def many_at_once(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    for n in (3, 5, 6):
+        rows[n]["label"] = "x"
+    rows[20]["text"] = "something else"
+    added = [rows[0] | {"text": f"new {n}"} for n in range(12)]
+    return [*rows[:9], *added, *rows[11:]]
+
+
+def resource(rows: list[dict[str, object]]) -> None:
+    for row in rows:
+        row["source"] = "forum"
+
+
+def replace_by_link(path: Path) -> None:
+    shutil.move(path, path.with_name("hidden"))
+    path.symlink_to("hidden")
+
+
+P = "pictures"
+CASES: dict[str, tuple[Change, dict[str, int], dict[str, int]]] = {
+    "byte of a picture": (lambda r: flip_byte(r / P / "cat/3.png"), {"content": 1}, {}),
+    "byte, modification time restored": (lambda r: keep_times(flip_byte)(r / P / "cat/3.png"), {"content": 1}, {}),
+    "picture truncated": (lambda r: (r / P / "cat/3.png").write_bytes((r / P / "cat/3.png").read_bytes()[:-9]), {"content": 1}, {}),
+    "picture added": (lambda r: (r / P / "cat/99.png").write_bytes(picture(99)), {"added": 1}, {}),
+    "picture removed": (lambda r: (r / P / "dog/4.png").unlink(), {"removed": 1}, {}),
+    "picture renamed": (lambda r: (r / P / "dog/4.png").rename(r / P / "dog/4b.png"), {}, {"renamed": 1}),
+    "picture renamed into another place of the order": (lambda r: (r / P / "dog/4.png").rename(r / P / "dog/z.png"), {}, {"renamed": 1}),
+    "picture moved to another class": (lambda r: (r / P / "dog/4.png").rename(r / P / "cat/4.png"), {"label": 1}, {}),
+    "two pictures of two classes exchanged": (lambda r: exchange(r / P / "dog/4.png", r / P / "cat/3.png"), {"label": 2}, {}),
+    "two pictures of one class exchanged": (lambda r: exchange(r / P / "dog/4.png", r / P / "dog/6.png"), {}, {"swapped": 2}),
+    "mode": (lambda r: (r / P / "run.sh").chmod(0o755), {}, {"mode": 1}),
+    "mode of a picture": (lambda r: (r / P / "cat/3.png").chmod(0o600), {}, {"mode": 1}),
+    "empty file added": (lambda r: (r / P / "__init__.py").touch(), {}, {"added": 1}),
+    "empty folder added": (lambda r: (r / P / "bird").mkdir(), {}, {"added": 1}),
+    "file of git added": (lambda r: (r / P / ".git/evil.py").write_text("x"), {}, {"added": 1}),
+    "file of git edited": (lambda r: (r / P / ".git/config").write_text("[evil]"), {}, {"content": 1}),
+    "hidden picture added": (lambda r: (r / P / "cat/.hidden.png").write_bytes(picture(98)), {}, {"added": 1}),
+    "file that is no sample removed": (lambda r: (r / P / "run.sh").unlink(), {}, {"removed": 1}),
+    "link leads elsewhere": (lambda r: ((r / P / "latest").unlink(), (r / P / "latest").symlink_to("/etc/passwd")), {}, {"target": 1}),
+    "file replaced by a link to a copy": (lambda r: replace_by_link(r / P / "run.sh"), {}, {"kind": 1, "added": 1}),
+    "label flipped": (on_rows(lambda rows: rows[4].update(label="n")), {"label": 1}, {}),
+    "two labels swapped": (on_rows(swap_labels), {"label": 2}, {}),
+    "text edited": (on_rows(lambda rows: rows[4].update(text="another")), {"content": 1}, {}),
+    "label and text": (on_rows(lambda rows: rows[4].update(text="another", label="n")), {"content": 1, "label": 1}, {}),
+    "another field edited": (on_rows(lambda rows: rows[4].update(url="https://evil.org")), {"fields": 1}, {}),
+    "dated back": (on_rows(lambda rows: rows[4].update(collected_at="2020-01-01")), {"fields": 1}, {}),
+    "record added in the middle": (on_rows(lambda rows: rows.insert(17, rows[3] | {"text": "new"})), {"added": 1}, {}),
+    "record added twice": (on_rows(lambda rows: rows.append(rows[3])), {"added": 1}, {}),
+    "record removed at the start": (on_rows(lambda rows: rows.pop(0)), {"removed": 1}, {}),
+    "one removed, one later edited": (on_rows(lambda rows: (rows[30].update(text="another"), rows.pop(2), None)[-1]), {"content": 1, "removed": 1}, {}),
+    "records in another order": (on_rows(lambda rows: rows[:10] + rows[10:20][::-1] + rows[20:]), {"order": 10}, {}),
+    "claimed from another source": (on_rows(resource), {"source": 40}, {}),
+    "moved to another split": (on_rows(lambda rows: rows[1].update(split="test")), {"split": 1}, {}),
+    "said to be transformed": (on_rows(lambda rows: rows[1].update(transform="cropped")), {"transform": 1}, {}),
+    "last line cut short": (lambda r: (r / "texts.jsonl").write_text((r / "texts.jsonl").read_text()[:-30]), {"content": 1, "label": 1, "source": 1, "split": 1, "transform": 1}, {}),
+    "last record cut off": (on_rows(lambda rows: rows[:-1]), {"removed": 1}, {}),
+    "white space only": (lambda r: (r / "texts.jsonl").write_text((r / "texts.jsonl").read_text().replace(": ", ":")), {}, {"content": 1}),
+    "a key that comes twice": (lambda r: (r / "texts.jsonl").write_text((r / "texts.jsonl").read_text().replace('{"text"', '{"text": "poison", "text"', 1)), {}, {"content": 1}),
+    "many at once": (on_rows(many_at_once), {"label": 3, "content": 1, "added": 12, "removed": 2}, {}),
+    "label in CSV": (on_rows(lambda rows: rows[4].update(label="n"), "texts.csv"), {"label": 1}, {}),
+    "text in CSV": (on_rows(lambda rows: rows[4].update(text="a, \"quoted\"\nline"), "texts.csv"), {"content": 1}, {}),
+    "label in Parquet": (on_rows(lambda rows: rows[4].update(label="n"), "texts.parquet"), {"label": 1}, {}),
+    "row of Parquet removed": (on_rows(lambda rows: rows.pop(17), "texts.parquet"), {"removed": 1}, {}),
+}  # fmt: skip
+
+
+def copied(originals: Path, target: Path) -> Path:
+    """What was sealed, at another place with other times and inodes."""
+    shutil.copytree(originals, target, symlinks=True)
+    return target
+
+
+@pytest.mark.parametrize("name", ["pictures", "texts.jsonl", "texts.csv", "texts.parquet"])
+def test_nothing_is_found_where_nothing_changed(name: str, originals: Path, tmp_path: Path) -> None:
+    found = verify(copied(originals, tmp_path / "copy") / name)
+    assert found.sound
+    assert found.root == found.seal.sealed.root
+    assert found.changes.lines() == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_change_is_named(case: str, originals: Path, tmp_path: Path) -> None:
+    change, samples, files = CASES[case]
+    root = copied(originals, tmp_path / "copy")
+    before = {path: path.read_bytes() for path in root.glob("texts.*") if path.is_file()}
+    change(root)
+    name = next((path.name for path in before if path.read_bytes() != before[path]), "pictures")
+    found = verify(root / name)
+    assert not found.sound
+    assert dict(found.changes.samples) == samples
+    assert dict(found.changes.files) == files
+    assert found.changes.unclear == 0
+    assert found.changes.lines()
