@@ -7,9 +7,9 @@ Source: OpenSSF model signing specification v1.0; model_signing 1.1.1.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, final
+from typing import Annotated, Literal, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -253,8 +253,3 @@ def _bad(what: str, why: str) -> BadInput:
     return BadInput(
         f"{what} is not an OpenSSF model signing bundle that can be used: {why}.", advice="Get it again, or sign again."
     )
-
-
-def resources(digests: Mapping[str, bytes] | Iterable[tuple[str, Any]]) -> tuple[Resource, ...]:
-    """Whole files by name, those that the format can cover. digests: name → SHA-256 digest."""
-    return tuple(Resource(name, digest) for name, digest in dict(digests).items() if covered(name))

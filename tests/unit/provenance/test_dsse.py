@@ -3,6 +3,7 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from untaint.errors import BadInput
 from untaint.provenance import dsse, keys
@@ -98,17 +99,17 @@ def reference() -> Any:
 
 def test_securesystemslib_accepts_ours() -> None:
     theirs = reference()
-    from securesystemslib.signer import SSlibKey
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
     document = dsse.sign(b'{"a": 1}', [ALICE, BOB]).document()
-    pairs = [SSlibKey.from_crypto(keys.serialization.load_pem_public_key(key.pem), key.fingerprint) for key in PUBLIC]
+    pairs = [SSlibKey.from_crypto(serialization.load_pem_public_key(key.pem), key.fingerprint) for key in PUBLIC]
     accepted = theirs.Envelope.from_dict(document).verify(pairs, 2)
     assert set(accepted) == {key.fingerprint for key in PUBLIC}
 
 
 def test_ours_accepts_securesystemslib() -> None:
     theirs = reference()
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
     signers = [CryptoSigner(key._key) for key in (ALICE, BOB)]
     envelope = theirs.Envelope(b'{"a": 1}', dsse.IN_TOTO, {})
