@@ -146,6 +146,11 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
     return _private(key, str(path), _warnings(path))
 
 
+def is_encrypted(path: Path) -> bool:
+    """Whether the private key in a PEM file needs a password. Raises BadInput when there is none."""
+    return b"ENCRYPTED" in _read(path)
+
+
 def load_public(path: Path) -> PublicKey:
     """The public key in a PEM file. Raises BadInput when there is none, or it is of another kind."""
     return parse_public(_read(path), str(path))

@@ -62,7 +62,8 @@ class Trusted:
 class Policy:
     """Whom we trust, and what we ask of them.
 
-    require: role → how many different keys must have signed in it; of none, every key must have signed.  max_age: of a statement.  what: how messages call it.
+    require: role → how many different keys must have signed in it; where it is empty, every key must have signed.
+    max_age: of a statement.  what: how messages call it.
     log: whether there must be one.  witnesses, least: who may countersign it, and how many of them must have.
     """
 
@@ -120,8 +121,13 @@ class _File(BaseModel):
 
 
 def of_key(key: PublicKey, name: str) -> Policy:
-    """The policy of `--key KEY.pub`: this key signed, in whatever role."""
-    return Policy((Trusted(name, key, frozenset(ROLES)),), {}, what=f"the key {name}")
+    """The policy that one key signed, in whatever role."""
+    return of_keys({name: key})
+
+
+def of_keys(named: Mapping[str, PublicKey]) -> Policy:
+    """The policy that each of these keys signed, in whatever role. Of no key it accepts nothing."""
+    return Policy(tuple(Trusted(name, key, frozenset(ROLES)) for name, key in named.items()), {}, what="the command line")
 
 
 def read(path: Path) -> Policy:

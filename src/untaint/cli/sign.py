@@ -1,0 +1,46 @@
+"""`untaint sign`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli.options import Quiet
+from untaint.cli.signing import PasswordFile, SigningKeys
+
+
+def sign(
+    seal: Annotated[Path, typer.Argument(help="Folder that `untaint seal` wrote.", show_default=False)],
+    keys: SigningKeys = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="What was sealed: writes bundle.sig too, for tools that read OpenSSF bundles.", show_default=False
+        ),
+    ] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option("--expires", formats=["%Y-%m-%d"], help="Last day on which the seal counts.", show_default=False),
+    ] = None,
+    password_file: PasswordFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Add signatures to a seal: whoever vetted the data signs beside whoever collected them.
+
+    Nothing is signed but what the seal says; check the data first (`untaint verify DATA`). Who must have signed, and in which
+    role, is up to the policy of whoever verifies. What was done is added to the seal's log.
+
+    Example:  `untaint sign set.untaint --key vetter.pem`
+    """
+    from untaint import api
+    from untaint.cli import signing
+    from untaint.cli.summary import one_line
+
+    signers = signing.private_keys(keys or [], password_file)
+    notes = api.sign(seal, signers, data=data, expires=expires)
+    if not quiet:
+        for note in notes:
+            typer.echo(f"note: {one_line(note)}")
+        for key in signers:
+            typer.echo(f"signed by {key.public.fingerprint}")
