@@ -1,10 +1,16 @@
 """Keep poison out of neural networks: find tampered training samples, set them aside with evidence, say what was not checked."""
 
-from untaint.api import attack, audit, clean, load, report, restore
-from untaint.data.dataset import Dataset
-from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
-from untaint.evidence.finding import AuditResult, Finding, Verdict
-from untaint.guard.columns import ColumnGuard
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from untaint.api import attack, audit, clean, load, report, restore
+    from untaint.data.dataset import Dataset
+    from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
+    from untaint.evidence.finding import AuditResult, Finding, Verdict
+    from untaint.guard.columns import ColumnGuard
 
 __all__ = [
     "AuditResult",
@@ -25,3 +31,41 @@ __all__ = [
     "report",
     "restore",
 ]
+
+_PLACES = {
+    **dict.fromkeys(("attack", "audit", "clean", "load", "report", "restore"), "untaint.api"),
+    **dict.fromkeys(
+        ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
+    ),
+    **dict.fromkeys(("AuditResult", "Finding", "Verdict"), "untaint.evidence.finding"),
+    "ColumnGuard": "untaint.guard.columns",
+    "Dataset": "untaint.data.dataset",
+}
+
+
+def _fetched(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'untaint' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def _function(name: str) -> property:
+    """A function of the same name as a room: importing the room must not put it in the function's place."""
+    return property(lambda _package: _fetched(name), lambda _package, _room: None)
+
+
+@final
+class _Package(ModuleType):
+    """Names are fetched when they are asked for: the whole house takes two seconds to load, sealing and `--help` need little of it."""
+
+    audit = _function("audit")
+    report = _function("report")
+
+    def __getattr__(self, name: str) -> Any:
+        return _fetched(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,13 +1,15 @@
 """One short function per verb. Everything the command line does can be done from here."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import Unpack
 
 from untaint.attacks.base import PACKAGE as ATTACKS
 from untaint.attacks.base import Attack, Poisoned
@@ -16,12 +18,23 @@ from untaint.audit.settings import AuditSettings
 from untaint.data import load as reading
 from untaint.data import schema as schemas
 from untaint.data.dataset import Dataset
+from untaint.data.readers.base import Asked
 from untaint.data.schema import Schema
 from untaint.data.writers.edits import write_edited
 from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
+from untaint.provenance import keys, log_proof
+from untaint.provenance import seal as sealing
+from untaint.provenance import sign as signing
+from untaint.provenance import verify as verifying
+from untaint.provenance.keys import Kind, PrivateKey, PublicKey
+from untaint.provenance.log import Checked as CheckedLog
+from untaint.provenance.log import Log
+from untaint.provenance.sealed import Seal, read_seal
+from untaint.provenance.verify import Verified
+from untaint.provenance.witness import countersign
 from untaint.quarantine.hold import Held, hold
 from untaint.quarantine.impute import Impute
 from untaint.quarantine.restore import Restored
@@ -191,6 +204,102 @@ def write_poisoned(poisoned: Poisoned, out: str | Path, description: str) -> Pat
     return written
 
 
+def seal(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    replace: bool = False,
+    processes: int | None = 1,
+    format: str | None = None,
+    **asked: Unpack[Asked],
+) -> Seal:
+    """Write down what data at a path are, sample by sample and file by file. out: folder, None = `DATA.untaint` beside the data.
+
+    replace: keep an older seal in `earlier/` and make a new one.  processes: that share the work, None = one per core; with more than
+    one a script needs `if __name__ == "__main__":`.  asked: label, source, payload, time, the names of columns.
+    Raises BadInput for data that cannot be read or a seal that is there, CannotWrite for the folder.
+    """
+    return sealing.seal(Path(data), _path(out), sealing.settings(processes, format, **asked), replace=replace)
+
+
+def seal_init(data: str | Path, *, out: str | Path | None = None, format: str | None = None, **asked: Unpack[Asked]) -> Path:
+    """Write a `sources.toml` to be filled in beside data at a path. Raises CannotWrite when there is one."""
+    return sealing.init(Path(data), _path(out), sealing.settings(1, format, **asked))
+
+
+def verify(data: str | Path, *, seal: str | Path | None = None, quick: bool = False, processes: int | None = 1) -> Verified:
+    """Check data at a path against their seal. seal: its folder, None = beside the data.  processes: as for `seal`.
+
+    quick: read only files whose size, times or inode changed.  What changed is in the result; BadInput is raised where there is no seal,
+    or it is damaged itself.
+    """
+    return verifying.verify(Path(data), _path(seal), sealing.settings(processes), "quick" if quick else "full")
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def new_key(path: str | Path, *, kind: Kind = "p256", password: bytes | None) -> PublicKey:
+    """Make a key to sign with; its public half. kind: p256 or ed25519.  password: None = it is written without one."""
+    return keys.new(Path(path), kind=kind, password=password).public
+
+
+def public_key(path: str | Path) -> PublicKey:
+    """The public half of a key, from either file. Raises BadInput for a private key without its public half beside it."""
+    found = Path(path)
+    beside = keys.public_path(found)
+    return keys.load_public(beside if found.suffix != ".pub" and beside.exists() else found)
+
+
+def sign(
+    seal: str | Path, signers: Sequence[PrivateKey], *, data: str | Path | None = None, expires: datetime | None = None
+) -> tuple[str, ...]:
+    """Add signatures to a seal; notes for a person. data: what was sealed, for an OpenSSF bundle.  expires: last day it counts."""
+    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    whole = None if data is None else Path(data)
+    return signing.sign_seal(read_seal(Path(seal)), signers, now=datetime.now(UTC), data=whole, expires=last)
+
+
+def log(folder: str | Path) -> Log:
+    """The log of a seal, or the one in this folder."""
+    inside = Path(folder) / signing.LOG
+    return Log(inside if inside.is_dir() else Path(folder))
+
+
+def check_log(
+    folder: str | Path, key: str | Path, *, witnesses: Mapping[str, PublicKey] | None = None, least: int = 0
+) -> CheckedLog:
+    """Verify a log by its public key. least: how many of these witnesses must have countersigned."""
+    return log(folder).check(public_key(key), witnesses or {}, least)
+
+
+def prove_entry(folder: str | Path, entry: int, out: str | Path) -> None:
+    """Write a proof that an entry is in a log, a `.tlog-proof` file."""
+    Path(out).write_bytes(log_proof.prove(log(folder), entry).dump())
+
+
+def witness(
+    folder: str | Path,
+    key: str | Path,
+    *,
+    name: str,
+    witness_key: PrivateKey,
+    memory: str | Path,
+    out: str | Path | None = None,
+) -> tuple[str, ...]:
+    """Countersign the newest checkpoint of a log if it only grew since; else the reasons why not. out: None = into the log."""
+    found, now = log(folder), datetime.now(UTC)
+    done = countersign(found, public_key(key), name=name, key=witness_key, memory=Path(memory), now=now)
+    if isinstance(done, tuple):
+        return done
+    if out is None:
+        found.publish(done)
+    else:
+        Path(out).write_bytes(done.dump())
+    return ()
+
+
 def writable(out: Path, data: Path | None) -> Path:
     """The folder, made if need be. Raises CannotWrite when it cannot be, BadInput when it lies in the data or is the data."""
     if data is not None and (out.resolve() == data.resolve() or (data.is_dir() and data.resolve() in out.resolve().parents)):
@@ -215,4 +324,24 @@ def _spared(out: Path, data: Path | None) -> Path:
     return out
 
 
-__all__ = ["attack", "audit", "clean", "load", "report", "restore", "schema", "writable", "write_poisoned"]
+__all__ = [
+    "attack",
+    "audit",
+    "check_log",
+    "clean",
+    "load",
+    "log",
+    "new_key",
+    "prove_entry",
+    "public_key",
+    "report",
+    "restore",
+    "schema",
+    "seal",
+    "seal_init",
+    "sign",
+    "verify",
+    "witness",
+    "writable",
+    "write_poisoned",
+]

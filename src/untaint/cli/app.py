@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 from typer.core import TyperGroup
 
-from untaint.cli import attack, audit, clean, demo, exits, listing, report, restore, schema
+from untaint.cli import attack, audit, clean, demo, exits, key, listing, log, report, restore, schema, seal, sign, verify
 from untaint.errors import BadInput
 
 app = typer.Typer(
@@ -29,8 +29,13 @@ app.command("audit")(audit.audit)
 app.command("clean")(clean.clean)
 app.command("restore")(restore.restore)
 app.command("schema")(schema.schema)
+app.command("seal")(seal.seal)
+app.command("verify")(verify.verify)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
+app.command("key")(key.key)
+app.command("sign")(sign.sign)
+app.command("log")(log.log)
 app.command("list")(listing.listing)
 
 

@@ -52,3 +52,7 @@ Query: TypeAlias = Annotated[
 Format: TypeAlias = Annotated[str | None, typer.Option("--format", help="Format of the data. Recognised when not given.")]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress: only files and the exit code.")]
+Processes: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, help="Processes that share the work. One per core when not given.", show_default=False),
+]

@@ -14,7 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
 
-from untaint.data.readers.base import Request
+from typing_extensions import Unpack
+
+from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
 from untaint.provenance.plan import Plan, plan_for, tasks_for
 from untaint.provenance.scan import Report, Scan, Scanned
@@ -23,7 +25,8 @@ from untaint.provenance.sources import Sources, read_sources, template
 from untaint.provenance.tasks import Context
 
 PARTIAL, EARLIER = "partial", "earlier"
-_PIECES = (STATEMENT, MANIFEST, FILES, TILES)
+_KEPT = frozenset({PARTIAL, EARLIER, SOURCES, "log"})
+"""What a new seal does not replace; the log tells of both."""
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
@@ -41,6 +44,14 @@ class Settings:
     report: Report = quiet
 
 
+_DEFAULT = Settings()
+
+
+def settings(processes: int | None = 1, format: str | None = None, **asked: Unpack[Asked]) -> Settings:
+    """Settings from keywords. processes: None = one per core."""
+    return Settings(Request.of(**asked), format, processes or os.cpu_count() or 1)
+
+
 @final
 @dataclass(frozen=True)
 class Reader:
@@ -50,15 +61,15 @@ class Reader:
     context: Context
     plan: Plan
 
-    def scan(self, folder: Path, settings: Settings, *, tiles: bool = True) -> Scanned:
+    def scan(self, folder: Path, chosen: Settings, *, tiles: bool = True) -> Scanned:
         """Read all of it into a folder. tiles: whether the tree is wanted, or its leaves only."""
         facts = [str(self.path), self.plan.format, self.plan.note, repr(self.context.sources), tool()]
         key = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
-        scan = Scan(folder, key, settings.report, tiles=tiles, leaves=not tiles)
-        return scan.run(lambda: tasks_for(self.plan, self.path, self.context, lambda _entry: None), settings.processes)
+        scan = Scan(folder, key, chosen.report, tiles=tiles, leaves=not tiles)
+        return scan.run(lambda: tasks_for(self.plan, self.path, self.context, lambda _entry: None), chosen.processes)
 
 
-def reader_for(data: Path, settings: Settings, sources: Sources) -> Reader:
+def reader_for(data: Path, chosen: Settings, sources: Sources) -> Reader:
     """The plan for data at a path. Raises BadInput when there are none."""
     if not data.exists():
         raise BadInput(f"no such file or folder: {data}.", advice="Give a local path; data from a hub must be downloaded first.")
@@ -67,19 +78,18 @@ def reader_for(data: Path, settings: Settings, sources: Sources) -> Reader:
     path = data.resolve()
     context = Context(path if path.is_dir() else path.parent, sources, sources.transform)
     try:
-        return Reader(path, context, plan_for(path, context, settings.request, settings.format))
+        return Reader(path, context, plan_for(path, context, chosen.request, chosen.format))
     except OSError as error:
         raise BadInput(
             f"{error.filename or data} cannot be read: {error.strerror or error}.", advice="Check the permissions."
         ) from error
 
 
-def seal(data: Path, out: Path | None = None, settings: Settings | None = None, *, replace: bool = False) -> Seal:
+def seal(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT, *, replace: bool = False) -> Seal:
     """Seal data. out: folder for the seal, None = beside the data.  replace: keep an older seal under `earlier/` and make a new one.
 
     Raises BadInput for data that cannot be read, a seal that is there, or `out` inside the data; CannotWrite for the folder.
     """
-    chosen = settings or Settings()
     folder = _writable(data, out)
     if (folder / STATEMENT).exists() and not replace:
         advice = "Check the data with `untaint verify`, or seal them anew with --replace, which keeps the old seal in earlier/."
@@ -97,9 +107,8 @@ def seal(data: Path, out: Path | None = None, settings: Settings | None = None, 
     return read_seal(folder)
 
 
-def init(data: Path, out: Path | None = None, settings: Settings | None = None) -> Path:
+def init(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT) -> Path:
     """Write a `sources.toml` to be filled in, with every source that samples name. Raises CannotWrite when there is one."""
-    chosen = settings or Settings()
     folder = _writable(data, out)
     path = folder / SOURCES
     if path.exists():
@@ -125,13 +134,13 @@ def tool() -> str:
         return "untaint"
 
 
-def asked_of(settings: Settings) -> Mapping[str, Any]:
+def asked_of(chosen: Settings) -> Mapping[str, Any]:
     """What the user asked of the reader, to ask the same again."""
-    asked = {name: value for name, value in asdict(settings.request).items() if value is not None}
-    return asked | ({"format": settings.format} if settings.format else {})
+    asked = {name: value for name, value in asdict(chosen.request).items() if value is not None}
+    return asked | ({"format": chosen.format} if chosen.format else {})
 
 
-def _stated(reader: Reader, found: Scanned, settings: Settings, folder: Path) -> Sealed:
+def _stated(reader: Reader, found: Scanned, chosen: Settings, folder: Path) -> Sealed:
     sources = folder / SOURCES
     return Sealed(
         name=reader.path.name,
@@ -144,7 +153,7 @@ def _stated(reader: Reader, found: Scanned, settings: Settings, folder: Path) ->
         n_bytes=found.n_bytes,
         format=reader.plan.format,
         note=reader.plan.note,
-        asked=asked_of(settings),
+        asked=asked_of(chosen),
         sources=hashlib.sha256(sources.read_bytes()).hexdigest() if sources.exists() else None,
         tool=tool(),
     )
@@ -157,7 +166,7 @@ def _put_in_place(folder: Path, sealed: Sealed) -> None:
         old = hashlib.sha256((folder / STATEMENT).read_bytes()).hexdigest()
         kept = folder / EARLIER / old[:16]
         kept.mkdir(parents=True, exist_ok=True)
-        for path in [path for path in folder.iterdir() if path.name not in {PARTIAL, EARLIER, SOURCES}]:
+        for path in [path for path in folder.iterdir() if path.name not in _KEPT]:
             path.rename(kept / path.name)
         if (folder / SOURCES).exists():
             shutil.copy2(folder / SOURCES, kept / SOURCES)

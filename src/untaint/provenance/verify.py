@@ -21,6 +21,7 @@ from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, Seal, folder_for
 from untaint.provenance.sources import Sources, read_sources
 
 Tier: TypeAlias = Literal["full", "quick"]
+_DEFAULT = Settings()
 _RUN = 4096 * 256
 """Leaves copied at once."""
 
@@ -52,13 +53,15 @@ class Verified:
         return head | facts | {"changes": self.changes.document(), "notes": list(self.notes)}
 
 
-def verify(data: Path, folder: Path | None = None, settings: Settings | None = None, tier: Tier = "full") -> Verified:
+def verify(data: Path, folder: Path | None = None, chosen: Settings = _DEFAULT, tier: Tier = "full") -> Verified:
     """Check all of data. folder: of the seal, None = beside the data.
 
     Raises BadInput when there is no seal, it is damaged, or the data cannot be read; what changed in the data is no error.
     """
+    if not data.exists():
+        raise BadInput(f"no such file or folder: {data}.", advice="Give the path of the data that were sealed.")
     seal = read_seal(folder or folder_for(data))
-    chosen = asked_again(seal, settings or Settings())
+    chosen = asked_again(seal, chosen)
     if data.resolve().name != seal.sealed.name and folder is None:
         raise BadInput(f"{seal.folder} is the seal of {seal.sealed.name!r}.", advice="Name the folder of the seal with --seal.")
     changes = Changes()

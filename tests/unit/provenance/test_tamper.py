@@ -40,7 +40,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (pictures / "run.sh").write_text("true")
     (pictures / "run.sh").chmod(0o644)
     (pictures / "latest").symlink_to("cat/1.png")
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "text": f"text number {n} says this and that",
             "label": "pn"[n % 2],
@@ -130,6 +130,11 @@ def resource(rows: list[dict[str, object]]) -> None:
         row["source"] = "forum"
 
 
+def relink(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
 def replace_by_link(path: Path) -> None:
     shutil.move(path, path.with_name("hidden"))
     path.symlink_to("hidden")
@@ -155,7 +160,7 @@ CASES: dict[str, tuple[Change, dict[str, int], dict[str, int]]] = {
     "file of git edited": (lambda r: (r / P / ".git/config").write_text("[evil]"), {}, {"content": 1}),
     "hidden picture added": (lambda r: (r / P / "cat/.hidden.png").write_bytes(picture(98)), {}, {"added": 1}),
     "file that is no sample removed": (lambda r: (r / P / "run.sh").unlink(), {}, {"removed": 1}),
-    "link leads elsewhere": (lambda r: ((r / P / "latest").unlink(), (r / P / "latest").symlink_to("/etc/passwd")), {}, {"target": 1}),
+    "link leads elsewhere": (lambda r: relink(r / P / "latest", "/etc/passwd"), {}, {"target": 1}),
     "file replaced by a link to a copy": (lambda r: replace_by_link(r / P / "run.sh"), {}, {"kind": 1, "added": 1}),
     "label flipped": (on_rows(lambda rows: rows[4].update(label="n")), {"label": 1}, {}),
     "two labels swapped": (on_rows(swap_labels), {"label": 2}, {}),

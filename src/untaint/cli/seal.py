@@ -1,0 +1,52 @@
+"""`untaint seal`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli import progress
+from untaint.cli.options import Data, Format, Label, Payload, Processes, Quiet, Source, Time
+
+_INIT = "Only write sources.toml, with every source that samples name, for people to fill in: owner, vetting, hosts, paths."
+_OUT = "Folder for the seal. DATA.untaint beside the data when not given; never inside them."
+_REPLACE = "Seal anew where there is a seal; the old one is kept in its earlier/."
+
+
+def seal(
+    data: Data,
+    init: Annotated[bool, typer.Option("--init", help=_INIT)] = False,
+    label: Label = None,
+    source: Source = None,
+    payload: Payload = None,
+    time: Time = None,
+    format: Format = None,
+    out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
+    replace: Annotated[bool, typer.Option("--replace", help=_REPLACE)] = False,
+    processes: Processes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write down what data are, byte by byte and sample by sample, so that any change can be named later.
+
+    Every sample becomes a leaf of a Merkle tree, with its content, label, source, transform and split apart from each other; every file
+    under the folder is covered, hidden and empty ones and `.git` too. The data are read once and never written to. A stopped run goes on
+    where it was. What no reader knows, such as a folder of weights, is sealed file by file.
+
+    Examples:
+
+    `untaint seal train.jsonl`  then, any time later,  `untaint verify train.jsonl`
+
+    `untaint seal images/ --init`  and, when sources.toml says who sends what,  `untaint seal images/`
+    """
+    from untaint.cli import seal_summary
+    from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
+
+    settings = sealing.settings(processes, format, label=label, source=source, payload=payload, time=time)
+    if init:
+        path = sealing.init(data, out, settings)
+        typer.echo(f"{path}: fill it in, then run `untaint seal` again." if not quiet else str(path))
+        return
+    with progress.step("reading every sample", quiet=quiet):
+        made = sealing.seal(data, out, settings, replace=replace)
+    if not quiet:
+        seal_summary.sealed(made)
