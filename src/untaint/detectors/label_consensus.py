@@ -43,6 +43,7 @@ class LabelConsensus(Detector):
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "text", "table"})
     sure: float = 0.5  # another class is at least this probable: more likely than not
     doubted: float = 0.05  # and the given label at most this: one in twenty
+    close: float = 0.2  # share of the list within which its flips must be known for one number to be told: ten points either way
 
     @property
     def budget(self) -> str:
@@ -75,12 +76,12 @@ class LabelConsensus(Detector):
         groups = flipped_by(counts, unlike, suspects) if len(sources.names) > 1 else ()
         scores = (-np.log(np.clip(given, 1e-6, 1))).astype(np.float32)
         listable = self._listable(best[usable])
-        precision = (
-            lapsed_precision(best[usable], labels[usable], listed[usable], listable)
-            if isinstance(content, TableContent)
-            else expected_precision(labels[rows], looks[rows], listable, unlike)
-        )
-        return Evidence(scores, "empirical", groups, order, precision, suggested)
+        if not isinstance(content, TableContent):
+            precision = expected_precision(labels[rows], looks[rows], listable, unlike)
+            return Evidence(scores, "empirical", groups, order, precision, suggested)
+        low, high = lapsed_precision(best[usable], labels[usable], listed[usable], listable)
+        known = (low + high) / 2 if high - low <= self.close else float("nan")
+        return Evidence(scores, "empirical", groups, order, known, suggested, precision_between=(low, high))
 
     def _listable(self, probabilities: np.ndarray) -> np.ndarray:
         """(k, k) rows that look like c and would be listed if their label were y."""

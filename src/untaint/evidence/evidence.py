@@ -68,6 +68,7 @@ class Evidence:
     review: the scores only rank (honest data have such samples too): they never raise an alarm.
     expected_precision: for a review list, the share of its rows expected to be wrong labels; NaN = not estimated.
     review_kind: what the list is of: `label-flip`, doubtful labels; or `outlier`, rows that lie far out.
+    precision_between: where it lies, nineteen times in twenty; told where it is not known closely. NaN = nothing is known.
     """
 
     scores: Scores
@@ -78,6 +79,7 @@ class Evidence:
     suggested: Mapping[int, str] = field(default_factory=dict)  # row → label the evidence points to
     note: str = ""
     review_kind: Kind = "label-flip"
+    precision_between: tuple[float, float] = (float("nan"), float("nan"))
 
 
 def strengths(labels: Labels, groups: Sequence[Group]) -> Scores:

@@ -141,7 +141,12 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
     if result.review_kind == "outlier":
         return _far(name, result, codes, names)
     if math.isnan(result.expected_precision):
-        precision = "How many of them are wrong cannot be estimated here."
+        low, high = result.precision_between
+        precision = (
+            "How many of them are wrong cannot be estimated here."
+            if math.isnan(low)
+            else f"How many of them are flips at random is not known: between {low:.0%} and {high:.0%}; the rest are hard cases."
+        )
     else:
         precision = (
             f"Estimated precision for random flips: about {result.expected_precision:.0%}; look-alike classes make up the rest."
@@ -229,12 +234,16 @@ def _unrun(checks: Sequence[Check]) -> list[str]:
 
 def _noise(evidence: Mapping[str, Evidence], n: int) -> list[str]:
     """Wrong labels in numbers that matter: honest noise and random flips look alike without sources or repeated labels."""
-    wrong = [result.expected_precision * len(result.review) for result in evidence.values() if len(result.review)]
-    return [
-        f"About {count:,.0f} labels look wrong. Whether somebody flipped them, only sources, annotators or repeated labels can tell."
-        for count in wrong
-        if count >= _NOTABLE_NOISE * n
-    ]
+    found = []
+    for result in evidence.values():
+        closely = not math.isnan(result.expected_precision)
+        count = (result.expected_precision if closely else result.precision_between[0]) * len(result.review)
+        if len(result.review) and count >= _NOTABLE_NOISE * n:
+            found.append(
+                f"{'About' if closely else 'At least'} {count:,.0f} labels look wrong. Whether somebody flipped them, only sources, "
+                "annotators or repeated labels can tell."
+            )
+    return found
 
 
 def _limits(circumstances: Circumstances) -> list[str]:

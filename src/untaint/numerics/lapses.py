@@ -11,9 +11,9 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, xlogy
 
 _STARTS = (0.003, 0.1)  # shares to begin from: the curve may explain errors away, or hardly any
-_STEEPNESS, _SHIFT = (-2.0, 2.0), (-3.0, 3.0)
+STEEPNESS, SHIFT = (-2.0, 2.0), (-3.0, 3.0)
 """Logarithm of how much faster errors thin out than the judge says, and where: calibrated judges are at 0 and 0."""
-_BELIEF = 0.05  # weight of those zeros beside the rows
+BELIEF = 0.05  # weight of those zeros beside the rows
 _SMALLEST, _LARGEST = 1e-4, 0.49
 
 
@@ -41,9 +41,9 @@ def lapses(sureness: np.ndarray, wrong: np.ndarray, share: float | None = None) 
     def loss(at: np.ndarray) -> float:
         lapse = expit(at[2])
         erring = np.clip(lapse + (1 - 2 * lapse) * expit(-(np.exp(at[0]) * sureness + at[1])), 1e-9, 1 - 1e-9)
-        return float(-(xlogy(wrong, erring) + xlogy(~wrong, 1 - erring)).sum() + _BELIEF * (at[0] ** 2 + at[1] ** 2))
+        return float(-(xlogy(wrong, erring) + xlogy(~wrong, 1 - erring)).sum() + BELIEF * (at[0] ** 2 + at[1] ** 2))
 
-    bounds = [_STEEPNESS, _SHIFT, (logit(max(lowest, _SMALLEST)), logit(highest))]
+    bounds = [STEEPNESS, SHIFT, (logit(max(lowest, _SMALLEST)), logit(highest))]
     found = min(
         (minimize(loss, [0.0, 0.0, logit(start)], method="L-BFGS-B", bounds=bounds) for start in starts),
         key=lambda each: each.fun,
