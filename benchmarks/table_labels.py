@@ -8,8 +8,9 @@
 Only the detectors of labels run: label-consensus, pair-flips, label-islands and timed-flips, corrected for four. cleanlab ranks rows by
 self-confidence (its own recommended score) under five-fold out-of-fold probabilities of scikit-learn's histogram boosting, of more
 than ten classes of its forest of extremely random trees, at their defaults; TPR is at 1 % of honest rows. Accuracy is that of the
-judge on labels before the attack. Patterns are found if the verdict is `poisoned` and the class pair, and the source where one is
-bound, are named. Results go to OUTPUT/table_labels.md and .json.
+judge on labels before the attack. The oracle of random flips is the same judge taught on the labels before the attack: where it
+misses, flips look like honest labels. The oracle of neighbourhoods knows the ball as well. Patterns are found if the verdict is
+`poisoned` and the class pair, and the source where one is bound, are named. Results go to OUTPUT/table_labels.md and .json.
 """
 
 import os
@@ -33,6 +34,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from untaint.attacks._cells import records, space
 from untaint.attacks.base import Attack, Poisoned
 from untaint.attacks.neighbourhood_flips import NeighbourhoodFlips
 from untaint.attacks.random_flips import RandomFlips
@@ -153,13 +155,15 @@ def measured(folder: Path, size: int, cell: Cell) -> Record:
         return line | ranked(clean, made, found)
     if cell.attack.startswith("neighbourhood"):
         tpr = {name: tpr_at(made.mask, each.scores, 0.01) for name, each in found.evidence.items()}
-        return line | {"tpr": tpr, "verdict": found.verdict.answer}
+        oracle = tpr_at(made.mask, oracle_of_the_ball(clean, made, cell.seed), 0.01)
+        return line | {"tpr": tpr, "oracle": oracle, "verdict": found.verdict.answer, **turned(clean, made)}
     return line | told(made, found.verdict)
 
 
 def ranked(clean: Dataset, made: Poisoned, found: Looked) -> Record:
     """The list of doubtful labels, and cleanlab's."""
     consensus, content = found.evidence[LabelConsensus.id], found.features.get("content")
+    low, high = consensus.precision_between
     names = np.array(clean.class_names)
     right = names[content.probabilities.argmax(1)] == np.array([str(label) for label in clean.labels])
     started = time.process_time()
@@ -167,6 +171,9 @@ def ranked(clean: Dataset, made: Poisoned, found: Looked) -> Record:
     return {
         "accuracy": float(right.mean()),
         "tpr": tpr_at(made.mask, consensus.scores, 0.01),
+        "oracle": tpr_at(made.mask, doubt(clean, made, found.features.settings.seed), 0.01),
+        "low": low,
+        "high": high,
         "cleanlab": tpr_at(made.mask, other, 0.01),
         "cleanlab_cpu_s": round(time.process_time() - started, 2),
         **{
@@ -175,6 +182,28 @@ def ranked(clean: Dataset, made: Poisoned, found: Looked) -> Record:
             if key in {"listed", "stated", "true"}
         },
     }
+
+
+def doubt(clean: Dataset, made: Poisoned, seed: int) -> np.ndarray:
+    """(n,) how little a judge believes the labels of the attacked table that was taught on those before the attack."""
+    features = Features(clean, Settings(seed=seed), Cache(None))
+    codes = {name: code for code, name in enumerate(features.get("class_names"))}
+    given = [codes[str(label)] for label in made.dataset.labels]
+    return -np.log(np.clip(features.get("content").probabilities[np.arange(len(given)), given], 1e-6, 1))
+
+
+def oracle_of_the_ball(clean: Dataset, made: Poisoned, seed: int) -> np.ndarray:
+    """(n,) the same doubt, of the rows of the given label in the smallest ball around a flipped row that holds all; 0 elsewhere."""
+    flipped, points = np.flatnonzero(made.mask), space(records(clean, np.arange(len(clean))))
+    radii = [((points[flipped] - points[row]) ** 2).sum(1).max() for row in flipped]
+    centre, radius = points[flipped[int(np.argmin(radii))]], min(radii) + 1e-9
+    target = np.array([str(label) for label in made.dataset.labels]) == made.target
+    return np.where((((points - centre) ** 2).sum(1) <= radius) & target, 1 + doubt(clean, made, seed), 0.0)
+
+
+def turned(clean: Dataset, made: Poisoned) -> Record:
+    """What label a neighbourhood got, and how common it is."""
+    return {"target": made.target, "share": float(np.mean([str(label) == made.target for label in clean.labels]))}
 
 
 def cleanlab_scores(features: Features) -> np.ndarray:
@@ -270,25 +299,38 @@ def report(records: Sequence[Record]) -> str:
 
 def ranking(part: list[Record]) -> Record:
     """Of random flips."""
-    known = [each for each in part if each["stated"] is not None and each["true"] is not None]
+    told = [each for each in part if finite(each["stated"]) and finite(each["true"])]
+    asked = [each for each in part if finite(each["low"]) and finite(each["true"])]
+    inside = [each["low"] - 1e-9 <= each["true"] <= each["high"] + 1e-9 for each in asked]
     return {
         "accuracy": percent(mean(each["accuracy"] for each in part)),
         "TPR at 1 %": percent(mean(each["tpr"] for each in part)),
+        "oracle": percent(mean(each["oracle"] for each in part)),
         "cleanlab": percent(mean(each["cleanlab"] for each in part)),
         "listed": f"{mean(each['listed'] for each in part):.0f}",
-        "precision stated": percent(mean(each["stated"] for each in known)),
-        "true": percent(mean(each["true"] for each in known)),
-        "mean difference": percent(mean(abs(each["stated"] - each["true"]) for each in known)),
+        "true precision": percent(mean(each["true"] for each in asked)),
+        "said between": f"{percent(mean(each['low'] for each in asked))} and {percent(mean(each['high'] for each in asked))}",
+        "truth inside": f"{sum(inside)} of {len(asked)}",
+        "one number told": f"{len(told)}, off by {percent(mean(abs(each['stated'] - each['true']) for each in told))}"
+        if told
+        else "never",
         "CPU s": f"{mean(each['cpu_s'] for each in part):.1f}",
         "cleanlab CPU s": f"{mean(each['cleanlab_cpu_s'] for each in part):.1f}",
     }
+
+
+def finite(value: float | None) -> bool:
+    """Whether a number is one; it is None in files."""
+    return value is not None and bool(np.isfinite(value))
 
 
 def around(part: list[Record]) -> Record:
     """Of neighbourhoods: TPR at 1 % by each detector."""
     names = [detector.id for detector in TESTS if detector.id in part[0]["tpr"]]
     return {
+        "label given is common in": f"{sum(each['share'] > 0.5 for each in part)} of {len(part)}",
         **{f"TPR at 1 %, {name}": percent(mean(each["tpr"][name] for each in part)) for name in names},
+        "oracle": percent(mean(each["oracle"] for each in part)),
         "called poisoned": sum(each["verdict"] == "poisoned" for each in part),
     }
 
