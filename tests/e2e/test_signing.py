@@ -1,0 +1,119 @@
+"""Keys, signatures and the log from the command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.e2e.cases import refused, untaint
+
+from untaint.cli.signing import PASSWORD
+from untaint.provenance import pkcs8
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pkcs8, "ROUNDS", 1000)
+    monkeypatch.delenv(PASSWORD, raising=False)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    """A seal, and the keys of three people beside it."""
+    (tmp_path / "set.jsonl").write_text("".join(f'{{"text": "t{n}", "label": "{n % 2}"}}\n' for n in range(5)), encoding="utf-8")
+    assert untaint("seal", tmp_path / "set.jsonl", "--quiet", "--processes", 1).code == 0
+    for name, kind in (("alice", "p256"), ("bob", "ed25519"), ("w1", "ed25519")):
+        assert untaint("key", "new", tmp_path / f"{name}.pem", "--kind", kind, "--unencrypted", "--quiet").code == 0
+    return tmp_path / "set.jsonl.untaint"
+
+
+def test_a_key_is_made_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("secret\n", encoding="utf-8")
+    made = untaint("key", "new", "a.pem", "--password-file", "word", cwd=tmp_path)
+    assert made.code == 0
+    assert "PRIVATE" not in made.out
+    fingerprint = made.out.split("fingerprint: ")[1].strip()
+    for name in ("a.pem", "a.pub"):
+        shown = untaint("key", "show", name, cwd=tmp_path)
+        assert shown.code == 0
+        assert f"fingerprint: {fingerprint}\n-----BEGIN PUBLIC KEY-----" in shown.out
+    assert b"ENCRYPTED" in (tmp_path / "a.pem").read_bytes()
+    refused(untaint("key", "new", "a.pem", "--unencrypted", cwd=tmp_path), "a.pem is there already")
+
+
+def test_a_key_without_a_password_is_asked_for(tmp_path: Path) -> None:
+    refused(untaint("key", "new", "a.pem", cwd=tmp_path), "needs a password", PASSWORD, "--unencrypted")
+    refused(untaint("key", "new", "a.pem", "--password-file", "none", cwd=tmp_path), "no password in none")
+    refused(untaint("key", "new", "a.pem", "--password-file", "x", "--unencrypted", cwd=tmp_path), "exclude each other")
+    refused(untaint("key", "show", "a.pem", cwd=tmp_path), "no key at a.pem")
+    refused(untaint("key", "burn", "a.pem", cwd=tmp_path), "burn")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_password_comes_from_the_environment(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD, "secret")
+    assert untaint("key", "new", sealed.parent / "c.pem").code == 0
+    assert untaint("sign", sealed, "--key", sealed.parent / "c.pem").code == 0
+    monkeypatch.delenv(PASSWORD)
+    refused(untaint("sign", sealed, "--key", sealed.parent / "c.pem"), "c.pem is encrypted", "--password-file")
+
+
+def test_a_seal_is_signed_by_two(sealed: Path) -> None:
+    root = sealed.parent
+    first = untaint("sign", sealed, "--key", root / "alice.pem", "--data", root / "set.jsonl", "--expires", "2099-01-01")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.startswith("signed by ")
+    (root / "bob.pem").chmod(0o644)
+    second = untaint("sign", sealed, "--key", root / "bob.pem")
+    assert second.code == 0
+    assert "warning: others can read the private key" in second.err
+    assert len(json.loads((sealed / "envelope.json").read_bytes())["signatures"]) == 2
+    assert (sealed / "bundle.sig").exists()
+
+
+def test_signing_what_cannot_be(sealed: Path) -> None:
+    root = sealed.parent
+    refused(untaint("sign", sealed), "nobody signs", "--key")
+    refused(untaint("sign", root, "--key", root / "alice.pem"), "holds no seal")
+    refused(untaint("sign", sealed, "--key", root / "alice.pub"), "is a public key; signing needs the private one")
+    assert not (sealed / "envelope.json").exists()
+
+
+def test_a_log_is_checked_witnessed_and_proven(sealed: Path) -> None:
+    root = sealed.parent
+    untaint("sign", sealed, "--key", root / "alice.pem")
+    shown = untaint("log", "show", sealed)
+    assert shown.out.startswith('0  {"keys":')
+    checked = untaint("log", "check", sealed, "--key", root / "alice.pub")
+    assert (checked.code, checked.out.split(" of ")[0]) == (0, "1 entries")
+    lacking = untaint("log", "check", sealed, "--key", root / "alice.pub", "--witness", f"w1={root / 'w1.pub'}", "--least", 1)
+    assert lacking.code == 1
+    assert "problem: 1 witnesses are required, and nobody countersigned" in lacking.err
+    who = ("--as", "w1", "--witness-key", root / "w1.pem", "--memory", root / "memory")
+    shutil.copytree(sealed / "log", root / "copy")
+    seen = untaint("log", "witness", root / "copy", "--key", root / "alice.pub", *who, "--out", root / "seen")
+    assert (seen.code, seen.out) == (0, "countersigned as w1\n")
+    shutil.copy(root / "seen", sealed / "log" / "checkpoint")
+    again = untaint("log", "check", sealed, "--key", root / "alice.pub", "--witness", f"w1={root / 'w1.pub'}", "--least", 1)
+    assert again.code == 0
+    assert "countersigned by w1" in again.out
+    assert untaint("log", "prove", sealed, "--entry", 0, "--out", root / "0.tlog-proof").code == 0
+    assert (root / "0.tlog-proof").read_bytes().startswith(b"c2sp.org/tlog-proof@v1\nindex 0\n")
+    (tile,) = (sealed / "log" / "tile" / "0").rglob("1")
+    tile.write_bytes(bytes(32))
+    broken = untaint("log", "check", sealed, "--key", root / "alice.pub")
+    assert broken.code == 1
+    assert "another root than its checkpoint" in broken.err
+
+
+def test_what_the_log_needs(sealed: Path) -> None:
+    root = sealed.parent
+    refused(untaint("log", "show", sealed), "no log at")
+    untaint("sign", sealed, "--key", root / "alice.pem")
+    refused(untaint("log", "check", sealed), "`untaint log check` needs --key")
+    refused(untaint("log", "prove", sealed, "--entry", 0), "`untaint log prove` needs --out")
+    refused(untaint("log", "prove", sealed, "--entry", 1, "--out", root / "x"), "there is no leaf 1 in a tree of 1")
+    refused(untaint("log", "check", sealed, "--key", root / "alice.pub", "--witness", "w1"), "--witness w1 is not NAME=FILE")
+    refused(untaint("log", "witness", sealed, "--key", root / "alice.pub", "--witness-key", root / "w1.pem"), "needs --as")
+    alice = ("--as", "a", "--witness-key", root / "alice.pem", "--memory", root / "memory")
+    refused(untaint("log", "witness", sealed, "--key", root / "alice.pub", *alice), "a key of kind ed25519 is needed")

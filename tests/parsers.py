@@ -1,0 +1,114 @@
+"""Every parser that meets bytes from others, with a good example to start from: what hypothesis and `make fuzz` throw things at.
+
+A parser may return or raise BadInput. Anything else is a bug.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from untaint.errors import BadInput
+from untaint.provenance import dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy, sealed, sources, strict
+from untaint.provenance.log import Log
+from untaint.provenance.log_proof import LogProof
+from untaint.provenance.notes import Checkpoint
+
+KEY = keys.generate("ed25519")
+P256 = keys.generate("p256")
+_NOTE = (
+    Checkpoint("example.com/log", 3, bytes(32))
+    .note()
+    .signed("example.com/log", KEY)
+    .seen("w1", KEY, datetime(2026, 1, 1, tzinfo=UTC))
+)
+_OMS = oms.Manifest("data", (oms.Resource("a", bytes(32)), oms.Resource("sub/b:1:2", bytes(32))))
+_FACTS = strict.Facts(bytes(32), "data", bytes(32), bytes(32), 1, 2, 3, datetime(2026, 1, 1, tzinfo=UTC))
+_SEALED = sealed.Sealed("data", "2026-01-01T00:00:00+00:00", "00" * 32, 0, (), "00" * 32, 0, 0, "jsonl", "")
+_SOURCES = (
+    'schema = "untaint.sources/v1"\n[[source]]\nname = "a"\nkind = "scrape"\nhosts = ["*.example.org"]\nexpires = 2027-01-01\n'
+)
+_POLICY = f"""schema = "untaint.policy/v1"
+max_age_days = 30
+[require]
+vetter = 1
+[[key]]
+name = "a"
+roles = ["vetter"]
+expires = 2027-01-01
+public = \"\"\"{KEY.public.pem.decode()}\"\"\"
+"""
+
+
+def _in_a_file(read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    def parse(content: bytes) -> object:
+        with tempfile.NamedTemporaryFile(prefix="untaint-fuzz-") as file:
+            file.write(content)
+            file.flush()
+            return read(Path(file.name))
+
+    return parse
+
+
+def _note(content: bytes) -> object:
+    note = notes.read(content, "it")
+    note.signed_by("example.com/log", KEY.public)
+    note.seen_by("w1", KEY.public)
+    assert notes.read(note.dump(), "it") == note
+    return notes.checkpoint(note, "it")
+
+
+def _envelope(content: bytes) -> object:
+    envelope = dsse.read(content, "it")
+    assert dsse.read(envelope.dump(), "it") == envelope
+    return envelope.signers([KEY.public])
+
+
+def _bundle(content: bytes) -> object:
+    envelope, _ = oms.read(content, "it")
+    return oms.verify(content, [P256.public], "it") or oms.parse(envelope, "it")
+
+
+def _signed(content: bytes) -> object:
+    """What follows when a signature does fit a payload that an attacker wrote."""
+    return oms.parse(dsse.Envelope(content, dsse.IN_TOTO, ()), "it")
+
+
+def _proof(content: bytes) -> object:
+    return log_proof.read(content, "it").problems(b"entry", KEY.public, {"w1": KEY.public}, 1)
+
+
+def _entries(content: bytes) -> object:
+    """A log whose only file of entries has these bytes."""
+    with tempfile.TemporaryDirectory(prefix="untaint-fuzz-") as folder:
+        log = Log(Path(folder))
+        log.publish(Checkpoint("example.com/log", 2, bytes(32)).note().signed("example.com/log", KEY))
+        (log.folder / "tile" / "entries" / "000.p").mkdir(parents=True)
+        (log.folder / "tile" / "entries" / "000.p" / "2").write_bytes(content)
+        return list(log.entries())
+
+
+PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
+    "json": (lambda content: json_text.parse(content, "it"), b'{"a": [1, "b", null, {"c": 1.5e3}]}'),
+    "envelope": (_envelope, dsse.sign(b"{}", [KEY, P256]).dump()),
+    "bundle": (_bundle, oms.sign(_OMS, P256)),
+    "bundle statement": (_signed, oms.statement(_OMS)),
+    "strict statement": (lambda content: strict.statement(strict.parse(content, "it")), strict.statement(_FACTS)),
+    "statement": (lambda content: sealed.from_statement(content, "it").statement(), _SEALED.statement()),
+    "note": (_note, _NOTE.dump()),
+    "proof": (_proof, LogProof(1, (bytes(32), bytes(32)), _NOTE).dump()),
+    "entries": (_entries, b"\x00\x03one\x00\x03two"),
+    "policy": (_in_a_file(policy.read), _POLICY.encode()),
+    "sources": (_in_a_file(sources.read_sources), _SOURCES.encode()),
+    "public key": (lambda content: keys.parse_public(content, "it"), P256.public.pem),
+    "private key": (_in_a_file(keys.load_private), pkcs8.pem("PRIVATE KEY", bytes(40))),
+}
+
+
+def survives(parse: Callable[[bytes], object], content: bytes) -> bool:
+    """Whether the parser took it; False where it refused as it should. Anything else it raises comes through."""
+    try:
+        parse(content)
+    except BadInput:
+        return False
+    return True
