@@ -28,8 +28,9 @@ class ConvNetSpec:
 
 @final
 class ConvNet(nn.Module):
-    """Blocks of 3x3 convolution, ReLU and 2x2 max-pooling, then a hidden layer and a linear head.
+    """Blocks of 3x3 convolution, 2x2 max-pooling and ReLU, then a hidden layer and a linear head.
 
+    The maximum and ReLU may change places: what is cut off after pooling is a quarter of it, and a step costs two thirds.
     Input (n, c, h, w) in 0..1, output logits (n, classes). Images under 16 pixels are pooled fewer times.
     """
 
@@ -39,11 +40,12 @@ class ConvNet(nn.Module):
         blocks: list[nn.Module] = []
         height, width, channels = spec.height, spec.width, spec.channels
         for size in spec.widths:
-            blocks += [nn.Conv2d(channels, size, 3, padding=1), nn.ReLU()]
+            blocks.append(nn.Conv2d(channels, size, 3, padding=1))
             channels = size
             if min(height, width) >= 4:
                 blocks.append(nn.MaxPool2d(2, ceil_mode=True))  # floor would drop the border, where triggers like to sit
                 height, width = -(-height // 2), -(-width // 2)
+            blocks.append(nn.ReLU())
         self.features = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(channels * height * width, spec.hidden), nn.ReLU())
         self.head = nn.Linear(spec.hidden, spec.classes)
 
