@@ -96,7 +96,7 @@ def verify_seal(seal: Seal, asked: Policy, *, now: datetime) -> Verified:
 
 def _facts(seal: Seal, expires: datetime | None) -> Facts:
     content = (seal.folder / STATEMENT).read_bytes()
-    return strict.facts(content, seal.sealed, strict.listing_digest(seal.files(strict.COLUMNS)), expires)
+    return strict.facts(content, seal.sealed, strict.listing_digest(strict.rows_of_table(seal.files(strict.COLUMNS))), expires)
 
 
 def _log_problems(folder: Path, facts: Facts, asked: Policy) -> list[str]:

@@ -6,14 +6,18 @@ Statement v1 with one subject, statement.json, so that no file can pass for anot
 """
 
 import hashlib
+import os
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, final
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from untaint.errors import BadInput
 from untaint.provenance import json_text
+from untaint.provenance.listing import file_digest, listed
 from untaint.provenance.policy import stamp
 from untaint.provenance.sealed import Sealed
 
@@ -49,6 +53,17 @@ class Facts:
     size: int
     created: datetime
     expires: datetime | None = None
+
+
+@final
+class Row(NamedTuple):
+    """One name below a root.  content: the digest of a file, the target of a link, nothing for what is neither."""
+
+    name: bytes
+    kind: str
+    mode: int
+    size: int
+    content: bytes
 
 
 class _Part(BaseModel):
@@ -106,22 +121,39 @@ def facts(seal: bytes, sealed: Sealed, identity: bytes, expires: datetime | None
     )
 
 
-def listing_digest(table: Any) -> bytes:
+def listing_digest(rows: Iterable[Row]) -> bytes:
     """SHA-256 over everything under a root: a name of the set that a copy shares and nothing else does.
 
-    table: of files, in Arrow, with `COLUMNS`. Its rows are taken in the order of their names' bytes, and written as kind, name,
-    mode, size, and digest or target of the link, each with its length before it, so that no name can pass for the end of a field. Times
-    and inodes are not in it.
+    Rows are taken in the order of their names' bytes, and written as kind, name, mode, size, and digest or target of the link,
+    each with its length before it, so that no name can pass for the end of a field. Times and inodes are not in it.
     """
-    rows = []
+    hasher = hashlib.sha256(b"untaint.listing/v1\n")
+    for row in sorted(rows):
+        parts = (row.kind.encode(), row.name, b"%o" % row.mode, b"%d" % row.size, row.content)
+        hasher.update(b"".join(b"%d:%b" % (len(part), part) for part in parts))
+    return hasher.digest()
+
+
+def rows_of_table(table: Any) -> Iterator[Row]:
+    """Rows of a seal's table of files, in Arrow, with `COLUMNS`."""
     for batch in table.select(list(COLUMNS)).to_batches():
         for name, raw, kind, size, mode, target, digest in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            last = digest if digest is not None else (target or "").encode("utf-8", "surrogatepass")
-            rows.append((raw or name.encode("utf-8"), kind.encode(), b"%o" % mode, b"%d" % size, last))
-    hasher = hashlib.sha256(b"untaint.listing/v1\n")
-    for name, kind, *rest in sorted(rows):
-        hasher.update(b"".join(b"%d:%b" % (len(part), part) for part in (kind, name, *rest)))
-    return hasher.digest()
+            yield Row(raw or name.encode("utf-8"), kind, mode, size, digest or _target(target))
+
+
+def rows_of_folder(root: Path, without: Container[str] = ()) -> Iterator[Row]:
+    """Rows of what lies at `root` now, every file read.  without: first parts of names that are left out, such as `.git`."""
+    for entry in listed(root):
+        if entry.name.split("/", 1)[0] in without:
+            continue
+        content = (
+            file_digest(root / entry.name if root.is_dir() else root, entry) if entry.kind == "file" else _target(entry.target)
+        )
+        yield Row(os.fsencode(entry.name), entry.kind, entry.mode, entry.size, content)
+
+
+def _target(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", "surrogatepass")
 
 
 def statement(found: Facts) -> bytes:

@@ -239,8 +239,21 @@ TWO = table(("a", "file", None, A), ("b", "file", None, B))
     ],
 )
 def test_the_identity_of_a_set(other: pa.Table) -> None:
-    assert strict.listing_digest(TWO) == strict.listing_digest(TWO.take(pa.array([1, 0])))
-    assert strict.listing_digest(other) != strict.listing_digest(TWO)
+    identity = strict.listing_digest(strict.rows_of_table(TWO))
+    assert strict.listing_digest(strict.rows_of_table(TWO.take(pa.array([1, 0])))) == identity
+    assert strict.listing_digest(strict.rows_of_table(other)) != identity
+
+
+def test_the_identity_is_that_of_the_folder(sealed: Seal, data: Path) -> None:
+    (data / "loop").symlink_to("loop")
+    (data / "empty").mkdir()
+    again = seal(data, replace=True)
+    identity = strict.listing_digest(strict.rows_of_table(again.files()))
+    assert strict.listing_digest(strict.rows_of_folder(data)) == identity
+    shutil.copytree(data, data.with_name("copy"), symlinks=True)
+    assert strict.listing_digest(strict.rows_of_folder(data.with_name("copy"))) == identity
+    (data / "loop").unlink()
+    assert strict.listing_digest(strict.rows_of_folder(data)) != identity
 
 
 def test_what_a_bundle_may_list() -> None:
