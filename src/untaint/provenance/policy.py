@@ -24,7 +24,7 @@ What a key may do stands here, with whoever verifies, never in what was signed.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -187,10 +187,19 @@ def _trusted(path: Path, key: _Key) -> Trusted:
     return Trusted(key.name, public, frozenset(key.roles), key.expires)
 
 
-def decide(envelope: Envelope, policy: Policy, *, created: datetime, now: datetime, expires: datetime | None = None) -> Decision:
+def decide(
+    envelope: Envelope,
+    policy: Policy,
+    *,
+    created: datetime,
+    now: datetime,
+    expires: datetime | None = None,
+    roles: Container[Role] = ROLES,
+) -> Decision:
     """Whether an envelope meets a policy.
 
-    created, expires: what the signed statement says of itself.  now: this machine's clock.
+    created, expires: what the signed statement says of itself.  now: this machine's clock.  roles: that this kind of statement
+    has; what a policy requires of others is not asked here, but it must require something of these.
     A key counts once, under however many names it stands in the policy; a key that has expired does not count. A clock that
     is before the statement was made is a problem: with it, what has expired would look fresh.
     """
@@ -199,11 +208,12 @@ def decide(envelope: Envelope, policy: Policy, *, created: datetime, now: dateti
     lapsed = [trusted for trusted in signers if trusted.expires is not None and now.date() > trusted.expires]
     problems = [f"the key of {trusted.name} expired on {trusted.expires}" for trusted in lapsed]
     problems += _times(policy, created, now, expires)
-    if not policy.require and not policy.keys:
-        problems.append(f"{policy.what} asks for nothing, so nothing meets it")
+    required = {role: least for role, least in policy.require.items() if role in roles}
+    if not required and (policy.require or not policy.keys):
+        problems.append(f"{policy.what} asks for nothing here, so nothing meets it")
     if not policy.require:
         problems += [f"it is not signed with the key {trusted.name}" for trusted in policy.keys if trusted not in signers]
-    for role, least in policy.require.items():
+    for role, least in required.items():
         able = {trusted.key: trusted.name for trusted in signers if role in trusted.roles and trusted not in lapsed}
         if len(able) < least:
             problems.append(

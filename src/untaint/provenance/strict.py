@@ -153,7 +153,7 @@ def rows_of_folder(root: Path, without: Container[str] = ()) -> Iterator[Row]:
 
 
 def _target(text: str | None) -> bytes:
-    return (text or "").encode("utf-8", "surrogatepass")
+    return (text or "").encode("utf-8", "backslashreplace")  # as the table of files has it
 
 
 def statement(found: Facts) -> bytes:

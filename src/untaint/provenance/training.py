@@ -1,0 +1,137 @@
+"""Attest a training run, and check the attestations of a model: measure, state, sign; read, verify, compare with what is there."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import final
+
+from untaint.errors import BadInput
+from untaint.provenance import attest, dsse, materials, policy
+from untaint.provenance.attest import Material, Training
+from untaint.provenance.dsse import Envelope
+from untaint.provenance.keys import PrivateKey
+from untaint.provenance.policy import Policy, Role
+from untaint.provenance.sealed import read_seal
+
+ROLES: tuple[Role, ...] = ("trainer", "releaser")
+"""Who signs attestations; collectors and vetters sign seals."""
+_MAX_FILE = 1 << 24
+"""Bytes of an attestation: 64 signatures, and a few hundred materials."""
+
+
+@final
+@dataclass(frozen=True)
+class Inputs:
+    """Paths of what a run took in, None = it is not said.
+
+    data: folder of a seal.  code, config, base: files or folders.  audit: folder that an audit wrote.  consumed: root and
+    number of the samples that training read (verify-on-read).  others: name → path of anything else.
+    """
+
+    data: Path | None = None
+    code: Path | None = None
+    config: Path | None = None
+    base: Path | None = None
+    audit: Path | None = None
+    consumed: tuple[str, int] | None = None
+    others: Mapping[str, Path] = field(default_factory=dict)
+
+    def measured(self) -> tuple[Material, ...]:
+        """All of them as materials, and what is installed. Raises BadInput for one that is not there."""
+        paths = {"config": self.config, "base-model": self.base, **self.others}
+        found = [materials.of_path(name, path) for name, path in paths.items() if path is not None]
+        found += [materials.of_code(self.code)] if self.code is not None else []
+        found += [materials.of_data(read_seal(self.data))] if self.data is not None else []
+        found += [materials.of_audit(self.audit)] if self.audit is not None else []
+        found += [materials.of_consumed(*self.consumed)] if self.consumed is not None else []
+        return (*found, materials.environment()[0])
+
+
+@final
+@dataclass(frozen=True)
+class Point:
+    """Where a checkpoint stands.
+
+    step: optimiser steps so far.  parent: attestation of the checkpoint before, whose run goes on; its signature is the reader's
+    business.  started: when the run began, None = with its parent, or now.  parameters: what a person chose, in words.
+    """
+
+    step: int = 0
+    parent: Path | None = None
+    started: datetime | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Attested:
+    """trainings: what the attestations say, oldest first.  signers: of the newest.  problems: why they are not to be believed."""
+
+    trainings: tuple[Training, ...]
+    signers: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def attested(
+    model: Path, inputs: Inputs, point: Point, signers: Sequence[PrivateKey], *, now: datetime, tool: str = ""
+) -> Envelope:
+    """A signed attestation of the checkpoint at `model`, which nothing is written to.
+
+    Raises BadInput when something is not there, nobody signs, or the parent is at a later step.
+    """
+    before = _read(point.parent) if point.parent is not None else None
+    earlier = attest.parse(before.payload, str(point.parent)) if before else None
+    if earlier is not None and point.step <= earlier.step:
+        advice = "Say how far training had come with --step."
+        raise BadInput(f"step {point.step:,} is not after step {earlier.step:,} of {point.parent}.", advice=advice)
+    training = Training(
+        output=materials.of_path("model", model),
+        materials=inputs.measured(),
+        builder=f"urn:untaint:trainer:{signers[0].public.fingerprint if signers else 'nobody'}",
+        run=earlier.run if earlier else secrets.token_hex(16),
+        step=point.step,
+        started=point.started or (earlier.started if earlier else now),
+        finished=now,
+        parameters=point.parameters,
+        parent=hashlib.sha256(before.payload).digest() if before else None,
+        tool=tool,
+    )
+    return dsse.sign(attest.statement(training), signers)
+
+
+def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, now: datetime) -> Attested:
+    """Check the attestations of a run, oldest first. model: that the newest is about, None = it is not at hand.
+
+    Raises BadInput when there is none, or one cannot be read.
+    """
+    if not attestations:
+        raise BadInput("no attestation was given, so nothing was checked.", advice="Name the files, oldest first.")
+    envelopes = [_read(path) for path in attestations]
+    trainings = [attest.parse(envelope.payload, str(path)) for envelope, path in zip(envelopes, attestations, strict=True)]
+    problems: list[str] = []
+    signers: tuple[str, ...] = ()
+    for path, envelope, training in zip(attestations, envelopes, trainings, strict=True):
+        decision = policy.decide(envelope, asked, created=training.finished, now=now, roles=ROLES)
+        problems += [f"{path}: {problem}" for problem in decision.problems]
+        signers = decision.signers
+    problems += attest.chain_problems([envelope.payload for envelope in envelopes], [str(path) for path in attestations])
+    if model is not None and materials.of_path("model", model).digest != trainings[-1].output.digest:
+        problems.append(f"{model} is not the model that {attestations[-1]} is about")
+    return Attested(tuple(trainings), signers, tuple(problems))
+
+
+def _read(path: Path) -> Envelope:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise BadInput(f"no attestation at {path}: {error.strerror}.", advice="Make one with `untaint attest new`.") from error
+    if len(content) > _MAX_FILE:
+        raise BadInput(f"{path} is larger than {_MAX_FILE:,} bytes.", advice="It is no attestation.")
+    envelope = dsse.read(content, str(path))
+    if envelope.type != dsse.IN_TOTO:
+        raise BadInput(f"{path} is an envelope around {envelope.type!r}, not around a statement.", advice="Attest again.")
+    return envelope
