@@ -25,14 +25,16 @@ from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
-from untaint.provenance import keys, log_proof
+from untaint.provenance import keys, log_proof, training
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
 from untaint.provenance.log import Log
+from untaint.provenance.policy import Policy
 from untaint.provenance.sealed import Seal, read_seal
+from untaint.provenance.training import Attested, Inputs, Point
 from untaint.provenance.verify import Verified
 from untaint.provenance.witness import countersign
 from untaint.quarantine.hold import Held, hold
@@ -300,6 +302,31 @@ def witness(
     return ()
 
 
+def attest(
+    model: str | Path,
+    signers: Sequence[PrivateKey],
+    *,
+    inputs: Inputs | None = None,
+    point: Point | None = None,
+    out: str | Path | None = None,
+) -> Path:
+    """Write a signed attestation of a checkpoint: what it was made of. out: None = `MODEL.attest.json` beside the model."""
+    found = Path(model)
+    target = Path(out) if out is not None else found.resolve().with_name(f"{found.resolve().name}.attest.json")
+    envelope = training.attested(found, inputs or Inputs(), point or Point(), signers, now=datetime.now(UTC), tool=sealing.tool())
+    try:
+        target.write_bytes(envelope.dump())
+    except OSError as error:
+        raise CannotWrite(f"{target} cannot be written: {error.strerror}.", advice="Name another file with --out.") from error
+    return target
+
+
+def check_attestations(model: str | Path | None, attestations: Sequence[str | Path], asked: Policy) -> Attested:
+    """Check the attestations of a run, oldest first. model: that the newest is about, None = it is not at hand."""
+    path = None if model is None else Path(model)
+    return training.check(path, [Path(file) for file in attestations], asked, now=datetime.now(UTC))
+
+
 def writable(out: Path, data: Path | None) -> Path:
     """The folder, made if need be. Raises CannotWrite when it cannot be, BadInput when it lies in the data or is the data."""
     if data is not None and (out.resolve() == data.resolve() or (data.is_dir() and data.resolve() in out.resolve().parents)):
@@ -325,8 +352,12 @@ def _spared(out: Path, data: Path | None) -> Path:
 
 
 __all__ = [
+    "Inputs",
+    "Point",
     "attack",
+    "attest",
     "audit",
+    "check_attestations",
     "check_log",
     "clean",
     "load",

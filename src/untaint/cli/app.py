@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 from typer.core import TyperGroup
 
-from untaint.cli import attack, audit, clean, demo, exits, key, listing, log, report, restore, schema, seal, sign, verify
+from untaint.cli import attack, attest, audit, clean, demo, exits, key, listing, log, report, restore, schema, seal, sign, verify
 from untaint.errors import BadInput
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("report")(report.report)
 app.command("key")(key.key)
 app.command("sign")(sign.sign)
 app.command("log")(log.log)
+app.command("attest")(attest.attest)
 app.command("list")(listing.listing)
 
 

@@ -1,0 +1,117 @@
+"""`untaint attest`."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli.options import Quiet
+from untaint.cli.signing import PasswordFile, PolicyFile
+from untaint.errors import BadInput
+
+
+class Action(StrEnum):
+    """What to do."""
+
+    new = "new"
+    check = "check"
+
+
+def attest(
+    action: Annotated[Action, typer.Argument(help="Attest a checkpoint, or check attestations.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="File or folder of the model. It is never written to.", show_default=False)],
+    attestations: Annotated[
+        list[Path] | None, typer.Argument(help="For check: attestations of the run, oldest first.", show_default=False)
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="For new: private key. For check: public key. Repeatable.", show_default=False),
+    ] = None,
+    policy: PolicyFile = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the seal of the training data.", show_default=False)
+    ] = None,
+    consumed: Annotated[
+        str | None, typer.Option("--consumed", help="ROOT:COUNT that verify-on-read returned after training.", show_default=False)
+    ] = None,
+    audit: Annotated[Path | None, typer.Option("--audit", help="Folder that `untaint audit` wrote.", show_default=False)] = None,
+    code: Annotated[Path | None, typer.Option("--code", help="Folder or file of the training code.", show_default=False)] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="File with the settings of the run.", show_default=False)
+    ] = None,
+    base: Annotated[Path | None, typer.Option("--base", help="Model that training began from.", show_default=False)] = None,
+    material: Annotated[
+        list[str] | None,
+        typer.Option("--material", help="NAME=PATH of anything else that went in. Repeatable.", show_default=False),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", help="NAME=VALUE, such as seed=7. Repeatable.", show_default=False)
+    ] = None,
+    step: Annotated[int, typer.Option("--step", min=0, help="Optimiser steps so far.")] = 0,
+    parent: Annotated[
+        Path | None, typer.Option("--parent", help="Attestation of the checkpoint before.", show_default=False)
+    ] = None,
+    started: Annotated[datetime | None, typer.Option("--started", help="When the run began, UTC.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File for the attestation. MODEL.attest.json if not given.")] = None,
+    password_file: PasswordFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """State what a model was made of, signed: data, what was read of them, audit, code, settings, environment, base model.
+
+    Every checkpoint names the one before, so that none can be left out, put in or exchanged later without it showing. The format is
+    SLSA provenance v1. `check` says whether the signatures suffice, the chain is whole, and the model is the one it is about.
+
+    Examples:  `untaint attest new model/ --key trainer.pem --data set.untaint --code src --audit untaint-audit --parameter seed=7`
+    `untaint attest check model/ model.attest.json --key trainer.pub`
+    """
+    from untaint import api
+    from untaint.cli import exits, signing
+
+    if action == Action.new:
+        if policy is not None or attestations:
+            raise BadInput(
+                "`untaint attest new` takes no policy and no attestations.", advice="Name the one before with --parent."
+            )
+        paths = {name: Path(path) for name, path in _pairs(material, "--material").items()}
+        made = api.attest(
+            model,
+            signing.private_keys(key or [], password_file),
+            inputs=api.Inputs(data, code, settings, base, audit, _root(consumed), paths),
+            point=api.Point(step, parent, started, _pairs(parameter, "--parameter")),
+            out=out,
+        )
+        if not quiet:
+            typer.echo(f"written to {made}")
+        return
+    asked = signing.asked_policy(key or [], policy)
+    if asked is None:
+        raise BadInput("`untaint attest check` needs --key or --policy.", advice="Whom do you trust?")
+    found = api.check_attestations(model, attestations or [], asked)
+    for problem in found.problems:
+        typer.echo(f"problem: {problem}", err=True)
+    if not quiet and not found.problems:
+        typer.echo(
+            f"{len(found.trainings)} checkpoints of one run, signed by {', '.join(found.signers)}; {model} is the last of them"
+        )
+    raise typer.Exit(exits.FINDINGS if found.problems else exits.NOTHING)
+
+
+def _pairs(texts: list[str] | None, flag: str) -> dict[str, str]:
+    found = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in found:
+            raise BadInput(f"{flag} {text} is not NAME=…, or comes twice.", advice=f"Such as {flag} seed=7.")
+        found[name] = value
+    return found
+
+
+def _root(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    root, _, count = text.partition(":")
+    if not count.isascii() or not count.isdigit():
+        raise BadInput(f"--consumed {text} is not ROOT:COUNT.", advice="Give both, as verify-on-read returned them.")
+    return root, int(count)
