@@ -31,12 +31,12 @@ from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
-from untaint.provenance.log import Log
+from untaint.provenance.log import Log, found_in
 from untaint.provenance.policy import Policy
-from untaint.provenance.sealed import Seal, read_seal
+from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.training import Attested, Inputs, Point
 from untaint.provenance.verify import Verified
-from untaint.provenance.witness import countersign
+from untaint.provenance.witness import Witness
 from untaint.quarantine.hold import Held, hold
 from untaint.quarantine.impute import Impute
 from untaint.quarantine.restore import Restored
@@ -44,6 +44,7 @@ from untaint.quarantine.restore import restore as put_back
 from untaint.registry import build
 from untaint.report import folder
 from untaint.report.base import Report
+from untaint.report.described import Described, Terms, exports
 
 CACHE = "cache"
 """Folder inside an audit folder that keeps costly features, so that a stopped audit resumes."""
@@ -238,6 +239,35 @@ def verify(data: str | Path, *, seal: str | Path | None = None, quick: bool = Fa
     return verifying.verify(Path(data), _path(seal), sealing.settings(processes), "quick" if quick else "full")
 
 
+def export(
+    data: str | Path,
+    format: str = "croissant",
+    *,
+    seal: str | Path | None = None,
+    audit: str | Path | None = None,
+    out: str | Path | None = None,
+    terms: Terms | None = None,
+) -> Path:
+    """Describe sealed data in a format that other tools read; the file written. format: croissant, cyclonedx.
+
+    seal: its folder, None = beside the data.  audit: folder of an audit of the same data.  out: file, None = in the seal's folder.
+    terms: what no seal can know, such as a licence.
+    Raises BadInput for an unknown format, a seal that is absent or damaged, or an audit of other data; CannotWrite for the file.
+    """
+    kinds = exports()
+    if format not in kinds:
+        raise BadInput(f"no export format is called {format!r}.", advice=f"One of: {', '.join(kinds)}.")
+    whole = Path(data)
+    found = read_seal(_path(seal) or folder_for(whole))
+    told = None if audit is None else folder.read(Path(audit)).document
+    if told is not None and told.n_samples != found.sealed.size:
+        message = f"{audit} is an audit of {told.n_samples:,} samples, the seal is of {found.sealed.size:,}."
+        raise BadInput(message, advice="Name the audit of the data that were sealed, or seal the data that were audited.")
+    path = _path(out) or found.folder / kinds[format].file
+    folder.write_text(path, kinds[format]().render(Described(found, whole, path.parent, told, terms or Terms())))
+    return path
+
+
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
@@ -249,9 +279,7 @@ def new_key(path: str | Path, *, kind: Kind = "p256", password: bytes | None) ->
 
 def public_key(path: str | Path) -> PublicKey:
     """The public half of a key, from either file. Raises BadInput for a private key without its public half beside it."""
-    found = Path(path)
-    beside = keys.public_path(found)
-    return keys.load_public(beside if found.suffix != ".pub" and beside.exists() else found)
+    return keys.public_half(Path(path))
 
 
 def sign(
@@ -265,8 +293,76 @@ def sign(
 
 def log(folder: str | Path) -> Log:
     """The log of a seal, or the one in this folder."""
-    inside = Path(folder) / signing.LOG
-    return Log(inside if inside.is_dir() else Path(folder))
+    return found_in(Path(folder))
+
+
+def check_log(
+    folder: str | Path, key: str | Path, *, witnesses: Mapping[str, PublicKey] | None = None, least: int = 0
+) -> CheckedLog:
+    """Verify a log by its public key. least: how many of these witnesses must have countersigned."""
+    return log(folder).check(public_key(key), witnesses or {}, least)
+
+
+def prove_entry(folder: str | Path, entry: int, out: str | Path) -> None:
+    """Write a proof that an entry is in a log, a `.tlog-proof` file."""
+    Path(out).write_bytes(log_proof.prove(log(folder), entry).dump())
+
+
+def export(
+    data: str | Path,
+    format: str = "croissant",
+    *,
+    seal: str | Path | None = None,
+    audit: str | Path | None = None,
+    out: str | Path | None = None,
+    terms: Terms | None = None,
+) -> Path:
+    """Describe sealed data in a format that other tools read; the file written. format: croissant, cyclonedx.
+
+    seal: its folder, None = beside the data.  audit: folder of an audit of the same data.  out: file, None = in the seal's folder.
+    terms: what no seal can know, such as a licence.
+    Raises BadInput for an unknown format, a seal that is absent or damaged, or an audit of other data; CannotWrite for the file.
+    """
+    kinds = exports()
+    if format not in kinds:
+        raise BadInput(f"no export format is called {format!r}.", advice=f"One of: {', '.join(kinds)}.")
+    whole = Path(data)
+    found = read_seal(_path(seal) or folder_for(whole))
+    told = None if audit is None else folder.read(Path(audit)).document
+    if told is not None and told.n_samples != found.sealed.size:
+        message = f"{audit} is an audit of {told.n_samples:,} samples, the seal is of {found.sealed.size:,}."
+        raise BadInput(message, advice="Name the audit of the data that were sealed, or seal the data that were audited.")
+    path = _path(out) or found.folder / kinds[format].file
+    folder.write_text(path, kinds[format]().render(Described(found, whole, path.parent, told, terms or Terms())))
+    return path
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def new_key(path: str | Path, *, kind: Kind = "p256", password: bytes | None) -> PublicKey:
+    """Make a key to sign with; its public half. kind: p256 or ed25519.  password: None = it is written without one."""
+    return keys.new(Path(path), kind=kind, password=password).public
+
+
+def public_key(path: str | Path) -> PublicKey:
+    """The public half of a key, from either file. Raises BadInput for a private key without its public half beside it."""
+    return keys.public_half(Path(path))
+
+
+def sign(
+    seal: str | Path, signers: Sequence[PrivateKey], *, data: str | Path | None = None, expires: datetime | None = None
+) -> tuple[str, ...]:
+    """Add signatures to a seal; notes for a person. data: what was sealed, for an OpenSSF bundle.  expires: last day it counts."""
+    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    whole = None if data is None else Path(data)
+    return signing.sign_seal(read_seal(Path(seal)), signers, now=datetime.now(UTC), data=whole, expires=last)
+
+
+def log(folder: str | Path) -> Log:
+    """The log of a seal, or the one in this folder."""
+    return found_in(Path(folder))
 
 
 def check_log(
@@ -311,14 +407,9 @@ def attest(
     out: str | Path | None = None,
 ) -> Path:
     """Write a signed attestation of a checkpoint: what it was made of. out: None = `MODEL.attest.json` beside the model."""
-    found = Path(model)
-    target = Path(out) if out is not None else found.resolve().with_name(f"{found.resolve().name}.attest.json")
-    envelope = training.attested(found, inputs or Inputs(), point or Point(), signers, now=datetime.now(UTC), tool=sealing.tool())
-    try:
-        target.write_bytes(envelope.dump())
-    except OSError as error:
-        raise CannotWrite(f"{target} cannot be written: {error.strerror}.", advice="Name another file with --out.") from error
-    return target
+    now, path = datetime.now(UTC), Path(model)
+    envelope = training.attested(path, inputs or Inputs(), point or Point(), signers, now=now, tool=sealing.tool())
+    return training.write(envelope, path, _path(out))
 
 
 def check_attestations(model: str | Path | None, attestations: Sequence[str | Path], asked: Policy) -> Attested:
@@ -354,6 +445,7 @@ def _spared(out: Path, data: Path | None) -> Path:
 __all__ = [
     "Inputs",
     "Point",
+    "Witness",
     "attack",
     "attest",
     "audit",
@@ -372,7 +464,6 @@ __all__ = [
     "seal_init",
     "sign",
     "verify",
-    "witness",
     "writable",
     "write_poisoned",
 ]

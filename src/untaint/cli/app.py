@@ -12,7 +12,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 from typer.core import TyperGroup
 
-from untaint.cli import attack, attest, audit, clean, demo, exits, key, listing, log, report, restore, schema, seal, sign, verify
+from untaint.cli import (
+    attack,
+    attest,
+    audit,
+    clean,
+    demo,
+    exits,
+    export,
+    key,
+    listing,
+    log,
+    report,
+    restore,
+    schema,
+    seal,
+    sign,
+    verify,
+)
 from untaint.errors import BadInput
 
 app = typer.Typer(
@@ -33,6 +50,7 @@ app.command("seal")(seal.seal)
 app.command("verify")(verify.verify)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("key")(key.key)
 app.command("sign")(sign.sign)
 app.command("log")(log.log)
