@@ -117,3 +117,38 @@ def test_what_the_log_needs(sealed: Path) -> None:
     refused(untaint("log", "witness", sealed, "--key", root / "alice.pub", "--witness-key", root / "w1.pem"), "needs --as")
     alice = ("--as", "a", "--witness-key", root / "alice.pem", "--memory", root / "memory")
     refused(untaint("log", "witness", sealed, "--key", root / "alice.pub", *alice), "a key of kind ed25519 is needed")
+
+
+def test_a_run_is_attested_checkpoint_by_checkpoint(sealed: Path) -> None:
+    root, model = sealed.parent, sealed.parent / "model.bin"
+    key, public = ("--key", root / "alice.pem"), ("--key", root / "alice.pub")
+    given = ("--data", sealed, "--settings", root / "set.jsonl", "--consumed", "ab" * 32 + ":5", "--parameter", "seed=7")
+    model.write_bytes(b"1")
+    first = untaint("attest", "new", model, *key, *given, "--step", 1, "--out", root / "1.json")
+    assert (first.code, first.err) == (0, "")
+    model.write_bytes(b"2")
+    assert untaint("attest", "new", model, *key, *given, "--step", 2, "--parent", root / "1.json").code == 0
+    files = (root / "1.json", root / "model.bin.attest.json")
+    good = untaint("attest", "check", model, *files, *public)
+    assert good.code == 0
+    assert good.out.startswith("2 checkpoints of one run, signed by ")
+    gap = untaint("attest", "check", model, files[1], *public)
+    assert gap.code == 1
+    assert "names a parent that is not here" in gap.err
+    model.write_bytes(b"3")
+    other = untaint("attest", "check", model, *files, *public)
+    assert other.code == 1
+    assert "is not the model that" in other.err
+
+
+def test_what_attesting_needs(sealed: Path) -> None:
+    root, key = sealed.parent, ("--key", sealed.parent / "alice.pem")
+    refused(untaint("attest", "new", root / "alice.pub"), "nobody signs")
+    refused(untaint("attest", "new", root / "none", *key), "no such file or folder")
+    refused(untaint("attest", "new", root / "alice.pub", *key, "--parameter", "seed"), "--parameter seed is not NAME=")
+    refused(untaint("attest", "new", root / "alice.pub", *key, "--consumed", "ab"), "--consumed ab is not ROOT:COUNT")
+    refused(untaint("attest", "new", root / "alice.pub", *key, "--policy", "x"), "takes no policy")
+    refused(untaint("attest", "check", root / "alice.pub", "x.json"), "needs --key or --policy")
+    refused(untaint("attest", "check", root / "alice.pub", "--key", root / "alice.pub"), "nothing was checked")
+    refused(untaint("attest", "check", root / "alice.pub", "x.json", "--key", root / "alice.pub"), "no attestation at x.json")
+    assert not list(root.glob("*.attest.json"))

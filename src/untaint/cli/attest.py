@@ -1,6 +1,6 @@
 """`untaint attest`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -63,11 +63,15 @@ def attest(
     Every checkpoint names the one before, so that none can be left out, put in or exchanged later without it showing. The format is
     SLSA provenance v1. `check` says whether the signatures suffice, the chain is whole, and the model is the one it is about.
 
-    Examples:  `untaint attest new model/ --key trainer.pem --data set.untaint --code src --audit untaint-audit --parameter seed=7`
+    Examples:
+
+    `untaint attest new model/ --key trainer.pem --data set.untaint --code src --audit untaint-audit --parameter seed=7`
+
     `untaint attest check model/ model.attest.json --key trainer.pub`
     """
-    from untaint import api
     from untaint.cli import exits, signing
+    from untaint.provenance import training  # not through `api`, which takes two seconds to load
+    from untaint.provenance.seal import tool
 
     if action == Action.new:
         if policy is not None or attestations:
@@ -75,20 +79,22 @@ def attest(
                 "`untaint attest new` takes no policy and no attestations.", advice="Name the one before with --parent."
             )
         paths = {name: Path(path) for name, path in _pairs(material, "--material").items()}
-        made = api.attest(
+        envelope = training.attested(
             model,
+            training.Inputs(data, code, settings, base, audit, _root(consumed), paths),
+            training.Point(step, parent, started and started.replace(tzinfo=UTC), _pairs(parameter, "--parameter")),
             signing.private_keys(key or [], password_file),
-            inputs=api.Inputs(data, code, settings, base, audit, _root(consumed), paths),
-            point=api.Point(step, parent, started, _pairs(parameter, "--parameter")),
-            out=out,
+            now=datetime.now(UTC),
+            tool=tool(),
         )
+        made = training.write(envelope, model, out)
         if not quiet:
             typer.echo(f"written to {made}")
         return
     asked = signing.asked_policy(key or [], policy)
     if asked is None:
         raise BadInput("`untaint attest check` needs --key or --policy.", advice="Whom do you trust?")
-    found = api.check_attestations(model, attestations or [], asked)
+    found = training.check(model, attestations or [], asked, now=datetime.now(UTC))
     for problem in found.problems:
         typer.echo(f"problem: {problem}", err=True)
     if not quiet and not found.problems:

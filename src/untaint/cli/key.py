@@ -43,15 +43,15 @@ def key(
 
     Examples:  `untaint key new alice.pem`   `untaint key show alice.pub`
     """
-    from untaint import api
     from untaint.cli import signing
+    from untaint.provenance import keys  # not through `api`, which takes two seconds to load
 
     if action == Action.new:
         password = signing.new_password(password_file, unencrypted=unencrypted)
-        public = api.new_key(path, kind=kind.value, password=password)
+        public = keys.new(path, kind=kind.value, password=password).public
         if not quiet:
             typer.echo(f"private key: {path}\npublic key:  {path.with_suffix('.pub')}\nkind:        {public.kind}")
             typer.echo(f"fingerprint: {public.fingerprint}")
         return
-    public = api.public_key(path)
+    public = keys.public_half(path)
     typer.echo(f"kind:        {public.kind}\nfingerprint: {public.fingerprint}\n{public.pem.decode('ascii')}", nl=False)

@@ -1,5 +1,6 @@
 """`untaint log`."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -50,28 +51,34 @@ def log(
     `witness` runs on another machine, on a copy of the log: it countersigns the newest checkpoint if the log only grew since the
     last time, so that even the owner of its key cannot write another history. Formats: C2SP tlog-tiles, signed-note, tlog-proof.
 
-    Examples:  `untaint log check set.untaint --key alice.pub`
+    Examples:
+
+    `untaint log check set.untaint --key alice.pub`
+
     `untaint log witness set.untaint --key alice.pub --as example.com/w1 --witness-key w1.pem --memory ~/w1`
     """
-    from untaint import api
     from untaint.cli import exits, signing
+    from untaint.provenance import keys, log_proof  # not through `api`, which takes two seconds to load
+    from untaint.provenance.log import found_in
+    from untaint.provenance.witness import Witness
 
     problems: tuple[str, ...] = ()
-    said = ""
+    said, found = "", found_in(folder)
     if action == Action.show:
-        for number, content in enumerate(api.log(folder).entries()):
+        for number, content in enumerate(found.entries()):
             typer.echo(f"{number}  {content.decode('utf-8', 'backslashreplace')}")
     elif action == Action.prove:
-        api.prove_entry(folder, _needed(entry, "--entry", action), _needed(out, "--out", action))
+        number, target = _needed(entry, "--entry", action), _needed(out, "--out", action)
+        target.write_bytes(log_proof.prove(found, number).dump())
     elif action == Action.witness:
         private = signing.private_keys([_needed(witness_key, "--witness-key", action)], password_file)[0]
         called, where = _needed(name, "--as", action), _needed(memory, "--memory", action)
-        key = _needed(key, "--key", action)
-        problems = api.witness(folder, key, name=called, witness_key=private, memory=where, out=out)
+        public = keys.public_half(_needed(key, "--key", action))
+        problems = Witness(called, private, where).countersign(found, public, now=datetime.now(UTC), out=out)
         said = f"countersigned as {called}"
     else:
         trusted = signing.named_keys(witnesses or [], "--witness")
-        checked = api.check_log(folder, _needed(key, "--key", action), witnesses=trusted, least=least)
+        checked = found.check(keys.public_half(_needed(key, "--key", action)), trusted, least)
         problems = checked.problems
         seen = f", countersigned by {', '.join(checked.witnesses)}" if checked.witnesses else ""
         said = f"{checked.checkpoint.size:,} entries of {checked.checkpoint.origin}, each where it was signed{seen}"

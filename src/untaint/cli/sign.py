@@ -1,6 +1,6 @@
 """`untaint sign`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -33,12 +33,14 @@ def sign(
 
     Example:  `untaint sign set.untaint --key vetter.pem`
     """
-    from untaint import api
     from untaint.cli import signing
     from untaint.cli.summary import one_line
+    from untaint.provenance.sealed import read_seal
+    from untaint.provenance.sign import sign_seal  # not through `api`, which takes two seconds to load
 
     signers = signing.private_keys(keys or [], password_file)
-    notes = api.sign(seal, signers, data=data, expires=expires)
+    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    notes = sign_seal(read_seal(seal), signers, now=datetime.now(UTC), data=data, expires=last)
     if not quiet:
         for note in notes:
             typer.echo(f"note: {one_line(note)}")

@@ -156,6 +156,12 @@ def load_public(path: Path) -> PublicKey:
     return parse_public(_read(path), str(path))
 
 
+def public_half(path: Path) -> PublicKey:
+    """The public half of a key, from either of its two files. Raises BadInput for a private key without a `.pub` beside it."""
+    beside = public_path(path)
+    return load_public(beside if beside != path and beside.exists() else path)
+
+
 def parse_public(pem: bytes, what: str) -> PublicKey:
     """The public key in PEM text. what: how errors call it. Raises BadInput."""
     if b"PRIVATE KEY-----" in pem:

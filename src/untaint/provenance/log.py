@@ -173,6 +173,12 @@ class Log:
             target.write_bytes(b"".join(len(entry).to_bytes(2, "big") + entry for entry in held))
 
 
+def found_in(folder: Path) -> Log:
+    """The log of a seal in this folder, or the log that this folder is."""
+    inside = folder / "log"
+    return Log(inside if inside.is_dir() else folder)
+
+
 def record(log: Log, document: Mapping[str, Any], key: PrivateKey, *, now: datetime, origin: str | None = None) -> Checkpoint:
     """Log one JSON record with the time beside it. Raises BadInput when the clock is before the newest record there is."""
     if (log.folder / CHECKPOINT).exists() and (size := log.checkpoint.size):

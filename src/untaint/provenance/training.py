@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import final
 
-from untaint.errors import BadInput
+from untaint.errors import BadInput, CannotWrite
 from untaint.provenance import attest, dsse, materials, policy
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.dsse import Envelope
@@ -100,6 +100,16 @@ def attested(
         tool=tool,
     )
     return dsse.sign(attest.statement(training), signers)
+
+
+def write(envelope: Envelope, model: Path, out: Path | None) -> Path:
+    """Write an attestation; where it went. out: None = `MODEL.attest.json` beside the model. Raises CannotWrite."""
+    target = out or model.resolve().with_name(f"{model.resolve().name}.attest.json")
+    try:
+        target.write_bytes(envelope.dump())
+    except OSError as error:
+        raise CannotWrite(f"{target} cannot be written: {error.strerror}.", advice="Name another file with --out.") from error
+    return target
 
 
 def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, now: datetime) -> Attested:

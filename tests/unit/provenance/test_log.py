@@ -12,7 +12,7 @@ from untaint.provenance.log import Log, record
 from untaint.provenance.log_proof import LogProof
 from untaint.provenance.merkle import leaf_hash, root_of
 from untaint.provenance.notes import Note
-from untaint.provenance.witness import countersign
+from untaint.provenance.witness import Witness
 
 KEY, OTHER, WITNESS = keys.generate("p256"), keys.generate("ed25519"), keys.generate("ed25519")
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -220,8 +220,8 @@ def test_bad_proofs(content: bytes, message: str) -> None:
         log_proof.read(content, "it")
 
 
-def witnessed(log: Log, memory: Path, now: datetime = NOW) -> Note | tuple[str, ...]:
-    return countersign(log, KEY.public, name="w1", key=WITNESS, memory=memory, now=now)
+def witnessed(log: Log, memory: Path, now: datetime = NOW) -> tuple[str, ...]:
+    return Witness("w1", WITNESS, memory).countersign(log, KEY.public, now=now)
 
 
 def test_a_witness_countersigns_what_goes_on(tmp_path: Path) -> None:
@@ -229,9 +229,7 @@ def test_a_witness_countersigns_what_goes_on(tmp_path: Path) -> None:
     for size in (3, 3, 300):
         if size > log.checkpoint.size:
             log.append(entries(log.checkpoint.size, size), KEY)
-        note = witnessed(log, tmp_path / "memory")
-        assert isinstance(note, Note)
-        log.publish(note)
+        assert witnessed(log, tmp_path / "memory") == ()
         checked = log.check(KEY.public, {"w1": WITNESS.public}, 1)
         assert (checked.witnesses, checked.problems) == (("w1",), ())
     log.append([b"more"], KEY)  # a new checkpoint nobody has seen
@@ -243,7 +241,7 @@ def test_a_witness_sees_what_was_rewritten(tmp_path: Path) -> None:
     log = grown(tmp_path / "log", 5)
     shutil.copytree(tmp_path / "log", tmp_path / "old")
     log.append(entries(5, 8), KEY)
-    assert isinstance(witnessed(log, tmp_path / "memory"), Note)
+    assert witnessed(log, tmp_path / "memory") == ()
     assert witnessed(Log(tmp_path / "old"), tmp_path / "memory") == (
         "the log has 5 entries, and had 8 at 2026-11-27T12:00:00Z: it was rolled back",
     )
@@ -255,7 +253,7 @@ def test_a_witness_sees_what_was_rewritten(tmp_path: Path) -> None:
 
 def test_a_witness_vouches_for_nothing_that_does_not_fit(tmp_path: Path) -> None:
     log = grown(tmp_path / "log", 5)
-    found = countersign(log, OTHER.public, name="w1", key=WITNESS, memory=tmp_path / "memory", now=NOW)
+    found = Witness("w1", WITNESS, tmp_path / "memory").countersign(log, OTHER.public, now=NOW)
     assert found == (f"the checkpoint of {log.checkpoint.origin} is not signed by this key",)
     assert not (tmp_path / "memory").exists()
 
@@ -266,7 +264,7 @@ def test_the_memory_of_a_witness(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="Set the clock"):
         witnessed(log, tmp_path / "memory", NOW - timedelta(hours=1))
     with pytest.raises(BadInput, match="was not written by the witness w2"):
-        countersign(log, KEY.public, name="w2", key=OTHER, memory=tmp_path / "memory", now=NOW)
+        Witness("w2", OTHER, tmp_path / "memory").countersign(log, KEY.public, now=NOW)
     (path,) = (tmp_path / "memory").iterdir()
     path.write_bytes(path.read_bytes().replace(b"\n5\n", b"\n4\n"))
     with pytest.raises(BadInput, match="the countersignature of 'w1' does not fit"):
