@@ -3,22 +3,23 @@
 What no reader knows (weights, code, a README) is one sample per file, or in a set of a known format none, and is covered as a file.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeAlias, final
 
 from typing_extensions import override
 
 from untaint.data.load import readers
-from untaint.data.readers import image_folder, json_lines, text_folder, webdataset
+from untaint.data.readers import json_lines, webdataset
 from untaint.data.readers._bytes import COMPRESSED
-from untaint.data.readers._folders import METADATA, Metadata, folder_label, metadata_of
+from untaint.data.readers._folders import METADATA, Metadata, metadata_of
 from untaint.data.readers._recipe import Recipe, as_name
 from untaint.data.readers._shards import split_of
 from untaint.data.readers.base import Reader, Request
-from untaint.data.roles import Roles
+from untaint.data.roles import IMAGE_SUFFIXES, Roles
 from untaint.errors import BadInput
 from untaint.provenance.listing import Entry, listed
 from untaint.provenance.reading import SPLITS, TRANSFORMS, URLS, Reading, Sample, moment_of, rest_digest
@@ -37,7 +38,7 @@ _RECORDS = {
     "webdataset": webdataset.SUFFIXES,
 }
 """Formats that are cut into records, file by file, and how their files end when they are not compressed."""
-_FILES, _BYTES = 256, 64 << 20
+_FILES, _BYTES = 1024, 64 << 20
 """Files, or bytes of them, of one piece of work."""
 
 
@@ -60,22 +61,24 @@ class Folder(Plan):
     format: str
     note: str
     how: How
-    belongs: Callable[[str], bool]
+    suffixes: tuple[str, ...]
     metadata: Mapping[str, Sample]
     labelled: bool = False
     splits: bool = False
 
     @override
     def item(self, number: int, entry: Entry) -> Item:
-        said = self.metadata.get(entry.name)
-        parts = PurePosixPath(entry.name).parts
-        named = said is not None or (self.belongs(entry.name) and not any(part.startswith(".") for part in parts))
-        if entry.kind not in {"file", "link"} or not named:
+        name = entry.name
+        said = self.metadata.get(name)
+        hidden = name.startswith(".") or "/." in name
+        if entry.kind not in {"file", "link"} or (said is None and (hidden or not name.lower().endswith(self.suffixes))):
             return Item(number, entry)
-        split = split_of(parts[0] + "." if self.splits else entry.name) or None
+        first, _, inner = name.partition("/")
+        split = split_of(first + "." if self.splits else name) or None
         sample = said or Sample(b"")
         if not self.labelled:
-            sample = sample._replace(label=folder_label("/".join(parts[1:]) if self.splits else entry.name))
+            label, below, _ = (inner if self.splits else name).partition("/")
+            sample = Sample(b"", sample.rest, label if below else None, *sample[3:])
         return Item(number, entry, self.how, sample, split)
 
 
@@ -104,7 +107,7 @@ def plan_for(path: Path, context: Context, request: Request, format_id: str | No
     known = readers()
     if format_id is not None and format_id not in {*known, FILES}:
         raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {FILES}, {', '.join(known)}.")
-    claims = [format_id] if format_id else [name for name, reader in known.items() if reader.claims(path)]
+    claims = [format_id] if format_id else _claims(path, known)
     claimed = claims[0] if len(claims) == 1 else None
     if claimed in {IMAGES, TEXTS} and path.is_dir():
         return _folder(path, claimed, request)
@@ -115,6 +118,16 @@ def plan_for(path: Path, context: Context, request: Request, format_id: str | No
     if claimed == FILES:
         return Separate(FILES, "each file is a sample", lambda _entry: None, whole=True)
     return Separate(FILES, "each file by itself", lambda entry: cutter_for(context, entry, request), whole=True)
+
+
+def _claims(path: Path, known: Mapping[str, Reader]) -> list[str]:
+    """Readers that claim a path. What a look at the names rules out is not asked: some look at every file of a folder."""
+    out = set[str]()
+    if path.is_dir():
+        names = [name.lower() for _, _, files in os.walk(path) for name in files]
+        out |= {TEXTS} if any(name.endswith(tuple(IMAGE_SUFFIXES)) for name in names if name[0] != ".") else set()
+        out |= set() if any(name.endswith(webdataset.SUFFIXES) for name in names) else {"webdataset"}
+    return [name for name, reader in known.items() if name not in out and reader.claims(path)]
 
 
 def _folder(root: Path, format_id: str, request: Request) -> Folder:
@@ -128,8 +141,8 @@ def _folder(root: Path, format_id: str, request: Request) -> Folder:
     notes = [f"label: {'the metadata' if labelled else 'the first folder of each path'}"]
     notes += ["the first folders are splits"] if splits else []
     how: How = "bytes" if format_id == IMAGES else "text"
-    belongs = image_folder.is_image if format_id == IMAGES else text_folder.is_text
-    return Folder(format_id, "; ".join(notes), how, belongs, said, labelled, splits)
+    suffixes = tuple(sorted(IMAGE_SUFFIXES)) if format_id == IMAGES else (".txt",)
+    return Folder(format_id, "; ".join(notes), how, suffixes, said, labelled, splits)
 
 
 def _said(row: Mapping[str, object], metadata: Metadata) -> Sample:
@@ -188,7 +201,7 @@ def tasks_for(plan: Plan, path: Path, context: Context, trusted: Trusted) -> Ite
                 held, size = [], 0
             yield from found.tasks()
             continue
-        held.append(found if entry.kind != "file" else replace(found, known=trusted(entry)))
+        held.append(found if entry.kind != "file" else found._replace(known=trusted(entry)))
         size += entry.size
         if len(held) >= _FILES or size >= _BYTES:
             yield WholeFiles(context, held)

@@ -31,7 +31,6 @@ from untaint.provenance.listing import Entry, opened
 from untaint.provenance.reading import Reading, Sample, reading_of, roles_for
 from untaint.provenance.tasks import (
     Context,
-    Digested,
     Finished,
     Item,
     JsonBlock,
@@ -99,7 +98,7 @@ class PlainJson(Cutter):
                     line, offset, held = line + held.count(b"\n", 0, end), offset + end, held[end:]
         if held:
             yield JsonBlock(self.where, line, offset, held)
-        yield Finished(Digested(self.number, self.entry, hasher.digest()))
+        yield Finished(self.number, self.entry, hasher.digest())
 
 
 @final

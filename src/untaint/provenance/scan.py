@@ -87,10 +87,11 @@ class Scan:
         parts = PartWriter(self._folder / MANIFEST, [Part(*part) for part in mark.parts])
         tree = TileWriter(self._tiles, mark.rows)
         files = _Files(self._folder, mark)
-        entries = deque[Sequence[Entry]]()
-        for done in in_order(_noted(tasks, entries), processes):
-            seen.update(_stamps(entries.popleft()))
-            files.add(done, mark.rows)
+        waiting = deque[Task]()
+        for done in in_order(_noted(tasks, waiting), processes):
+            task = waiting.popleft()
+            seen.update(_stamps(task.entries))
+            files.add(task, done, mark.rows)
             if done.rows.num_rows:
                 parts.add(done.rows)
                 tree.extend(done.leaves)
@@ -120,24 +121,24 @@ class _Files:
         self._pieces = len(mark.parts)
         self._writer = FileWriter(self._piece(self._pieces))
 
-    def add(self, done: Done, before: int) -> None:
+    def add(self, task: Task, done: Done, before: int) -> None:
         """The files that are finished, and the rows they have. before: rows of the files before."""
         numbers = done.rows.column("file").to_numpy()
-        if not done.files:
+        if not done.digests:
             if len(numbers):
                 number, first = self._mark.open
                 self._mark.open = (int(numbers[0]), first if number == int(numbers[0]) else before)
             return
-        starts = np.searchsorted(numbers, [file.number for file in done.files], side="left")
-        ends = np.searchsorted(numbers, [file.number for file in done.files], side="right")
-        for file, start, end in zip(done.files, starts.tolist(), ends.tolist(), strict=True):
+        wanted = [number for number, _ in task.finishes]
+        starts, ends = (np.searchsorted(numbers, wanted, side=side).tolist() for side in ("left", "right"))
+        for (number, entry), sha256, start, end in zip(task.finishes, done.digests, starts, ends, strict=True):
             first, count = before + start, end - start
-            if self._mark.open[0] == file.number:
+            if self._mark.open[0] == number:
                 first, count = self._mark.open[1], before - self._mark.open[1]
-            self._writer.add(_row(file.entry, file.sha256, first, count))
-            if file.sha256 is not None:
+            self._writer.add(_row(entry, sha256, first, count))
+            if sha256 is not None:
                 self._mark.n_files += 1
-                self._mark.n_bytes += file.entry.size
+                self._mark.n_bytes += entry.size
 
     def cut(self, pieces: int) -> None:
         """Finish a piece, so that it is safe on disk."""
@@ -170,9 +171,9 @@ def _row(entry: Entry, sha256: bytes | None, first: int, count: int) -> tuple[ob
     return row
 
 
-def _noted(tasks: Iterator[Task], entries: deque[Sequence[Entry]]) -> Iterator[Task]:
+def _noted(tasks: Iterator[Task], waiting: deque[Task]) -> Iterator[Task]:
     for task in tasks:
-        entries.append(task.entries)
+        waiting.append(task)
         yield task
 
 

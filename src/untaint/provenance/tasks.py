@@ -7,9 +7,8 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypeAlias, final
+from typing import Literal, NamedTuple, TypeAlias, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,22 +39,12 @@ _AT_ONCE = 4096
 
 @final
 @dataclass(frozen=True)
-class Digested:
-    """A file and its SHA-256, None for what is no file."""
-
-    number: int
-    entry: Entry
-    sha256: bytes | None
-
-
-@final
-@dataclass(frozen=True)
 class Done:
-    """rows: of `SAMPLES`.  leaves: their leaf hashes, one after another.  files: that were read whole."""
+    """rows: of `SAMPLES`.  leaves: their leaf hashes, one after another.  digests: of the files that it finishes; None = no file."""
 
     rows: pa.RecordBatch
     leaves: bytes
-    files: Sequence[Digested] = ()
+    digests: Sequence[bytes | None] = ()
 
 
 @final
@@ -85,6 +74,11 @@ class Task(ABC):
     def entries(self) -> Sequence[Entry]:
         """The files it reads from."""
 
+    @property
+    def finishes(self) -> Sequence[tuple[int, Entry]]:
+        """The files whose last piece it is, and their numbers."""
+        return ()
+
 
 @final
 class Rows:
@@ -92,44 +86,41 @@ class Rows:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._places: list[tuple[int, int, int, int]] = []
-        self._samples: list[Sample] = []
+        self._rows: list[tuple[object, ...]] = []
         self._leaves: list[bytes] = []
 
     def add(self, place: tuple[int, int, int, int], name: str, sample: Sample, split: str | None) -> None:
         """One sample. place: file, number, offset and size.  name: of its file.  split: where its record says none."""
-        source = self._context.sources.source_of(sample.source, name, sample.url)
-        transform = sample.transform if sample.transform is not None else self._context.transform
-        kept = sample._replace(source=source, transform=transform, split=sample.split if sample.split is not None else split)
-        self._places.append(place)
-        self._samples.append(kept)
-        self._leaves.append(leaf(content_digest(kept.id, kept.rest), claims(kept.label, source, transform, kept.split)))
+        known, rest, label, said, transform, part, url, time = sample
+        source = self._context.sources.source_of(said, name, url) if said is None else said
+        transform = self._context.transform if transform is None else transform
+        part = split if part is None else part
+        self._rows.append((*place, known, rest, label, source, transform, part, url, time))
+        self._leaves.append(leaf(content_digest(known, rest), claims(label, source, transform, part)))
 
-    def done(self, files: Sequence[Digested] = ()) -> Done:
+    def done(self, digests: Sequence[bytes | None] = ()) -> Done:
         """All of them."""
-        places: Sequence[Sequence[int]] = list(zip(*self._places, strict=True)) or ((), (), (), ())
-        named: dict[str, Sequence[object]] = dict(zip(("file", "number", "offset", "size"), places, strict=True))
-        if self._samples:
-            named |= dict(zip(Sample._fields, zip(*self._samples, strict=True), strict=True))
-        arrays = [pa.array(_printable(field.type, named.get(field.name, ())), field.type) for field in SAMPLES]
-        return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), files)
+        if not self._rows:
+            return Done(_NO_ROWS, b"", digests)
+        arrays = [_array(values, field.type) for values, field in zip(zip(*self._rows, strict=True), SAMPLES, strict=True)]
+        return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), digests)
 
 
-def _printable(kind: pa.DataType, values: Sequence[object]) -> Sequence[object]:
-    """Texts that UTF-8 can carry, as an audit's index has them; what it cannot is written as an escape."""
-    if not pa.types.is_string(kind):
-        return values
-    return [value if value is None else _carried(str(value)) for value in values]
+_NO_ROWS = pa.RecordBatch.from_pylist([], schema=SAMPLES)
 
 
-@lru_cache(65_536)  # labels, sources: few texts, many rows
-def _carried(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """A column; text that UTF-8 cannot carry with escapes, as an audit's index has it."""
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array(
+            [None if value is None else str(value).encode("utf-8", "backslashreplace").decode() for value in values], kind
+        )
 
 
 @final
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """A whole file. sample: what is claimed of it, its id left empty; None = it holds none.  known: its digest, where that is believed."""
 
     number: int
@@ -155,24 +146,28 @@ class WholeFiles(Task):
 
     @property
     @override
+    def finishes(self) -> Sequence[tuple[int, Entry]]:
+        return [(item.number, item.entry) for item in self.items]
+
+    @property
+    @override
     def cost(self) -> Cost:
         return "light" if sum(item.entry.size for item in self.items) > len(self.items) * _LARGE else "heavy"
 
     @override
     def run(self) -> Done:
-        rows, files = Rows(self.context), []
+        rows, digests = Rows(self.context), []
         for item in self.items:
-            sha256, sample = self._read(item)
-            files.append(Digested(item.number, item.entry, sha256))
+            sha256, known = self._read(item)
+            digests.append(sha256)
             if item.sample is not None:
-                claimed = item.sample._replace(id=sample)
-                rows.add((item.number, 0, 0, item.entry.size), item.entry.name, claimed, item.split)
-        return rows.done(files)
+                rows.add((item.number, 0, 0, item.entry.size), item.entry.name, Sample(known, *item.sample[1:]), item.split)
+        return rows.done(digests)
 
     def _read(self, item: Item) -> tuple[bytes | None, bytes]:
         """The file's digest, and the sample's."""
         entry, root = item.entry, self.context.root
-        path = root / entry.name
+        path = f"{root}/{entry.name}"
         if entry.kind != "file":
             linked = item.sample is not None
             return None, sample_id(root, entry.name, item.how) if linked else b""
@@ -205,12 +200,19 @@ def _is_utf8(content: bytes) -> bool:
 class Finished(Task):
     """A file that was hashed on the way, after the pieces of it."""
 
-    file: Digested
+    number: int
+    entry: Entry
+    sha256: bytes
 
     @property
     @override
     def entries(self) -> Sequence[Entry]:
-        return [self.file.entry]
+        return [self.entry]
+
+    @property
+    @override
+    def finishes(self) -> Sequence[tuple[int, Entry]]:
+        return [(self.number, self.entry)]
 
     @property
     @override
@@ -219,7 +221,7 @@ class Finished(Task):
 
     @override
     def run(self) -> Done:
-        return Done(pa.RecordBatch.from_pylist([], schema=SAMPLES), b"", [self.file])
+        return Done(_NO_ROWS, b"", [self.sha256])
 
 
 @final

@@ -76,7 +76,7 @@ def read_folder(path: Path, request: Request, kind: Kind) -> Dataset:
     builder = IndexBuilder()
     for name in names:
         row = metadata.rows.get(name, {})
-        label = as_name(row.get(metadata.label)) if metadata.label else folder_label(name)
+        label = as_name(row.get(metadata.label)) if metadata.label else _folder_label(name)
         payload, reason = kind.read(path, name)
         source = as_name(row.get(metadata.source)) if metadata.source else None
         time = row.get(metadata.time) if metadata.time else None
@@ -110,15 +110,14 @@ def files_below(root: Path) -> Iterator[str]:
                 yield (PurePosixPath(folder).relative_to(root) / name).as_posix() + ("/" if name.endswith("/") else "")
 
 
-def folder_label(name: str) -> str | None:
-    """The first folder of a name, the label where no metadata give one."""
+def _folder_label(name: str) -> str | None:
     parts = PurePosixPath(name).parts
     return parts[0] if len(parts) > 1 or name.endswith("/") else None
 
 
 def _refuse_splits(root: Path, names: list[str]) -> None:
     """Folders called train and test are splits, not classes."""
-    first = sorted({label for name in names if (label := folder_label(name)) is not None})
+    first = sorted({label for name in names if (label := _folder_label(name)) is not None})
     if len(first) > 1 and all(split_of(name + ".") and name.isalpha() for name in first):
         raise BadInput(f"{root} holds the splits {', '.join(first)}.", advice=f"Name one of them: {root / first[0]}.")
 

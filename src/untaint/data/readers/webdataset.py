@@ -203,6 +203,7 @@ def _is_picture(column: str) -> bool:
 
 
 def recipe_of(files: Sequence[RandomBytes], request: Request, path: Path) -> Recipe:
+    """The roles of members and fields. Raises BadInput for no sample, or none with an image or a text."""
     found = [record for sample in _first(files) if isinstance(record := record_of(sample.members), Mapping)]
     if not found:
         raise BadInput(f"{path} is empty: no sample in it.", advice="Give data with at least two classes.")
