@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.cases import refused, untaint
 
-from untaint.cli.signing import PASSWORD
+from untaint.cli.options import PASSWORD
 from untaint.provenance import pkcs8
 
 
@@ -152,3 +152,60 @@ def test_what_attesting_needs(sealed: Path) -> None:
     refused(untaint("attest", "check", root / "alice.pub", "--key", root / "alice.pub"), "nothing was checked")
     refused(untaint("attest", "check", root / "alice.pub", "x.json", "--key", root / "alice.pub"), "no attestation at x.json")
     assert not list(root.glob("*.attest.json"))
+
+
+def test_data_are_sealed_signed_and_verified(sealed: Path) -> None:
+    root = sealed.parent
+    data, alice, bob = root / "set.jsonl", ("--key", root / "alice.pub"), ("--key", root / "bob.pub")
+    plain = untaint("verify", data, "--processes", 1)
+    assert plain.code == 0
+    assert "signatures: not checked" in plain.out
+    refused(untaint("verify", data, *alice), "is not signed")
+    made = untaint("seal", data, "--replace", "--key", root / "alice.pem", "--expires", "2099-12-31", "--processes", 1)
+    assert made.code == 0
+    assert "signed by " in made.out
+    assert "Not signed" not in made.out
+    good = untaint("verify", data, *alice, "--processes", 1, "--out", root / "found.json")
+    assert good.code == 0, good
+    assert "signed by " in good.out
+    assert json.loads((root / "found.json").read_bytes())["signatures"]["accepted"] is True
+    wrong = untaint("verify", data, *bob, "--processes", 1)
+    assert wrong.code == 1
+    assert "AS SEALED" in wrong.out
+    assert "it is not signed with the key" in wrong.out
+    both = untaint("verify", data, *alice, *bob, "--processes", 1)
+    assert both.code == 1
+    untaint("sign", sealed, "--key", root / "bob.pem")
+    assert untaint("verify", data, *alice, *bob, "--processes", 1, "--quiet").code == 0
+
+
+def test_a_policy_is_asked(sealed: Path) -> None:
+    root, data = sealed.parent, sealed.parent / "set.jsonl"
+    (root / "who.toml").write_text(
+        '[require]\nvetter = 2\n[[key]]\nname = "a"\nfile = "alice.pub"\nroles = ["vetter"]\n'
+        '[[key]]\nname = "b"\nfile = "bob.pub"\nroles = ["vetter"]\n',
+        encoding="utf-8",
+    )
+    untaint("sign", sealed, "--key", root / "alice.pem")
+    lacking = untaint("verify", data, "--policy", root / "who.toml", "--processes", 1)
+    assert lacking.code == 1
+    assert "requires 2 signers as vetter, and a signed as such" in " ".join(lacking.out.split())
+    untaint("sign", sealed, "--key", root / "bob.pem")
+    assert untaint("verify", data, "--policy", root / "who.toml", "--processes", 1).code == 0
+    (root / "empty.toml").touch()
+    refused(untaint("verify", data, "--policy", root / "empty.toml"), "requires no signature, so anything would pass it")
+    refused(untaint("verify", data, "--policy", root / "who.toml", "--key", root / "alice.pub"), "exclude each other")
+    refused(untaint("seal", data, "--replace", "--expires", "2099-01-01", "--processes", 1), "--expires without a signature")
+
+
+def test_whoever_seals_changed_data_anew_is_seen(sealed: Path) -> None:
+    root, data = sealed.parent, sealed.parent / "set.jsonl"
+    untaint("sign", sealed, "--key", root / "alice.pem")
+    data.write_text('{"text": "evil", "label": "1"}\n', encoding="utf-8")
+    untaint("seal", data, "--replace", "--quiet", "--processes", 1)
+    (envelope,) = (sealed / "earlier").rglob("envelope.json")
+    shutil.copy(envelope, sealed)
+    assert untaint("verify", data, "--processes", 1).code == 0
+    found = untaint("verify", data, "--key", root / "alice.pub", "--processes", 1)
+    assert found.code == 1
+    assert "statement.json is not the seal that was signed" in found.out

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from untaint.cli.options import Quiet
-from untaint.cli.signing import PasswordFile, PolicyFile
+from untaint.cli.options import PasswordFile, PolicyFile, Quiet
 from untaint.errors import BadInput
 
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from untaint.cli.options import Quiet
-from untaint.cli.signing import PasswordFile
+from untaint.cli.options import PasswordFile, Quiet
 
 
 class Action(StrEnum):

@@ -7,8 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from untaint.cli.options import Quiet
-from untaint.cli.signing import PasswordFile
+from untaint.cli.options import PasswordFile, Quiet
 from untaint.errors import BadInput
 
 

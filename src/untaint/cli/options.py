@@ -1,5 +1,6 @@
 """Flags that several commands share."""
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -55,4 +56,26 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No summar
 Processes: TypeAlias = Annotated[
     int | None,
     typer.Option("--processes", min=1, help="Processes that share the work. One per core when not given.", show_default=False),
+]
+PASSWORD = "UNTAINT_KEY_PASSWORD"  # noqa: S105 - the name of a variable
+
+SigningKeys: TypeAlias = Annotated[
+    list[Path] | None, typer.Option("--key", help="Private key to sign with (`untaint key new`). Repeatable.", show_default=False)
+]
+PasswordFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file", help=f"File with the password of the keys, else {PASSWORD}, else you are asked.", show_default=False
+    ),
+]
+Expires: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option("--expires", formats=["%Y-%m-%d"], help="Last day on which the signed seal counts.", show_default=False),
+]
+TrustedKeys: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--key", help="Public key that must have signed. Repeatable: then all of them must have.", show_default=False),
+]
+PolicyFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--policy", help="File that says who must have signed, in which role.", show_default=False)
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Processes, Quiet, Source, Time
+from untaint.cli.options import Data, Expires, Format, Label, PasswordFile, Payload, Processes, Quiet, SigningKeys, Source, Time
 
 _INIT = "Only write sources.toml, with every source that samples name, for people to fill in: owner, vetting, hosts, paths."
 _OUT = "Folder for the seal. DATA.untaint beside the data when not given; never inside them."
@@ -24,6 +24,9 @@ def seal(
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     replace: Annotated[bool, typer.Option("--replace", help=_REPLACE)] = False,
     processes: Processes = None,
+    keys: SigningKeys = None,
+    expires: Expires = None,
+    password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Write down what data are, byte by byte and sample by sample, so that any change can be named later.
@@ -32,13 +35,17 @@ def seal(
     under the folder is covered, hidden and empty ones and `.git` too. The data are read once and never written to. A stopped run goes on
     where it was. What no reader knows, such as a folder of weights, is sealed file by file.
 
+    With `--key` the seal is signed (`untaint key new`); without, it shows accidents, and no tampering by whoever can write to its folder.
+
     Examples:
 
     `untaint seal train.jsonl`  then, any time later,  `untaint verify train.jsonl`
 
+    `untaint seal train.jsonl --key alice.pem`  and  `untaint verify train.jsonl --key alice.pub`
+
     `untaint seal images/ --init`  and, when sources.toml says who sends what,  `untaint seal images/`
     """
-    from untaint.cli import seal_summary
+    from untaint.cli import seal_summary, signing
     from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
 
     settings = sealing.settings(processes, format, label=label, source=source, payload=payload, time=time)
@@ -46,7 +53,9 @@ def seal(
         path = sealing.init(data, out, settings)
         typer.echo(f"{path}: fill it in, then run `untaint seal` again." if not quiet else str(path))
         return
+    signers = signing.private_keys(keys or [], password_file)  # before hours of reading, not after
     with progress.step("reading every sample", quiet=quiet):
         made = sealing.seal(data, out, settings, replace=replace)
+    notes = signing.sign(made, signers, data=data, expires=expires)
     if not quiet:
-        seal_summary.sealed(made)
+        seal_summary.sealed(made, signers, notes)

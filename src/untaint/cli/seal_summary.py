@@ -1,31 +1,39 @@
 """What `untaint seal` and `untaint verify` say, in words."""
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from untaint.cli.summary import console, one_line
+from untaint.provenance.keys import PrivateKey
+from untaint.provenance.policy import Decision
 from untaint.provenance.sealed import Seal
 from untaint.provenance.verify import Verified
 
 
-def sealed(made: Seal) -> None:
-    """What was sealed, and what that is worth."""
+def sealed(made: Seal, signers: Sequence[PrivateKey], notes: Sequence[str]) -> None:
+    """What was sealed, who signed, and what that is worth."""
     out, facts = console(), made.sealed
     out.print(_line(f"SEALED  {facts.name}: {_amount(facts.size, facts.n_files, facts.n_bytes)}", "bold green"))
     out.print(_line(f"  read as {facts.format}, {facts.note}"))
     out.print(_line(f"  root {facts.root}"), soft_wrap=True)
     out.print(_line(f"  in {made.folder}"), soft_wrap=True)
-    out.print(
-        _line(
-            "  Not signed: it shows accidents, and tampering by people who cannot write to that folder. Keep a copy of the root."
-        )
-    )
+    for key in signers:
+        out.print(_line(f"  signed by {key.public.fingerprint}"), soft_wrap=True)
+    if not signers:
+        unsigned = "Not signed: it shows accidents, and tampering by people who cannot write to that folder."
+        out.print(_line(f"  {unsigned} Keep a copy of the root, or sign it: --key."))
+    for note in notes:
+        out.print(_line(f"  note: {note}"))
 
 
-def verified(found: Verified) -> None:
-    """The answer first, then what changed."""
+def verified(found: Verified, signed: Decision | None) -> None:
+    """The answer first, then who signed and what changed. signed: None = nobody asked."""
     out, facts = console(), found.seal.sealed
     answer, style = ("AS SEALED", "bold green") if found.sound else ("CHANGED", "bold red")
     out.print(_line(f"{answer}  {facts.name}, sealed {facts.created}", style))
+    for said in _signatures(signed):
+        out.print(said)
     for line in found.changes.lines():
         out.print(_line(f"  {line}"))
     out.print(_line(f"  looked at: {_amount(found.size, found.n_files, found.n_bytes)}"))
@@ -33,6 +41,14 @@ def verified(found: Verified) -> None:
         out.print(_line(f"  note: {note}"))
     if not found.sound:
         out.print(_line(f"  root {found.root}, sealed {facts.root}"), soft_wrap=True)
+
+
+def _signatures(signed: Decision | None) -> list[Text]:
+    if signed is None:
+        return [_line("  signatures: not checked, so nobody vouches for the seal itself; --key or --policy says whom you trust")]
+    if signed.accepted:
+        return [_line(f"  signed by {', '.join(signed.signers)}", "green")]
+    return [_line(f"  signatures: {problem}", "bold red") for problem in signed.problems]
 
 
 def _amount(samples: int, files: int, size: int) -> str:

@@ -1,13 +1,11 @@
 """`untaint sign`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from untaint.cli.options import Quiet
-from untaint.cli.signing import PasswordFile, SigningKeys
+from untaint.cli.options import Expires, PasswordFile, Quiet, SigningKeys
 
 
 def sign(
@@ -19,10 +17,7 @@ def sign(
             "--data", help="What was sealed: writes bundle.sig too, for tools that read OpenSSF bundles.", show_default=False
         ),
     ] = None,
-    expires: Annotated[
-        datetime | None,
-        typer.Option("--expires", formats=["%Y-%m-%d"], help="Last day on which the seal counts.", show_default=False),
-    ] = None,
+    expires: Expires = None,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -35,12 +30,13 @@ def sign(
     """
     from untaint.cli import signing
     from untaint.cli.summary import one_line
-    from untaint.provenance.sealed import read_seal
-    from untaint.provenance.sign import sign_seal  # not through `api`, which takes two seconds to load
+    from untaint.errors import BadInput
+    from untaint.provenance.sealed import read_seal  # not through `api`, which takes two seconds to load
 
     signers = signing.private_keys(keys or [], password_file)
-    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
-    notes = sign_seal(read_seal(seal), signers, now=datetime.now(UTC), data=data, expires=last)
+    if not signers:
+        raise BadInput("nobody signs.", advice="Give at least one key: --key FILE.")
+    notes = signing.sign(read_seal(seal), signers, data=data, expires=expires)
     if not quiet:
         for note in notes:
             typer.echo(f"note: {one_line(note)}")

@@ -1,36 +1,20 @@
-"""Flags of whatever signs or checks signatures, and how they become keys and policies."""
+"""How the flags of whatever signs or checks signatures become keys, policies and decisions."""
 
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import typer
 
+from untaint.cli.options import PASSWORD
 from untaint.errors import BadInput
 from untaint.provenance import keys, policy
 from untaint.provenance.keys import PrivateKey, PublicKey
-from untaint.provenance.policy import Policy
-
-PASSWORD = "UNTAINT_KEY_PASSWORD"  # noqa: S105 - the name of a variable
-
-SigningKeys: TypeAlias = Annotated[
-    list[Path] | None, typer.Option("--key", help="Private key to sign with (`untaint key new`). Repeatable.", show_default=False)
-]
-PasswordFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--password-file", help=f"File with the password of the keys, else {PASSWORD}, else you are asked.", show_default=False
-    ),
-]
-TrustedKeys: TypeAlias = Annotated[
-    list[Path] | None,
-    typer.Option("--key", help="Public key that must have signed. Repeatable: then all of them must have.", show_default=False),
-]
-PolicyFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--policy", help="File that says who must have signed, in which role.", show_default=False)
-]
+from untaint.provenance.policy import Decision, Policy
+from untaint.provenance.sealed import Seal, folder_for, read_seal
+from untaint.provenance.sign import sign_seal, verify_seal
 
 
 def private_keys(paths: Sequence[Path], password_file: Path | None) -> list[PrivateKey]:
@@ -66,6 +50,28 @@ def asked_policy(paths: Sequence[Path], file: Path | None) -> Policy | None:
     if file is not None:
         return policy.read(file)
     return policy.of_keys({str(path): keys.load_public(path) for path in paths}) if paths else None
+
+
+def sign(seal: Seal, signers: Sequence[PrivateKey], *, data: Path | None, expires: datetime | None) -> tuple[str, ...]:
+    """Sign a seal, if anybody does; notes for a person. expires: the last day on which it counts."""
+    if not signers:
+        if expires is not None:
+            raise BadInput("--expires without a signature means nothing.", advice="Sign the seal: --key.")
+        return ()
+    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    return sign_seal(seal, signers, now=datetime.now(UTC), data=data, expires=last)
+
+
+def checked(data: Path, seal: Path | None, asked: Policy) -> Decision:
+    """Who signed the seal of data, and whether that is enough. seal: its folder, None = beside the data."""
+    return verify_seal(read_seal(seal or folder_for(data)), asked, now=datetime.now(UTC)).decision
+
+
+def document(signed: Decision | None) -> dict[str, object]:
+    """What was found about signatures, for programs."""
+    if signed is None:
+        return {"checked": False}
+    return {"checked": True, "accepted": signed.accepted, "signers": list(signed.signers), "problems": list(signed.problems)}
 
 
 def named_keys(texts: Sequence[str], flag: str) -> dict[str, PublicKey]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import Data, Processes, Quiet
+from untaint.cli.options import Data, PolicyFile, Processes, Quiet, TrustedKeys
 
 _SEAL = "Folder of the seal. DATA.untaint beside the data when not given."
 _QUICK = (
@@ -23,22 +23,29 @@ def verify(
     quick: Annotated[bool, typer.Option("--quick", help=_QUICK)] = False,
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     processes: Processes = None,
+    keys: TrustedKeys = None,
+    policy: PolicyFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Check data against their seal, and say what changed: which labels, contents, sources, files.
 
-    Exit code 0: every byte is as it was sealed. 1: something changed, and is named. 2: there is no seal, or it is damaged itself.
+    With `--key` or `--policy` the signatures must suffice too; without, whoever can write to the seal's folder can seal changed data anew.
+    Exit code 0: every byte is as it was sealed. 1: something changed, and is named, or the signatures do not suffice. 2: there is no
+    seal, or it is damaged itself.
 
-    Examples:  `untaint verify train.jsonl`   `untaint verify images/ --quick`
+    Examples:  `untaint verify train.jsonl --key alice.pub`   `untaint verify images/ --quick`   `untaint verify set/ --policy who.toml`
     """
-    from untaint.cli import seal_summary
+    from untaint.cli import seal_summary, signing
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
     from untaint.provenance.seal import settings
 
+    asked = signing.asked_policy(keys or [], policy)
+    signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
         found = verifying.verify(data, seal, settings(processes), "quick" if quick else "full")
     if out is not None:
-        out.write_text(json.dumps(found.document(), indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(found.document() | {"signatures": signing.document(signed)}, indent=2) + "\n", encoding="utf-8")
     if not quiet:
-        seal_summary.verified(found)
-    raise typer.Exit(exits.NOTHING if found.sound else exits.FINDINGS)
+        seal_summary.verified(found, signed)
+    enough = signed is None or signed.accepted
+    raise typer.Exit(exits.NOTHING if found.sound and enough else exits.FINDINGS)
