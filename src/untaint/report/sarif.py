@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from untaint.evidence.standards import of_kind, standards
 from untaint.report.base import Renderer, Report
 from untaint.report.text import clip, visible
 from untaint.report.v1 import Check, Document, Example, Finding
@@ -25,8 +26,9 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 _MESSAGE = 2_000
 _NOTIFICATIONS = 200
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0-rtm.5.json"
-_TAGS = ["security", "data-poisoning", "external/atlas/AML.T0020"]
-"""MITRE ATLAS AML.T0020: Poison Training Data."""
+_TAGS = ["security", "data-poisoning"]
+_TAGGED = {"MITRE ATLAS": "external/atlas/"}
+"""Catalogues whose ids are tags too, by which code-scanning pages filter."""
 _EXIT = "0: nothing found; 1: findings at or above --fail-on; 2: bad usage or input; 3: internal error"
 
 
@@ -48,9 +50,11 @@ class Sarif(Renderer):
 
 def _run(document: Document) -> Node:
     kinds = sorted({finding.kind for finding in document.findings} | set(KINDS))
-    driver = {"name": "untaint", "rules": [_rule(kind) for kind in kinds], **_version(document)}
+    named = [{"name": name} for name in dict.fromkeys(standard.catalogue for standard in standards())]
+    driver = {"name": "untaint", "rules": [_rule(kind) for kind in kinds], "supportedTaxonomies": named, **_version(document)}
     return {
         "tool": {"driver": driver},
+        "taxonomies": _taxonomies(),
         "invocations": [_invocation(document)],
         "results": _results(document, kinds),
         "columnKind": "unicodeCodePoints",
@@ -83,8 +87,20 @@ def _rule(kind: str) -> Node:
         "shortDescription": {"text": told.name},
         "fullDescription": {"text": told.help},
         "help": {"text": f"{told.help} The report beside this file shows the samples and what to do."},
-        "properties": {"tags": _TAGS},
+        "properties": {
+            "tags": [*_TAGS, *(f"{_TAGGED[found.catalogue]}{found.id}" for found in of_kind(kind) if found.catalogue in _TAGGED)]
+        },
     }
+
+
+def _taxonomies() -> list[Node]:
+    """The catalogues, with those of their entries that we name (3.19.3)."""
+    entries: dict[tuple[str, str], list[Node]] = {}
+    for found in standards():
+        entries.setdefault((found.catalogue, found.version), []).append({"id": found.id, "name": found.name})
+    return [
+        {"name": name, "version": version, "isComprehensive": False, "taxa": taxa} for (name, version), taxa in entries.items()
+    ]
 
 
 def _invocation(document: Document) -> Node:
@@ -132,9 +148,16 @@ def _result(finding: Finding, rule: int, fingerprint: str) -> Node:
         "message": _message(f"{title(finding)} ({p_value(finding.p_value)}). {finding.explanation} {finding.advice}".strip()),
         "locations": places[:1],
         "relatedLocations": places[1:],
+        **_taxa(finding.kind),
         "partialFingerprints": {"untaintFinding/v1": fingerprint},
         "properties": _properties(finding),
     }
+
+
+def _taxa(kind: str) -> Node:
+    """What the finding may be an instance of; an empty list says nothing and is left out."""
+    found = [{"id": standard.id, "toolComponent": {"name": standard.catalogue}} for standard in of_kind(kind)]
+    return {"taxa": found} if found else {}
 
 
 def _properties(finding: Finding) -> Node:

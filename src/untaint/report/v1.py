@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from untaint.evidence import finding as audit
 from untaint.evidence.evidence import Trigger as Recovered
+from untaint.evidence.standards import of_kind
 from untaint.report.text import finite, plain, storable
 from untaint.types import Rows
 
@@ -84,6 +85,15 @@ class Proof(Part):
     p_value: Number
 
 
+class Standard(Part):
+    """What a catalogue of MITRE, OWASP or NIST calls findings of this kind."""
+
+    catalogue: Text
+    version: Text
+    id: Text
+    name: Text
+
+
 class Finding(Part):
     """A group of samples, the evidence, and what to do. examples: its members of highest risk, at most `EXAMPLES`.
 
@@ -107,6 +117,7 @@ class Finding(Part):
     examples: tuple[Example, ...] = ()
     proof: Proof | None = None
     timeline: tuple[Stretch, ...] = ()
+    standards: tuple[Standard, ...] = ()
 
 
 class Check(Part):
@@ -178,6 +189,7 @@ def _finding(finding: audit.Finding, samples: pa.Table, pictured: bool) -> Findi
         examples=_examples(samples, ranked(samples, finding.members)[:EXAMPLES]),
         proof=_proof(finding.proof) if finding.proof else None,
         timeline=tuple(Stretch(**vars(stretch)) for stretch in finding.timeline),
+        standards=tuple(Standard(**standard._asdict()) for standard in of_kind(finding.kind)),
     )
 
 
