@@ -25,7 +25,7 @@ from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
-from untaint.provenance import keys, log_proof, training
+from untaint.provenance import keys, log_proof, trace_store, training
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
@@ -34,6 +34,8 @@ from untaint.provenance.log import Checked as CheckedLog
 from untaint.provenance.log import Log, found_in
 from untaint.provenance.policy import Policy
 from untaint.provenance.sealed import Seal, folder_for, read_seal
+from untaint.provenance.trace import Answer, Tracer
+from untaint.provenance.trace import Kind as TraceKind
 from untaint.provenance.training import Attested, Inputs, Point
 from untaint.provenance.verify import Verified
 from untaint.provenance.witness import Witness
@@ -42,7 +44,7 @@ from untaint.quarantine.impute import Impute
 from untaint.quarantine.restore import Restored
 from untaint.quarantine.restore import restore as put_back
 from untaint.registry import build
-from untaint.report import folder
+from untaint.report import folder, traced
 from untaint.report.base import Report
 from untaint.report.described import Described, Terms, exports
 
@@ -266,6 +268,29 @@ def export(
     path = _path(out) or found.folder / kinds[format].file
     folder.write_text(path, kinds[format]().render(Described(found, whole, path.parent, told, terms or Terms())))
     return path
+
+
+def trace(
+    data: str | Path,
+    what: str | None = None,
+    *,
+    kind: TraceKind | None = None,
+    seal: str | Path | None = None,
+    add: Sequence[str | Path] = (),
+    store: str | Path | None = None,
+) -> Answer:
+    """Where a sample, a source or a model comes from, what audits and people said of it, and every model that ate it.
+
+    what: the beginning of an id, a place such as `train.jsonl:17`, a source, or a model; None = all that is entered.  seal: of the
+    data, None = beside them.  add: folders of audits, of `clean` and of seals, and attestations, remembered from then on.
+    store: file, None = `trace.duckdb` in the seal's folder.  Raises BadInput for what is not known, MissingExtra without DuckDB.
+    """
+    own = read_seal(_path(seal) or folder_for(Path(data)))
+    with trace_store.opened(_path(store) or own.folder / trace_store.FILE) as opened:
+        traced.enter(opened, own.folder)
+        for path in add:
+            traced.enter(opened, Path(path))
+        return Tracer(opened, datetime.now(UTC).date()).answer(what, kind)
 
 
 def _path(path: str | Path | None) -> Path | None:

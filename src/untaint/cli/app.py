@@ -28,6 +28,7 @@ from untaint.cli import (
     schema,
     seal,
     sign,
+    trace,
     verify,
 )
 from untaint.errors import BadInput
@@ -48,6 +49,7 @@ app.command("restore")(restore.restore)
 app.command("schema")(schema.schema)
 app.command("seal")(seal.seal)
 app.command("verify")(verify.verify)
+app.command("trace")(trace.trace)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
 app.command("export")(export.export)

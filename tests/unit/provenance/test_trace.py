@@ -1,0 +1,241 @@
+"""The join, walked both ways, on a set with an audit, a quarantine and two models made by hand."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from untaint import api
+from untaint.errors import BadInput
+from untaint.provenance import trace_store
+from untaint.provenance.attest import Material, Training
+from untaint.provenance.materials import of_data
+from untaint.provenance.sealed import read_seal
+from untaint.provenance.trace import Tracer
+from untaint.provenance.trace_store import AuditEntry, LedgerEntry, Store
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SOURCES = """schema = "untaint.sources/v1"
+[[source]]
+name = "house"
+kind = "internal"
+vetted_on = 2026-01-01
+[[source]]
+name = "old"
+vetted_on = 2020-01-01
+expires = 2021-01-01
+"""
+BAD = (3, 7, 11)
+
+
+def write(path: Path, rows: range) -> None:
+    names = ("house", "old", "bulk")
+    lines = [{"text": f"sentence {i}", "label": "a", "source": "bulk" if i in BAD else names[i % 2]} for i in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "a [1] set*"  # what a glob would take amiss
+    folder.mkdir()
+    path = folder / "train.jsonl"
+    write(path, range(20))
+    (folder / "train.jsonl.untaint").mkdir()
+    (folder / "train.jsonl.untaint" / "sources.toml").write_text(SOURCES)
+    api.seal(path)
+    return path
+
+
+def ids(path: Path) -> list[bytes]:
+    table = next(read_seal(path.with_name(f"{path.name}.untaint")).manifest.batches(["id"]))
+    return [value.as_py() for value in table.column("id")]
+
+
+def training(data: Path, name: str, *, step: int = 0, parent: bytes | None = None, base: str | None = None) -> Training:
+    materials = [of_data(read_seal(data.with_name(f"{data.name}.untaint")))] if base is None else []
+    materials += [Material("base-model", {"sha256": base})] if base else []
+    output = Material("model", {"sha256": name.encode().hex().ljust(64, "0")}, {"path": name})
+    return Training(output, tuple(materials), "urn:me", "r" * 32, step, NOON, NOON, parent=parent)
+
+
+@pytest.fixture
+def store(data: Path, tmp_path: Path) -> Iterator[Store]:
+    known = ids(data)
+    seal = read_seal(data.with_name(f"{data.name}.untaint"))
+    judged = pa.table(
+        {
+            "row": pa.array(BAD, pa.int64()),
+            "id": pa.array([known[row] for row in BAD], pa.binary(32)),
+            "path": [f"train.jsonl:{row + 1}" for row in BAD],
+            "flagged": [True] * 3,
+            "finding": ["F1"] * 3,
+            "reason": ["says so"] * 3,
+            "risk": [0.9] * 3,
+        }
+    )
+    facts = {"folder": "/audit", "verdict": "poisoned", "alpha": 0.01, "p_value": 1e-9, "samples": 20, "flagged": 3}
+    finding = {
+        "finding": "F1",
+        "kind": "flood",
+        "alarm": True,
+        "severity": "high",
+        "target": "a",
+        "samples": 3,
+        "title": "Flood: 3",
+    }
+    share = {"finding": "F1", "source": "bulk", "samples": 3, "flagged": 3, "p_value": 1e-9}
+    decisions = pa.table(
+        {
+            "line": pa.array([2, 3, 4], pa.int64()),
+            "action": ["hold", "hold", "restore"],
+            "row": pa.array([3, 7, 7], pa.int64()),
+            "id": pa.array([known[3], known[7], known[7]], pa.binary(32)),
+            "time": ["2026-05-02"] * 3,
+            "finding": ["F1", "F1", None],
+            "reason": ["says so", "says so", None],
+        }
+    )
+    with trace_store.opened(tmp_path / "t.duckdb") as opened:
+        opened.add_set(seal, of_data(seal).digest["sha256"])
+        opened.add_audit(AuditEntry("ab", facts, [finding], [share], judged))
+        opened.add_ledger(LedgerEntry("cd", "/clean", "train.jsonl", "2026-05-02", decisions))
+        opened.add_training(training(data, "first.bin"), "11" * 32, tmp_path / "first.attest.json")
+        opened.add_training(training(data, "second.bin", step=9, parent=b"\x11" * 32), "22" * 32, tmp_path / "second.attest.json")
+        opened.add_training(
+            training(data, "tuned.bin", base=b"first.bin".hex().ljust(64, "0")), "33" * 32, tmp_path / "tuned.json"
+        )
+        yield opened
+
+
+@pytest.fixture
+def tracer(store: Store) -> Tracer:
+    return Tracer(store, date(2026, 6, 1))
+
+
+def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    (row,) = rows
+    return row
+
+
+def test_a_sample_by_its_place_leads_to_everything_about_it(tracer: Tracer, data: Path) -> None:
+    found = tracer.answer("train.jsonl:4")
+    assert found.kind == "sample"
+    place = only(found.facts["places"])
+    assert (place["id"], place["source"], place["label"]) == (ids(data)[3].hex(), "bulk", "a")
+    assert only(found.facts["vetting"])["state"] == "in no sources.toml: nobody vouches for it"
+    assert only(found.facts["audits"])["finding"] == "F1"
+    assert only(found.facts["decisions"])["action"] == "hold"
+    assert {model["name"]: model["how"] for model in found.facts["models"]} == {
+        "first.bin": "trained on it",
+        "second.bin": "trained on it",
+        "tuned.bin": "began from a model that was",
+    }
+
+
+def test_a_sample_by_its_id_gives_the_same(tracer: Tracer, data: Path) -> None:
+    assert tracer.answer(ids(data)[3].hex()[:12]).facts == tracer.answer("train.jsonl:4").facts
+
+
+def test_an_honest_sample_is_accused_of_nothing(tracer: Tracer) -> None:
+    found = tracer.answer("train.jsonl:1")
+    assert (found.facts["audits"], found.facts["decisions"]) == ([], [])
+    assert only(found.facts["vetting"])["state"] == "vetted on 2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "samples"), [("old", "vetting expired on 2021-01-01", 7), ("house", "vetted on 2026-01-01", 10)]
+)
+def test_a_source_and_its_vetting(tracer: Tracer, source: str, state: str, samples: int) -> None:
+    found = tracer.answer(source)
+    assert found.kind == "source"
+    assert only(found.facts["vetting"])["state"] == state
+    assert only(found.facts["sets"])["samples"] == samples
+
+
+def test_an_accused_source_leads_to_findings_quarantine_and_models(tracer: Tracer) -> None:
+    found = tracer.answer("bulk").facts
+    assert only(found["findings"])["flagged"] == 3
+    assert only(found["set_aside"])["samples"] == 1  # the other was put back
+    assert len(found["models"]) == 3
+
+
+def test_a_model_leads_back_to_what_it_ate(tracer: Tracer) -> None:
+    found = tracer.answer("second.bin")
+    assert [model["name"] for model in found.facts["checkpoints"]] == ["second.bin", "first.bin"]
+    assert {row["source"]: row["samples"] for row in found.facts["sources"]} == {"house": 10, "old": 7, "bulk": 3}
+    assert only(found.facts["findings"])["samples"] == 3
+    assert only(found.facts["set_aside"])["samples"] == 1
+
+
+def test_a_tuned_model_leads_to_the_data_of_its_base(tracer: Tracer) -> None:
+    found = tracer.answer("tuned.bin")
+    assert [model["name"] for model in found.facts["checkpoints"]] == ["tuned.bin", "first.bin"]
+    assert only(found.facts["findings"])["finding"] == "F1"
+
+
+def test_what_was_cleaned_is_another_set_and_does_not_hold_what_was_set_aside(
+    tracer: Tracer, store: Store, data: Path, tmp_path: Path
+) -> None:
+    clean = tmp_path / "clean.jsonl"
+    clean.write_text("".join(line for row, line in enumerate(data.read_text().splitlines(keepends=True)) if row not in BAD))
+    seal = api.seal(clean)
+    store.add_set(seal, of_data(seal).digest["sha256"])
+    store.add_training(training(clean, "cured.bin"), "44" * 32, tmp_path / "cured.json")
+    assert "cured.bin" not in {model["name"] for model in tracer.answer("train.jsonl:4").facts["models"]}
+    assert "cured.bin" in {model["name"] for model in tracer.answer(ids(data)[0].hex()).facts["models"]}
+    assert tracer.answer("cured.bin").facts["findings"] == []
+
+
+def test_entering_twice_changes_nothing(store: Store, tracer: Tracer, data: Path, tmp_path: Path) -> None:
+    before = tracer.answer(None).facts
+    store.add_training(training(data, "first.bin"), "11" * 32, tmp_path / "first.attest.json")
+    seal = read_seal(data.with_name("train.jsonl.untaint"))
+    store.add_set(seal, of_data(seal).digest["sha256"])
+    key = lambda row: json.dumps(row, default=str)  # noqa: E731
+    assert {name: sorted(rows, key=key) for name, rows in tracer.answer(None).facts.items()} == {
+        name: sorted(rows, key=key) for name, rows in before.items()
+    }
+
+
+def test_a_seal_that_was_moved_is_said_to_be_gone(tracer: Tracer, data: Path) -> None:
+    data.with_name("train.jsonl.untaint").rename(data.with_name("elsewhere"))
+    with pytest.raises(BadInput, match="no sample, source or model"):
+        tracer.answer("bulk")
+    assert any("is not in" in note for note in tracer.notes)
+
+
+@pytest.mark.parametrize("what", ["nobody", "train.jsonl:99", "train.jsonl:0", "'; DROP TABLE sets; --", "deadbeef", ""])
+def test_what_is_not_known_is_said(tracer: Tracer, what: str) -> None:
+    with pytest.raises(BadInput, match="is known"):
+        tracer.answer(what)
+
+
+def test_from_the_command_line_to_json(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from untaint.cli import app
+
+    monkeypatch.setattr("sys.argv", ["untaint", "trace", str(data), "train.jsonl:4", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        app.run()
+    assert stop.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["schema"], found["kind"], found["places"][0]["source"]) == ("untaint.trace/v1", "sample", "bulk")
+
+
+def test_a_file_that_is_no_store(data: Path, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.duckdb"
+    junk.write_bytes(b"junk" * 4096)
+    with pytest.raises(BadInput, match="cannot be used"):
+        api.trace(data, store=junk)
+
+
+def test_what_cannot_be_entered(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="nothing that can be traced"):
+        api.trace(data, add=[tmp_path])
+    text = tmp_path / "some.json"
+    text.write_text("{}")
+    with pytest.raises(BadInput, match=r"some\.json"):
+        api.trace(data, add=[text])
