@@ -1,8 +1,9 @@
 """`untaint trace`."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +18,11 @@ class What(StrEnum):
     model = "model"
 
 
+_KINDS: Mapping[What, Literal["sample", "source", "model"]] = {
+    What.sample: "sample",
+    What.source: "source",
+    What.model: "model",
+}
 _WHAT = (
     "A sample (eight or more digits of its id, or its place: `train.jsonl:17`, `cat/1.png`), a source, or a model (its file's name, or "
     "eight or more digits of its digest). All that is entered when not given."
@@ -53,8 +59,7 @@ def trace(
     from untaint import api
     from untaint.cli import trace_summary
 
-    chosen = None if kind is None else kind.value
-    found = api.trace(data, what, kind=chosen, seal=seal, add=add or (), store=store)
+    found = api.trace(data, what, kind=None if kind is None else _KINDS[kind], seal=seal, add=add or (), store=store)
     if json:
         typer.echo(trace_summary.to_json(found))
     elif not quiet:
