@@ -9,6 +9,7 @@ from scipy.stats import binom
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.one_sided import OneSided, one_sided
+from untaint.evidence.pair_crowds import crowds
 from untaint.features.content import WEAK
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
@@ -26,6 +27,7 @@ _BEYOND = 1.5
 """How far the heaviest pair may honestly exceed the second heaviest: 1.02 to 1.15 was seen on clean sets."""
 _ALIKE = 0.01
 """Classes look alike when more of the flipped class than this looks like the label to begin with, by honest confusion."""
+_SIGNIFICANT = 0.05  # groups above are not told at all
 _FEWEST = 4  # classes: with fewer there are no other pairs to compare with
 _LEAST_LAPSED = 0.06
 """Share of what looks like one class that must bear the other label for no reason, where classes are too few to compare: half as much
@@ -44,6 +46,7 @@ class PairFlips(Detector):
     end is compared with the heaviest of all other pairs, its own reverse among them: honest confusion is mutual (cats and
     dogs). Between classes that look alike the same picture could be an honest misreading of the labelling guide, so such a
     pair is not accused: the verdict is that nothing here can tell. Sources or annotators would (`label-consensus`).
+    In tables, where a class has few rows, its sure contradictions are also counted against those of all other pairs.
     In tables of two or three classes there are no other pairs to compare with; there errors are fitted as a curve that ends, among rows
     content is surest of, at a share which is no honest doubt. A share of one pair far above its reverse is told, and accuses nobody.
 
@@ -67,7 +70,9 @@ class PairFlips(Detector):
         scores = np.where(usable, away.max(1), np.nan).astype(np.float32)
         if classes < _FEWEST and isinstance(content, TableContent):
             pairs = one_sided(content.probabilities, labels, usable & near_copies.representatives)
-            return Evidence(scores, "empirical", tuple(_told(each, class_names) for each in pairs if each.p_value <= 0.05))
+            return Evidence(
+                scores, "empirical", tuple(_told(each, class_names) for each in pairs if each.p_value <= _SIGNIFICANT)
+            )
         if classes < _FEWEST:
             return Evidence(scores, "empirical", note="needs at least four classes to compare pairs")
         if content.contradicted[usable].mean() > WEAK:
@@ -76,12 +81,17 @@ class PairFlips(Detector):
         total = ways.sum(2).clip(1)
         ends = np.where(ways[:, :, 2] >= _SEEN, ways[:, :, 2] / total, 0.0)
         groups = []
-        for a, b in np.argwhere(ends > _HEAVIEST):
+        crowded = np.ones((classes, classes))
+        if isinstance(content, TableContent):
+            crowded = crowds(logs, labels, usable & near_copies.representatives)
+        for a, b in np.argwhere((ends > _HEAVIEST) | (crowded <= _SIGNIFICANT)):
             others = ends.copy()
             others[a, b] = 0
             heaviest = min(1.0, max(_HEAVIEST, _BEYOND * float(others.max())))
             p_value = float(binom.sf(ways[a, b, 2] - 1, total[a, b], heaviest)) * classes * (classes - 1)
-            if p_value <= 0.05:
+            if isinstance(content, TableContent):  # two tests
+                p_value = 2 * min(p_value, float(crowded[a, b]))
+            if p_value <= _SIGNIFICANT:
                 members = np.flatnonzero((labels == b) & (away[:, a] > _MIDDLE) & (logs.argmax(1) == a))
                 groups.append(_group(members, min(1.0, p_value), (int(a), int(b)), logs.argmax(1), labels, class_names))
         return Evidence(scores, "empirical", tuple(groups))
