@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from untaint.provenance import keys, log_proof, trace_store, training
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
+from untaint.provenance.joined import Joined, advised, joined
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
 from untaint.provenance.log import Log, found_in
@@ -93,6 +95,7 @@ def audit(
     fluency: Any = None,
     rounds: int | None = None,
     schema: str | Path | None = None,
+    seal: str | Path | None = None,
     progress: Any = None,
 ) -> AuditResult:
     """Look for poison in a data set. out: folder for the report and resumable work, None = keep nothing on disk.
@@ -105,6 +108,7 @@ def audit(
     fluency: `smollm2-135m`, a folder, `module:factory` or a function: a language model that is asked about triggers in texts.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
     schema: of tables, a file that `schema` wrote; rows that break it are told and not judged.
+    seal: folder, None = the one beside the data, if any; sources and times that the data lack are taken from it.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
     """
     dataset = load(data, label=label, source=source, payload=payload, time=time, table=table, query=query)
@@ -112,6 +116,8 @@ def audit(
     extra = {} if progress is None else {"report_progress": progress}
     if schema is not None:
         dataset = schemas.checked(dataset, schemas.read(Path(schema)), progress or _quiet)
+    vouched = _vouched(dataset, _path(seal))
+    dataset = dataset if vouched is None else vouched.dataset
     cache = None if target is None else target / CACHE
     chosen = Path(model) if isinstance(model, str) else model
     settings = AuditSettings(
@@ -126,9 +132,26 @@ def audit(
         **extra,
     )
     result = run(dataset, settings)
+    if vouched is not None:
+        result = replace(
+            result, verdict=advised(result.verdict, vouched.seal), dataset={**result.dataset, "seal": dict(vouched.facts)}
+        )
     if target is not None:
         folder.write(result, dataset, target)
     return result
+
+
+def _vouched(dataset: Dataset, seal: Path | None) -> Joined | None:
+    """A data set joined with its seal. seal: its folder, None = the one beside the data; one that is damaged is told, not used."""
+    if seal is not None:
+        return joined(dataset, read_seal(seal))
+    if dataset.location is None or not (beside := folder_for(dataset.location)).is_dir():
+        return None
+    try:
+        return joined(dataset, read_seal(beside))
+    except BadInput as error:
+        note = f"the seal in {beside} was not used: {error}"
+        return Joined(replace(dataset, notes=(*dataset.notes, note)), {"problem": str(error)}, None)
 
 
 def schema(data: object, *, out: str | Path | None = None, progress: Any = None, **columns: str | None) -> Schema:

@@ -30,6 +30,10 @@ _ROUNDS = (
     "A further round costs as much as the first, and happens only after an alarm."
 )
 _SCHEMA = "Of tables: a file that `untaint schema` wrote. Rows that break it are told, by column, and not judged."
+_SEAL = (
+    "Folder of the seal of the data, else the one beside them, if any. Sources and times that the data lack are taken from it, and "
+    "findings say which source to revoke."
+)
 
 
 def audit(
@@ -53,6 +57,7 @@ def audit(
     fluency: Annotated[str | None, typer.Option("--fluency", help=_FLUENCY, show_default=False)] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help=_ROUNDS, show_default=False)] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help=_SCHEMA, show_default=False)] = None,
+    seal: Annotated[Path | None, typer.Option("--seal", help=_SEAL, show_default=False)] = None,
     seed: Seed = 0,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Least severity that makes the exit code 1.")] = FailOn.high,
     quiet: Quiet = False,
@@ -88,6 +93,7 @@ def audit(
             fluency=fluency,
             rounds=rounds,
             schema=schema,
+            seal=seal,
             progress=report,
         )
     if not quiet:
