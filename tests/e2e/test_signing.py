@@ -171,7 +171,7 @@ def test_data_are_sealed_signed_and_verified(sealed: Path) -> None:
     assert json.loads((root / "found.json").read_bytes())["signatures"]["accepted"] is True
     wrong = untaint("verify", data, *bob, "--processes", 1)
     assert wrong.code == 1
-    assert "AS SEALED" in wrong.out
+    assert wrong.out.startswith("NOT TRUSTED")
     assert "it is not signed with the key" in wrong.out
     both = untaint("verify", data, *alice, *bob, "--processes", 1)
     assert both.code == 1
@@ -209,3 +209,24 @@ def test_whoever_seals_changed_data_anew_is_seen(sealed: Path) -> None:
     found = untaint("verify", data, "--key", root / "alice.pub", "--processes", 1)
     assert found.code == 1
     assert "statement.json is not the seal that was signed" in found.out
+
+
+def test_a_bundle_is_checked_without_a_seal(sealed: Path) -> None:
+    root, data = sealed.parent, sealed.parent / "set.jsonl"
+    untaint("sign", sealed, "--key", root / "alice.pem", "--data", data)
+    bundle = sealed / "bundle.sig"
+    good = untaint("verify", data, "--bundle", bundle, "--key", root / "alice.pub")
+    assert (good.code, good.out.split("  ")[0]) == (0, "AS SIGNED")
+    wrong = untaint("verify", data, "--bundle", bundle, "--key", root / "w1.pub")
+    assert wrong.code == 1
+    assert "is not signed with any of these keys" in wrong.out
+    data.write_text("other", encoding="utf-8")
+    changed = untaint("verify", data, "--bundle", bundle, "--key", root / "alice.pub")
+    assert changed.code == 1
+    assert "'set.jsonl' has changed" in changed.out
+    refused(untaint("verify", data, "--bundle", bundle), "is checked against --key, or against --identity")
+    refused(untaint("verify", data, "--bundle", root / "none", "--key", root / "alice.pub"), "no bundle at")
+    refused(untaint("verify", data, "--bundle", data, "--key", root / "alice.pub"), "is not a JSON object")
+    refused(untaint("verify", data, "--identity", "a@example.com"), "--identity and --issuer go together")
+    who = ("--identity", "a@example.com", "--issuer", "https://example.com")
+    refused(untaint("verify", data, *who), "is not signed by Sigstore")

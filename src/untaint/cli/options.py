@@ -79,3 +79,12 @@ TrustedKeys: TypeAlias = Annotated[
 PolicyFile: TypeAlias = Annotated[
     Path | None, typer.Option("--policy", help="File that says who must have signed, in which role.", show_default=False)
 ]
+Signer: TypeAlias = Annotated[
+    str | None, typer.Option("--identity", help="Who signed by Sigstore, as the certificate says.", show_default=False)
+]
+Issuer: TypeAlias = Annotated[
+    str | None, typer.Option("--issuer", help="URL of who vouches for that identity.", show_default=False)
+]
+BundleFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--bundle", help="OpenSSF model signing bundle (.sig) in place of a seal.", show_default=False)
+]

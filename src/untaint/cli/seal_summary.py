@@ -1,11 +1,13 @@
 """What `untaint seal` and `untaint verify` say, in words."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.text import Text
 
 from untaint.cli.summary import console, one_line
 from untaint.provenance.keys import PrivateKey
+from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
 from untaint.provenance.sealed import Seal
 from untaint.provenance.verify import Verified
@@ -31,6 +33,8 @@ def verified(found: Verified, signed: Decision | None) -> None:
     """The answer first, then who signed and what changed. signed: None = nobody asked."""
     out, facts = console(), found.seal.sealed
     answer, style = ("AS SEALED", "bold green") if found.sound else ("CHANGED", "bold red")
+    if found.sound and signed is not None and not signed.accepted:
+        answer, style = "NOT TRUSTED", "bold red"
     out.print(_line(f"{answer}  {facts.name}, sealed {facts.created}", style))
     for said in _signatures(signed):
         out.print(said)
@@ -41,6 +45,15 @@ def verified(found: Verified, signed: Decision | None) -> None:
         out.print(_line(f"  note: {note}"))
     if not found.sound:
         out.print(_line(f"  root {found.root}, sealed {facts.root}"), soft_wrap=True)
+
+
+def checked(bundle: Path, found: Checked) -> None:
+    """What came of data and a bundle that others made of them."""
+    out = console()
+    answer, style = ("CHANGED, OR NOT SIGNED", "bold red") if found.problems else ("AS SIGNED", "bold green")
+    out.print(_line(f"{answer}  {bundle}", style))
+    for line in (*found.problems, *(f"note: {note}" for note in found.notes)):
+        out.print(_line(f"  {line}"))
 
 
 def _signatures(signed: Decision | None) -> list[Text]:

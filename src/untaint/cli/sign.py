@@ -18,6 +18,10 @@ def sign(
         ),
     ] = None,
     expires: Expires = None,
+    keyless: Annotated[
+        bool,
+        typer.Option("--keyless", help="Sign as yourself, by Sigstore. Uses the network, and tells the world that you signed."),
+    ] = False,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -34,9 +38,12 @@ def sign(
     from untaint.provenance.sealed import read_seal  # not through `api`, which takes two seconds to load
 
     signers = signing.private_keys(keys or [], password_file)
-    if not signers:
+    if not signers and not keyless:
         raise BadInput("nobody signs.", advice="Give at least one key: --key FILE.")
-    notes = signing.sign(read_seal(seal), signers, data=data, expires=expires)
+    found = read_seal(seal)
+    notes = signing.sign(found, signers, data=data, expires=expires) if signers else ()
+    if keyless:
+        signing.sign_by_sigstore(found, expires)
     if not quiet:
         for note in notes:
             typer.echo(f"note: {one_line(note)}")

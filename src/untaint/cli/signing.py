@@ -11,10 +11,12 @@ import typer
 from untaint.cli.options import PASSWORD
 from untaint.errors import BadInput
 from untaint.provenance import keys, policy
+from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PrivateKey, PublicKey
+from untaint.provenance.oms_check import Checked, check_bundle
 from untaint.provenance.policy import Decision, Policy
 from untaint.provenance.sealed import Seal, folder_for, read_seal
-from untaint.provenance.sign import sign_seal, verify_seal
+from untaint.provenance.sign import sign_keyless, sign_seal, verify_keyless, verify_seal
 
 
 def private_keys(paths: Sequence[Path], password_file: Path | None) -> list[PrivateKey]:
@@ -58,13 +60,36 @@ def sign(seal: Seal, signers: Sequence[PrivateKey], *, data: Path | None, expire
         if expires is not None:
             raise BadInput("--expires without a signature means nothing.", advice="Sign the seal: --key.")
         return ()
-    last = None if expires is None else expires.replace(hour=23, minute=59, second=59, tzinfo=UTC)
-    return sign_seal(seal, signers, now=datetime.now(UTC), data=data, expires=last)
+    return sign_seal(seal, signers, now=datetime.now(UTC), data=data, expires=_last_second(expires))
 
 
-def checked(data: Path, seal: Path | None, asked: Policy) -> Decision:
+def sign_by_sigstore(seal: Seal, expires: datetime | None) -> None:
+    """Sign a seal over the network. expires: the last day on which it counts."""
+    sign_keyless(seal, expires=_last_second(expires))
+
+
+def _last_second(day: datetime | None) -> datetime | None:
+    return None if day is None else day.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+
+
+def checked(data: Path, seal: Path | None, asked: Policy | Identity) -> Decision:
     """Who signed the seal of data, and whether that is enough. seal: its folder, None = beside the data."""
-    return verify_seal(read_seal(seal or folder_for(data)), asked, now=datetime.now(UTC)).decision
+    found, now = read_seal(seal or folder_for(data)), datetime.now(UTC)
+    return verify_keyless(found, asked, now=now) if isinstance(asked, Identity) else verify_seal(found, asked, now=now).decision
+
+
+def identity(name: str | None, issuer: str | None) -> Identity | None:
+    """Who must have signed by Sigstore, None = nobody was named. Raises BadInput when half of it is missing."""
+    if (name is None) != (issuer is None):
+        raise BadInput("--identity and --issuer go together.", advice="Anybody can have any name at an issuer of their own.")
+    return None if name is None or issuer is None else Identity(name, issuer)
+
+
+def bundle(data: Path, path: Path, public: Sequence[Path], who: Identity | None) -> Checked:
+    """Check data against an OpenSSF bundle. Raises BadInput when nobody was named who may have signed it, or two kinds of them."""
+    if bool(public) == (who is not None):
+        raise BadInput("a bundle is checked against --key, or against --identity and --issuer.", advice="Give one of them.")
+    return check_bundle(data, path, [keys.load_public(key) for key in public], who)
 
 
 def document(signed: Decision | None) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import Data, PolicyFile, Processes, Quiet, TrustedKeys
+from untaint.cli.options import BundleFile, Data, Issuer, PolicyFile, Processes, Quiet, Signer, TrustedKeys
 
 _SEAL = "Folder of the seal. DATA.untaint beside the data when not given."
 _QUICK = (
@@ -25,13 +25,16 @@ def verify(
     processes: Processes = None,
     keys: TrustedKeys = None,
     policy: PolicyFile = None,
+    identity: Signer = None,
+    issuer: Issuer = None,
+    bundle: BundleFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Check data against their seal, and say what changed: which labels, contents, sources, files.
 
     With `--key` or `--policy` the signatures must suffice too; without, whoever can write to the seal's folder can seal changed data anew.
     Exit code 0: every byte is as it was sealed. 1: something changed, and is named, or the signatures do not suffice. 2: there is no
-    seal, or it is damaged itself.
+    seal, or it is damaged itself. With `--bundle` the data are checked against an OpenSSF model signing bundle that came with them.
 
     Examples:  `untaint verify train.jsonl --key alice.pub`   `untaint verify images/ --quick`   `untaint verify set/ --policy who.toml`
     """
@@ -39,7 +42,14 @@ def verify(
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
     from untaint.provenance.seal import settings
 
-    asked = signing.asked_policy(keys or [], policy)
+    who = signing.identity(identity, issuer)
+    if bundle is not None:
+        with progress.step("reading every file", quiet=quiet):
+            checked = signing.bundle(data, bundle, keys or [], who)
+        if not quiet:
+            seal_summary.checked(bundle, checked)
+        raise typer.Exit(exits.FINDINGS if checked.problems else exits.NOTHING)
+    asked = who or signing.asked_policy(keys or [], policy)
     signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
         found = verifying.verify(data, seal, settings(processes), "quick" if quick else "full")

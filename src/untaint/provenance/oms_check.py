@@ -4,14 +4,19 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from untaint.errors import BadInput, MissingExtra
+from untaint.provenance import keyless, oms
+from untaint.provenance.keyless import Identity
+from untaint.provenance.keys import PublicKey
 from untaint.provenance.listing import Entry, listed, opened
 from untaint.provenance.oms import GIT_PATHS, WHOLE, Hash, Manifest, Resource
 
+_MAX_BUNDLE = 1 << 30
+"""Bytes; a bundle lists every file, 1 GiB of it some five million."""
 _BLOCK = 1 << 20
 """Bytes read at once: large enough that reading is not what takes the time."""
 
@@ -23,6 +28,36 @@ class Checked:
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def check_bundle(root: Path, path: Path, keys: Sequence[PublicKey], identity: Identity | None) -> Checked:
+    """Verify a bundle's signature, by key or by identity, and then the data against it.
+
+    Raises BadInput when it cannot be read, MissingExtra when a package for it is not there.
+    """
+    content, found = _read(path), None
+    if identity is not None:
+        envelope = keyless.verify(content, identity, str(path))
+        if isinstance(envelope, str):
+            return Checked((envelope,), ())
+        found = oms.parse(envelope, str(path))
+    elif (found := oms.verify(content, keys, str(path))) is None:
+        return Checked((f"{path} is not signed with any of these keys",), ())
+    inside = path.resolve()
+    if inside.is_relative_to(root.resolve()):  # the format lets a bundle lie in what it signs
+        found = replace(found, ignored=(*found.ignored, inside.relative_to(root.resolve()).as_posix()))
+    return check(root, found)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BUNDLE + 1)
+    except OSError as error:
+        raise BadInput(f"no bundle at {path}: {error.strerror}.", advice="Give the .sig file that came with the data.") from error
+    if len(content) > _MAX_BUNDLE:
+        raise BadInput(f"{path} is larger than {_MAX_BUNDLE:,} bytes.", advice="It is no bundle.")
+    return content
 
 
 def check(root: Path, manifest: Manifest) -> Checked:

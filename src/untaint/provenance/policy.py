@@ -223,13 +223,19 @@ def decide(
 
 
 def _times(policy: Policy, created: datetime, now: datetime, expires: datetime | None) -> list[str]:
-    problems = []
-    if created > now + SKEW:
-        problems.append(f"the statement says it was made at {stamp(created)}, after now ({stamp(now)}): one clock is wrong")
+    problems = time_problems(created, now, expires)
     if policy.max_age is not None and now - created > policy.max_age:
         problems.append(
             f"the statement was made at {stamp(created)}, more than {policy.max_age.days} days ago: vet the data again"
         )
+    return problems
+
+
+def time_problems(created: datetime, now: datetime, expires: datetime | None) -> list[str]:
+    """Why a statement does not count now, by what it says of itself: made in the future, or expired."""
+    problems = []
+    if created > now + SKEW:
+        problems.append(f"the statement says it was made at {stamp(created)}, after now ({stamp(now)}): one clock is wrong")
     if expires is not None and now > expires:
         problems.append(f"the statement counted until {stamp(expires)}: vet the data again")
     return problems

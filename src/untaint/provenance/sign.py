@@ -1,10 +1,11 @@
 """Signing a seal, and checking who signed it. Beside what `sealed` says lies in the folder:
 
     envelope.json   the strict statement, signed by any number of keys (DSSE)
+    keyless.sigstore.json   the same statement, signed by an identity instead (see `keyless`)
     bundle.sig      an OpenSSF model signing v1.0 bundle of the same files, for other tools
     log/            what happened to the seal, append-only (see `log`)
 
-No network is used, whatever the keys.
+No network is used, whatever the keys; only `sign_keyless` needs it.
 """
 
 import hashlib
@@ -16,14 +17,15 @@ from pathlib import Path
 from typing import final
 
 from untaint.errors import BadInput, CannotWrite
-from untaint.provenance import dsse, json_text, oms, oms_names, policy, strict
+from untaint.provenance import dsse, json_text, keyless, oms, oms_names, policy, strict
+from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PrivateKey
 from untaint.provenance.log import CHECKPOINT, Log, record
 from untaint.provenance.policy import Decision, Policy
 from untaint.provenance.sealed import STATEMENT, Seal
 from untaint.provenance.strict import Facts
 
-ENVELOPE, BUNDLE, LOG = "envelope.json", "bundle.sig", "log"
+ENVELOPE, BUNDLE, LOG, KEYLESS = "envelope.json", "bundle.sig", "log", "keyless.sigstore.json"
 _MAX_ENVELOPE = 1 << 20
 """Bytes; 64 signatures of a statement have some 15,000, and it is read before anything is verified."""
 
@@ -92,6 +94,25 @@ def verify_seal(seal: Seal, asked: Policy, *, now: datetime) -> Verified:
         problems.append(f"{STATEMENT} is not the seal that was signed")
     problems += _log_problems(seal.folder / LOG, found.facts, asked)
     return Verified(found.facts, Decision(found.decision.signers, tuple(problems)))
+
+
+def sign_keyless(seal: Seal, *, token: str | None = None, roots: Path | None = None, expires: datetime | None = None) -> None:
+    """Sign a seal by Sigstore, over the network: keyless.sigstore.json beside the envelope. See `keyless.sign` for what is raised."""
+    _write(seal.folder / KEYLESS, keyless.sign(strict.statement(_facts(seal, expires)), token=token, roots=roots))
+
+
+def verify_keyless(seal: Seal, identity: Identity, *, now: datetime) -> Decision:
+    """Whether this identity signed a seal by Sigstore. Raises BadInput when nobody did, or the bundle cannot be read."""
+    path = seal.folder / KEYLESS
+    if not path.exists():
+        raise BadInput(f"{seal.folder} is not signed by Sigstore.", advice="Sign it with `untaint sign SEAL --keyless`.")
+    found = keyless.verify(_read(path), identity, str(path))
+    if isinstance(found, str):
+        return Decision((), (found,))
+    facts = strict.parse(found.payload, f"the statement in {path}")
+    problems = policy.time_problems(facts.created, now, facts.expires)
+    problems += [] if facts == _facts(seal, facts.expires) else [f"{STATEMENT} is not the seal that was signed"]
+    return Decision((identity.name,), tuple(problems))
 
 
 def _facts(seal: Seal, expires: datetime | None) -> Facts:
