@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-TOKEN = "of an identity provider"
+TOKEN = "of an identity provider"  # noqa: S105 - none
 ALICE = Identity("alice@example.com", "https://accounts.example.com")
 
 
