@@ -44,8 +44,8 @@ from untaint.provenance.tasks import (
     WholeFiles,
 )
 
-_BLOCK = 4 << 20
-"""Bytes of one piece: some ten thousand records, and little to hold a few times over."""
+_BLOCK = 1 << 20
+"""Bytes of one piece: some thousand records, and little to hold a few times over."""
 _PIECE = 4096
 """Records of one piece at most."""
 
