@@ -144,7 +144,7 @@ def _review(name: str, result: Evidence, codes: np.ndarray, names: tuple[str, ..
         low, high = result.precision_between
         precision = (
             "How many of them are wrong cannot be estimated here."
-            if math.isnan(low)
+            if math.isnan(low) or high - low > _VAGUE
             else f"How many of them are flips at random is not known: between {low:.0%} and {high:.0%}; the rest are hard cases."
         )
     else:
@@ -196,6 +196,7 @@ def _unsupported(n: int) -> str:
 _LEAST_CLASS = 50
 """Rows of a class under which none of the tests has the power to see a few per cent of poison in it."""
 _LEAST_ASSESSED = 0.95
+_VAGUE = 0.95  # an interval this wide says nothing
 _NOTABLE_NOISE = 0.01
 """Share of wrong labels beyond what look-alike classes explain: clean MNIST and Fashion-MNIST are estimated under 0.001."""
 _BLIND = 0.35

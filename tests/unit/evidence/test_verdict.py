@@ -111,6 +111,8 @@ def test_a_precision_that_is_unknown_is_said_to_be() -> None:
     assert "cannot be estimated" in finding.explanation
     (finding,) = decided({"a": evidence(review=np.array([5, 6]), precision_between=(0.1, 0.7))}).findings
     assert "between 10% and 70%" in finding.explanation
+    (finding,) = decided({"a": evidence(review=np.array([5, 6]), precision_between=(0.0, 0.99))}).findings
+    assert "cannot be estimated" in finding.explanation
 
 
 def test_findings_are_numbered_alarms_first() -> None:
