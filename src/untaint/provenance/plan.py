@@ -24,9 +24,9 @@ from untaint.errors import BadInput
 from untaint.provenance.listing import Entry, listed
 from untaint.provenance.reading import SPLITS, TRANSFORMS, URLS, Reading, Sample, moment_of, rest_digest
 from untaint.provenance.records import Cutter, Loaded, cutter_for
-from untaint.provenance.tasks import Context, How, Item, Task, WholeFiles
+from untaint.provenance.tasks import Context, Finished, How, Item, Known, Task, WholeFiles
 
-Trusted: TypeAlias = Callable[[Entry], bytes | None]
+Trusted: TypeAlias = Callable[[Entry], Known | None]
 
 FILES = "files"
 """Format of what no reader knows: each file by itself."""
@@ -191,7 +191,7 @@ def _loaded(path: Path, context: Context, request: Request, reader: Reader) -> S
 
 
 def tasks_for(plan: Plan, path: Path, context: Context, trusted: Trusted) -> Iterator[Task]:
-    """Every piece of a data set, in the order of its listing. trusted: the digest of a file that need not be read, None = read it."""
+    """Every piece of a data set, in the order of its listing. trusted: what is known of a file that need not be read."""
     held, size = list[Item](), 0
     for number, entry in enumerate(listed(path)):
         found = plan.item(number, entry)
@@ -199,12 +199,28 @@ def tasks_for(plan: Plan, path: Path, context: Context, trusted: Trusted) -> Ite
             if held:
                 yield WholeFiles(context, held)
                 held, size = [], 0
-            yield from found.tasks()
+            yield from _cut(found, trusted(entry))
             continue
-        held.append(found if entry.kind != "file" else found._replace(known=trusted(entry)))
+        held.append(_told(found, trusted) if entry.kind == "file" else found)
         size += entry.size
         if len(held) >= _FILES or size >= _BYTES:
             yield WholeFiles(context, held)
             held, size = [], 0
     if held:
         yield WholeFiles(context, held)
+
+
+def _cut(cutter: Cutter, known: Known | None) -> Iterator[Task]:
+    """The pieces of a file of records, or what is known of them."""
+    rows = None if known is None else known.rows(cutter.number)
+    if known is None or rows is None:
+        yield from cutter.tasks()
+        return
+    yield from rows
+    yield Finished(cutter.number, cutter.entry, known.sha256)
+
+
+def _told(item: Item, trusted: Trusted) -> Item:
+    """A whole file with its digest, where that is believed; a text is read, since its id need not be its file's digest."""
+    known = trusted(item.entry)
+    return item if known is None or item.how == "text" else item._replace(known=known.sha256)

@@ -18,7 +18,8 @@ from typing_extensions import Unpack
 
 from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
-from untaint.provenance.plan import Plan, plan_for, tasks_for
+from untaint.provenance.listing import Entry
+from untaint.provenance.plan import Plan, Trusted, plan_for, tasks_for
 from untaint.provenance.scan import Report, Scan, Scanned
 from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, STATEMENT, TILES, Seal, Sealed, folder_for, read_seal
 from untaint.provenance.sources import Sources, read_sources, template
@@ -27,6 +28,10 @@ from untaint.provenance.tasks import Context
 PARTIAL, EARLIER = "partial", "earlier"
 _KEPT = frozenset({PARTIAL, EARLIER, SOURCES, "log"})
 """What a new seal does not replace; the log tells of both."""
+
+
+def _nothing(_entry: Entry) -> None:
+    """Every file is read."""
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
@@ -61,12 +66,12 @@ class Reader:
     context: Context
     plan: Plan
 
-    def scan(self, folder: Path, chosen: Settings, *, tiles: bool = True) -> Scanned:
-        """Read all of it into a folder. tiles: whether the tree is wanted, or its leaves only."""
+    def scan(self, folder: Path, chosen: Settings, *, tiles: bool = True, trusted: Trusted = _nothing) -> Scanned:
+        """Read all of it into a folder. tiles: whether the tree is wanted, or its leaves only.  trusted: files that need not be read."""
         facts = [str(self.path), self.plan.format, self.plan.note, repr(self.context.sources), tool()]
         key = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
         scan = Scan(folder, key, chosen.report, tiles=tiles, leaves=not tiles)
-        return scan.run(lambda: tasks_for(self.plan, self.path, self.context, lambda _entry: None), chosen.processes)
+        return scan.run(lambda: tasks_for(self.plan, self.path, self.context, trusted), chosen.processes)
 
 
 def reader_for(data: Path, chosen: Settings, sources: Sources) -> Reader:
@@ -114,7 +119,7 @@ def init(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT) -> Pa
     if path.exists():
         raise CannotWrite(f"{path} is there already.", advice="Edit it, or move it away.")
     reader, named = reader_for(data, chosen, Sources()), dict[str, None]()
-    for task in tasks_for(reader.plan, reader.path, reader.context, lambda _entry: b""):
+    for task in tasks_for(reader.plan, reader.path, reader.context, _nothing):
         named |= dict.fromkeys(task.run().rows.column("source").drop_null().unique().to_pylist())
         if len(named) >= _NAMED:
             break

@@ -5,7 +5,7 @@ A piece is small (some megabytes, or one file), knows where it lies and how it i
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, final
@@ -45,6 +45,15 @@ class Done:
     rows: pa.RecordBatch
     leaves: bytes
     digests: Sequence[bytes | None] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Known:
+    """A file that need not be read. sha256: its digest.  rows: its samples as a file of so many records, None = they must be read."""
+
+    sha256: bytes
+    rows: "Callable[[int], Iterator[Task] | None]"
 
 
 @final

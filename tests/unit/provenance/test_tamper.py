@@ -215,3 +215,24 @@ def test_a_change_is_named(case: str, originals: Path, tmp_path: Path) -> None:
     assert dict(found.changes.files) == files
     assert found.changes.unclear == 0
     assert found.changes.lines()
+
+
+@pytest.mark.parametrize("name", ["pictures", "texts.jsonl", "texts.parquet"])
+def test_the_quick_tier_reads_nothing_where_nothing_was_written(name: str, originals: Path) -> None:
+    found = verify(originals / name, tier="quick")
+    assert found.sound
+    assert found.root == found.seal.sealed.root
+    assert found.notes[0].startswith("14 files were not read" if name == "pictures" else "1 file was not read")
+
+
+@pytest.mark.parametrize("case", ["byte, modification time restored", "picture added", "file of git edited", "mode", "label flipped"])
+def test_the_quick_tier_sees_what_was_written(case: str, tmp_path: Path, originals: Path) -> None:
+    """The copy is sealed anew, as a copy is read in full."""
+    change, samples, files = CASES[case]
+    name = "texts.jsonl" if case == "label flipped" else "pictures"
+    root = copied(originals, tmp_path / "copy")
+    seal(root / name, replace=True)
+    change(root)
+    found = verify(root / name, tier="quick")
+    assert dict(found.changes.samples) == samples
+    assert dict(found.changes.files) == files
