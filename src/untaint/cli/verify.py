@@ -14,6 +14,9 @@ _QUICK = (
     "Read only files whose size, times or inode are not as they were when sealed. Whoever is root, or sets the clock, can restore "
     "those: it finds accidents and most tampering, and proves nothing."
 )
+_SPOT = "Read only a share of the samples, drawn at random, such as 1%."
+_CONFIDENCE = "Read as many samples, drawn at random, as it takes to be this sure of --below. Default .99 where --below is given."
+_BELOW = "Share of changed samples that is to be ruled out. Default .001 where --confidence is given: together 4,603 samples of any number."
 _OUT = "File for what was found, as JSON."
 
 
@@ -21,6 +24,9 @@ def verify(
     data: Data,
     seal: Annotated[Path | None, typer.Option("--seal", help=_SEAL, show_default=False)] = None,
     quick: Annotated[bool, typer.Option("--quick", help=_QUICK)] = False,
+    spot: Annotated[str | None, typer.Option("--spot", help=_SPOT, show_default=False)] = None,
+    confidence: Annotated[float | None, typer.Option("--confidence", help=_CONFIDENCE, show_default=False)] = None,
+    below: Annotated[float | None, typer.Option("--below", help=_BELOW, show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     processes: Processes = None,
     keys: TrustedKeys = None,
@@ -41,7 +47,11 @@ def verify(
     from untaint.cli import seal_summary, signing
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
     from untaint.provenance.seal import settings
+    from untaint.provenance.spot import asked_spot
+    from untaint.provenance.verify import Tier
 
+    ask = asked_spot(spot, confidence, below)
+    tier: Tier = "quick" if quick else "spot" if ask is not None else "full"
     who = signing.identity(identity, issuer)
     if bundle is not None:
         with progress.step("reading every file", quiet=quiet):
@@ -52,7 +62,7 @@ def verify(
     asked = who or signing.asked_policy(keys or [], policy)
     signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
-        found = verifying.verify(data, seal, settings(processes), "quick" if quick else "full")
+        found = verifying.verify(data, seal, settings(processes), tier, ask)
     if out is not None:
         out.write_text(json.dumps(found.document() | {"signatures": signing.document(signed)}, indent=2) + "\n", encoding="utf-8")
     if not quiet:

@@ -28,6 +28,7 @@ _FILE_WORDS: Mapping[str, tuple[str, str]] = {
     "target": ("link leads elsewhere", "links lead elsewhere"),
     "kind": ("name is another kind of thing", "names are another kind of thing"),
     "renamed": ("file renamed", "files renamed"),
+    "size": ("file of another size", "files of another size"),
     "swapped": ("file now holds what another held", "files now hold what others held"),
     "added": ("file added beside the samples", "files added beside the samples"),
     "removed": ("file removed beside the samples", "files removed beside the samples"),
@@ -51,7 +52,7 @@ class SampleChange:
 @final
 @dataclass(frozen=True)
 class FileChange:
-    """One name below the root. what: content, swapped, mode, target, kind, renamed, added or removed.  before, after: in words."""
+    """One name below the root. what: content, size, swapped, mode, target, kind, renamed, added or removed.  before, after: in words."""
 
     what: str
     name: str

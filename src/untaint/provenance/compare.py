@@ -5,10 +5,10 @@ sample that is claimed otherwise; another content at the same place is one that 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from untaint.provenance.leaves import FIELDS
 from untaint.provenance.manifest import Manifest
 from untaint.provenance.matching import Digests, out_of_order, unmatched
 
+Row: TypeAlias = Mapping[str, Any]
+"""Of the manifest, by column."""
 DETAILED = 200_000
 """Leftover rows of a version that are held at once to be told apart."""
 _AT_ONCE = 65_536
@@ -38,12 +40,16 @@ class Version:
         found: Sequence[str] = self.files().column("name").to_pylist()
         return found
 
-    def path(self, row: dict[str, Any]) -> str:
-        """Where a person finds a sample, as an audit writes it."""
-        name = self.names[row["file"]]
-        if row["offset"] < 0:
-            return f"{name}#{row['number']}"
-        return f"{name}:{row['number']}" if row["number"] else name
+    def path(self, row: Row) -> str:
+        """Where a person finds a sample."""
+        return path_of(self.names[row["file"]], row)
+
+
+def path_of(name: str, row: Row) -> str:
+    """Where a person finds a sample of a file, as an audit writes it."""
+    if row["offset"] < 0:
+        return f"{name}#{row['number']}"
+    return f"{name}:{row['number']}" if row["number"] else name
 
 
 def compare(old: Version, new: Version, changes: Changes, *, ordered: bool) -> None:
@@ -68,7 +74,7 @@ def _in_place(old: Version, new: Version, lone: tuple[np.ndarray, np.ndarray], c
         same = _equal(before, after, "id")
         for place in np.flatnonzero(same).tolist():
             one, other = (table.slice(place, 1).to_pylist()[0] for table in (before, after))
-            changes.add(_claimed(old, new, one, other))
+            changes.add(claimed(old.path(one), one, new.path(other), other))
         lone[0][rows[same]] = False
         lone[1][rows[same]] = False
 
@@ -78,7 +84,7 @@ def _equal(before: pa.Table, after: pa.Table, column: str) -> np.ndarray:
     return np.array([one == other for one, other in pairs], bool)
 
 
-def _claimed(old: Version, new: Version, before: dict[str, Any], after: dict[str, Any]) -> SampleChange:
+def claimed(old_path: str, before: Row, path: str, after: Row) -> SampleChange:
     """The change from one row to another that stands for the same sample."""
     parts: list[Part] = [name for name in FIELDS if before[name] != after[name]]
     words = list(parts)
@@ -88,12 +94,12 @@ def _claimed(old: Version, new: Version, before: dict[str, Any], after: dict[str
         parts.insert(0, "fields")
     return SampleChange(
         "changed",
-        new.path(after),
+        path,
         tuple(parts),
         {name: before[name] for name in words},
         {name: after[name] for name in words},
         after["id"].hex(),
-        old.path(before),
+        old_path,
     )
 
 
@@ -104,7 +110,7 @@ class _Pairing:
     def __init__(
         self, old: Version, new: Version, rows: Sequence[np.ndarray], lone: tuple[np.ndarray, np.ndarray], changes: Changes
     ) -> None:
-        self._versions, self._changes = (old, new), changes
+        self._changes = changes
         self._rows = [
             [
                 row | {"path": version.path(row), "gap": (version.names[row["file"]], int(gap)), "row": int(number)}
@@ -140,7 +146,7 @@ class _Pairing:
             if same := waiting.get(key(row)):
                 before = same.pop()
                 found.add(before["row"])
-                self._changes.add(_claimed(*self._versions, before, row))
+                self._changes.add(claimed(before["path"], before, row["path"], row))
             else:
                 left.append(row)
         self._rows = [[row for row in self._rows[0] if row["row"] not in found], left]

@@ -24,7 +24,7 @@ def compare_files(old: Any, new: Any, changes: Changes) -> None:
     held = {before[name]["sha256"] for name in kept}
     for name in kept:
         for change in _same_name(before[name], after[name], held):
-            if change.what not in {"content", "swapped"} or not explained(before[name]):
+            if change.what not in {"content", "swapped", "size"} or not explained(before[name]):
                 changes.add_file(change)
         del before[name], after[name]
     for one, other in _renamed(before, after):
@@ -53,7 +53,9 @@ def _same_name(before: Row, after: Row, held: set[bytes | None]) -> list[FileCha
         found.append(FileChange("mode", name, f"{before['mode']:04o}", f"{after['mode']:04o}"))
     if before["target"] != after["target"]:
         found.append(FileChange("target", name, before["target"], after["target"]))
-    if before["sha256"] != after["sha256"]:
+    if before["sha256"] is None and before["size"] != after["size"]:  # of a look at names alone
+        found.append(FileChange("size", name, f"{before['size']:,} bytes", f"{after['size']:,} bytes"))
+    elif before["sha256"] != after["sha256"]:
         found.append(FileChange("swapped" if after["sha256"] in held else "content", name))
     return found
 

@@ -49,6 +49,12 @@ def listed(root: Path) -> Iterator[Entry]:
     yield from _below(str(root), "")
 
 
+def entry_at(root: Path, name: str) -> Entry:
+    """One entry. Raises OSError when there is none."""
+    path = f"{root}/{name}"
+    return _entry(name, os.lstat(path), path)
+
+
 def _below(folder: str, prefix: str) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as found:

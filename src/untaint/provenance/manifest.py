@@ -5,6 +5,7 @@ place: an audit's `path` is the file's name, for records with `:number` (lines) 
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from untaint.errors import BadInput
+from untaint.provenance.listing import Entry
 
 HASH = pa.binary(32)
 SAMPLES = pa.schema(
@@ -148,6 +150,17 @@ class FileWriter:
             arrays = [pa.array(values, field.type) for values, field in zip(columns, FILES, strict=True)]
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=FILES))
             self._held = []
+
+
+def file_row(entry: Entry, sha256: bytes | None, first: int, count: int) -> tuple[object, ...]:
+    """A row of `FILES`. first, count: of its samples."""
+    name = entry.name.encode("utf-8", "backslashreplace").decode()
+    raw = None if name == entry.name else os.fsencode(entry.name)
+    target = None if entry.target is None else entry.target.encode("utf-8", "backslashreplace").decode()
+    times = (entry.mtime_ns, entry.ctime_ns, entry.inode)
+    row = (name, raw, entry.kind, entry.size, entry.mode, target, sha256, *times, first, count)
+    assert len(row) == len(FILES)  # noqa: S101 - one value a column
+    return row
 
 
 def _writer(path: Path, schema: pa.Schema, words: list[str], numbers: list[str]) -> Any:

@@ -128,6 +128,7 @@ class Tiles:
         self._folder = folder
         self.size = size
         self._read = lru_cache(_CACHED)(self._load)
+        self._upper = lru_cache(16 * _CACHED)(self._subtree)  # of the nodes above one tile: all proofs meet there
 
     def tile(self, level: int, number: int) -> bytes:
         """The hashes of a tile, as many as a tree of this size has. Raises BadInput for one that is absent or cut short."""
@@ -211,6 +212,9 @@ class Tiles:
 
     def _node(self, level: int, index: int) -> bytes:
         """Root of a whole subtree of 2**level leaves."""
+        return self._upper(level, index) if level >= _HEIGHT else self._subtree(level, index)
+
+    def _subtree(self, level: int, index: int) -> bytes:
         upper, below = divmod(level, _HEIGHT)
         first = index << below
         number, place = divmod(first, WIDTH)

@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from untaint.provenance.listing import Entry
-from untaint.provenance.manifest import FILES as FILE_SCHEMA
-from untaint.provenance.manifest import FileWriter, Part, PartWriter, part_name
+from untaint.provenance.manifest import FileWriter, Part, PartWriter, file_row, part_name
 from untaint.provenance.merkle import TileWriter
 from untaint.provenance.sealed import FILES, MANIFEST, TILES
 from untaint.provenance.tasks import Done, Task
@@ -135,7 +134,7 @@ class _Files:
             first, count = before + start, end - start
             if self._mark.open[0] == number:
                 first, count = self._mark.open[1], before - self._mark.open[1]
-            self._writer.add(_row(entry, sha256, first, count))
+            self._writer.add(file_row(entry, sha256, first, count))
             if sha256 is not None:
                 self._mark.n_files += 1
                 self._mark.n_bytes += entry.size
@@ -159,16 +158,6 @@ class _Files:
 
     def _piece(self, number: int) -> Path:
         return self._folder / f"files-{part_name(number)}"
-
-
-def _row(entry: Entry, sha256: bytes | None, first: int, count: int) -> tuple[object, ...]:
-    name = entry.name.encode("utf-8", "backslashreplace").decode()
-    raw = None if name == entry.name else os.fsencode(entry.name)
-    target = None if entry.target is None else entry.target.encode("utf-8", "backslashreplace").decode()
-    times = (entry.mtime_ns, entry.ctime_ns, entry.inode)
-    row = (name, raw, entry.kind, entry.size, entry.mode, target, sha256, *times, first, count)
-    assert len(row) == len(FILE_SCHEMA)  # noqa: S101 - one value a column
-    return row
 
 
 def _noted(tasks: Iterator[Task], waiting: deque[Task]) -> Iterator[Task]:

@@ -365,7 +365,7 @@ class RowGroup(_OfFile):
             try:
                 with pq.ParquetFile(raw) as file:
                     for batch in file.iter_batches(_AT_ONCE, row_groups=[self.group]):
-                        for record in _objects(batch, where.name):
+                        for record in objects(batch, where.name):
                             rows.add((where.number, row, -1, -1), where.name, where.reading.sample(record), where.split)
                             row += 1
             except pa.ArrowException as error:
@@ -374,7 +374,8 @@ class RowGroup(_OfFile):
         return rows.done()
 
 
-def _objects(batch: pa.RecordBatch, name: str) -> Sequence[Mapping[str, object]]:
+def objects(batch: pa.RecordBatch, name: str) -> Sequence[Mapping[str, object]]:
+    """Rows as Python has them. Raises BadInput for a time that no calendar knows."""
     try:
         found: Sequence[Mapping[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Check data against their seal: all of them, or only what looks as if it had been written to."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from untaint.data.readers.base import Request
 from untaint.errors import BadInput
-from untaint.provenance.changes import Changes
+from untaint.provenance.changes import Changes, count
 from untaint.provenance.compare import Version, compare
 from untaint.provenance.file_changes import compare_files
 from untaint.provenance.manifest import Manifest, read_files, sha256_of
@@ -17,11 +17,12 @@ from untaint.provenance.matching import digests
 from untaint.provenance.plan import IMAGES, TEXTS
 from untaint.provenance.quick import Unread
 from untaint.provenance.scan import LEAVES, Scanned
-from untaint.provenance.seal import Settings, reader_for
+from untaint.provenance.seal import Reader, Settings, reader_for
 from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, Seal, folder_for, read_seal
 from untaint.provenance.sources import Sources, read_sources
+from untaint.provenance.spot import Ask, Drawn, spot
 
-Tier: TypeAlias = Literal["full", "quick"]
+Tier: TypeAlias = Literal["full", "quick", "spot"]
 _DEFAULT = Settings()
 _RUN = 4096 * 256
 """Leaves copied at once."""
@@ -30,7 +31,11 @@ _RUN = 4096 * 256
 @final
 @dataclass(frozen=True)
 class Verified:
-    """What a verification found. tier: how it looked.  read: files whose bytes were read.  notes: what it could not see."""
+    """What a verification found.
+
+    tier: how it looked.  size, n_files, n_bytes: at how much.  root: of the data as they are, empty for a spot check.  notes: what it
+    could not see.  drawn: of a spot check.
+    """
 
     seal: Seal
     changes: Changes
@@ -40,6 +45,7 @@ class Verified:
     n_files: int
     n_bytes: int
     notes: tuple[str, ...] = ()
+    drawn: Drawn | None = None
 
     @property
     def sound(self) -> bool:
@@ -48,14 +54,18 @@ class Verified:
 
     def document(self) -> dict[str, Any]:
         """The same for programs, `untaint.verify/v1`."""
-        facts = {"root": self.root, "size": self.size, "n_files": self.n_files, "n_bytes": self.n_bytes}
+        facts: dict[str, Any] = {"root": self.root, "size": self.size, "n_files": self.n_files, "n_bytes": self.n_bytes}
         sealed = {"root": self.seal.sealed.root, "size": self.seal.sealed.size, "created": self.seal.sealed.created}
         head = {"schema": "untaint.verify/v1", "sound": self.sound, "tier": self.tier, "sealed": sealed}
+        if self.drawn is not None:
+            facts["spot"] = asdict(self.drawn) | {"below": self.drawn.below, "statement": self.drawn.statement}
         return head | facts | {"changes": self.changes.document(), "notes": list(self.notes)}
 
 
-def verify(data: Path, folder: Path | None = None, chosen: Settings = _DEFAULT, tier: Tier = "full") -> Verified:
-    """Check all of data. folder: of the seal, None = beside the data.
+def verify(
+    data: Path, folder: Path | None = None, chosen: Settings = _DEFAULT, tier: Tier = "full", ask: Ask | None = None
+) -> Verified:
+    """Check data. folder: of the seal, None = beside the data.  ask: of the tier `spot`, how many samples are drawn.
 
     Raises BadInput when there is no seal, it is damaged, or the data cannot be read; what changed in the data is no error.
     """
@@ -68,26 +78,34 @@ def verify(data: Path, folder: Path | None = None, chosen: Settings = _DEFAULT, 
     changes = Changes()
     reader = reader_for(data, chosen, sources_of(seal))
     if reader.plan.note != seal.sealed.note or reader.plan.format != seal.sealed.format:
-        changes.reading = tuple(f"{found.format}, {found.note}" for found in (seal.sealed, reader.plan))  # type: ignore[assignment]
+        sealed, now = (f"{found.format}, {found.note}" for found in (seal.sealed, reader.plan))
+        changes.reading = (sealed, now)
     edited = _sources_digest(seal) != seal.sealed.sources
+    notes = [f"{SOURCES} was edited since the data were sealed"] if edited else []
+    if tier == "spot":
+        drawn = spot(seal, reader, ask or Ask(), changes, np.random.default_rng())  # seeded by the system
+        return Verified(seal, changes, tier, drawn.drawn, "", 0, 0, (drawn.statement, *notes), drawn)
+    quick = Unread(seal, records=not changes.reading and not edited) if tier == "quick" else None
+    found = _read(seal, reader, chosen, changes, quick)
+    if quick is not None:
+        unread = count(quick.believed, "file was not read", "files were not read")
+        notes.append(f"{unread}: size, times and inode are as sealed, which root and the clock can fake")
+    return Verified(seal, changes, tier, found.size, found.root.hex(), found.n_files, found.n_bytes, tuple(notes))
+
+
+def _read(seal: Seal, reader: Reader, chosen: Settings, changes: Changes, quick: Unread | None) -> Scanned:
+    """Read everything, or what `quick` does not know, and add what changed."""
     with tempfile.TemporaryDirectory(prefix="untaint-") as name:
         new = Path(name)
-        quick = Unread(seal, records=not changes.reading and not edited) if tier == "quick" else None
         found = reader.scan(new, chosen, tiles=False, trusted=quick or (lambda _entry: None))
         old_files = seal.files()
         if found.root.hex() != seal.sealed.root:
             seal.check()
-            versions = _versions(seal, new, found)
-            compare(*versions, changes, ordered=reader.plan.format not in {IMAGES, TEXTS})
+            compare(*_versions(seal, new, found), changes, ordered=reader.plan.format not in {IMAGES, TEXTS})
         compare_files(old_files, read_files(new / FILES), changes)
-        if found.root.hex() != seal.sealed.root and not changes:  # names alone put samples in another order
-            changes.samples["order"] = 1
-    notes = [f"{SOURCES} was edited since the data were sealed"] if edited else []
-    if quick is not None:
-        notes.append(
-            f"{quick.believed:,} files were not read: size, times and inode are as sealed, which root and the clock can fake"
-        )
-    return Verified(seal, changes, tier, found.size, found.root.hex(), found.n_files, found.n_bytes, tuple(notes))
+    if found.root.hex() != seal.sealed.root and not changes:  # names alone put samples in another order
+        changes.samples["order"] = 1
+    return found
 
 
 def asked_again(seal: Seal, settings: Settings) -> Settings:
