@@ -124,6 +124,11 @@ class Log:
             problems.append(f"{least} witnesses are required, and {' and '.join(seen) or 'nobody'} countersigned")
         return Checked(checkpoint, seen, tuple(problems))
 
+    def claims(self, key: PublicKey) -> bool:
+        """Whether the checkpoint says it was signed with this key; `check` says whether it was."""
+        origin = self.checkpoint.origin
+        return (origin, notes.key_id(origin, key)) in {(line.name, line.id) for line in self.note.lines}
+
     def follows(self, older: Checkpoint) -> bool:
         """Whether this log begins with what an older checkpoint of it says. Its own root must have been checked."""
         newest = self.checkpoint

@@ -121,12 +121,16 @@ def _facts(seal: Seal, expires: datetime | None) -> Facts:
 
 
 def _log_problems(folder: Path, facts: Facts, asked: Policy) -> list[str]:
+    """Of a log that one of the trusted keys signed. One that nobody trusted signed is like none: a problem where one is required."""
     log = Log(folder)
     if not (folder / CHECKPOINT).exists():
         return [f"{asked.what} requires a log, and there is none in {folder}"] if asked.log else []
-    tried = [log.check(trusted.key, asked.witnesses, asked.least) for trusted in asked.keys]
-    if all(checked.problems for checked in tried):
-        return [f"the log: {problem}" for checked in tried[:1] for problem in checked.problems]
+    owner = next((trusted.key for trusted in asked.keys if log.claims(trusted.key)), None)
+    if owner is None:
+        return [f"{asked.what} requires a log, and none of its keys signed the one in {folder}"] if asked.log else []
+    checked = log.check(owner, asked.witnesses, asked.least)
+    if checked.problems:
+        return [f"the log: {problem}" for problem in checked.problems]
     entries = (json_text.parse(entry, f"an entry of {folder}") for entry in log.entries())
     return [] if any(entry.get("seal") == facts.seal.hex() for entry in entries) else ["the log has no entry for this seal"]
 
