@@ -24,8 +24,9 @@ _MAX_AUDIT = 1 << 30
 def of_path(name: str, path: Path) -> Material:
     """A file by its SHA-256, a folder by its listing. Raises BadInput when there is none, or it changes while it is read."""
     if path.is_file():
-        entry = next(listed(path))
-        return Material(name, {"sha256": file_digest(path, entry).hex()}, {"path": path.name, "bytes": str(entry.size)})
+        real = path.resolve()  # a link that the user names is followed, none below it
+        entry = next(listed(real))
+        return Material(name, {"sha256": file_digest(real, entry).hex()}, {"path": path.name, "bytes": str(entry.size)})
     if not path.is_dir():
         raise BadInput(f"no such file or folder: {path}.", advice=f"Give the {name} by its path.")
     return Material(

@@ -7,6 +7,8 @@ from typing import Any
 from untaint.provenance import oms
 from untaint.provenance.oms import Manifest, Resource
 
+MOST = 200_000
+"""Files of a bundle: it names each, and takes some 300 MB to be written; the envelope covers any number."""
 _HOPS = 40
 """Links that Linux follows in a row before it takes them for a loop."""
 
@@ -18,6 +20,8 @@ def manifest(table: Any, name: str, *, whole: bool) -> Manifest | str:
     format does. A link to a file is listed with the digest of that file; one to a folder is not, and one that leads out of the
     root, nowhere or round in a circle, or a name that is no text, stops readers of the format.
     """
+    if table.num_rows > MOST:
+        return f"there are more than {MOST:,} files"
     columns = [table.column(column).to_pylist() for column in ("name", "raw", "kind", "target", "sha256")]
     rows = {name: (raw, kind, target, digest) for name, raw, kind, target, digest in zip(*columns, strict=True)}
     found, links = [], False
