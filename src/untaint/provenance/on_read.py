@@ -1,0 +1,257 @@
+"""Check samples as training reads them, and say afterwards which of them it read.
+
+    checker = Checker(read_seal(Path("train.jsonl.untaint")))
+    for text, label in DataLoader(checked(dataset, checker, payload="text", label="label"), num_workers=4): ...
+    checker.consumed().root        # equals the sealed root when every sample was read
+
+A sample is looked up by its content, so any order will do: shuffled, sharded, repeated. What is checked is what an audit calls the
+payload: wrap a data set before images are decoded or changed. Between the check and the use of a sample nobody can exchange it.
+"""
+
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, final
+
+import numpy as np
+
+from untaint.data.readers._recipe import as_name
+from untaint.errors import BadInput
+from untaint.provenance.leaves import text_digest
+from untaint.provenance.merkle import TileWriter
+from untaint.provenance.reading import id_of
+from untaint.provenance.sealed import Seal
+
+Pick: TypeAlias = str | int | Callable[[Any], Any]
+"""How a part of an item is got: a key, a place, or a function."""
+_KEPT = 1000  # wrong samples that are kept one by one; all are counted
+_RUN = 1 << 16
+
+
+@final
+class NotSealed(BadInput):
+    """A sample that is not as it was sealed, met while it was read."""
+
+
+@final
+@dataclass(frozen=True)
+class Consumed:
+    """What was read. root: of the tree over the samples that were, each once, in sealed order.  rows: how many.  total: were sealed."""
+
+    root: str
+    rows: int
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sealed sample was read; the root is then the sealed one."""
+        return self.rows == self.total
+
+
+@final
+class Checker:
+    """Checks samples against a seal, and marks those it met. Copies in worker processes mark in the same place.
+
+    wrong: `raise` NotSealed at the first sample that is not as sealed, or `note` it and go on.  folder: for an index of 81 bytes a sample,
+    None = a temporary one.  Raises BadInput for a seal that is damaged.
+    """
+
+    def __init__(self, seal: Seal, *, wrong: Literal["raise", "note"] = "raise", folder: Path | None = None) -> None:
+        self.seal, self._wrong = seal, wrong
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(prefix="untaint-")
+            self._finalizer = weakref.finalize(self, temporary.cleanup)
+            folder = Path(temporary.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        _index(seal, folder)
+        self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"seal": self.seal, "_wrong": self._wrong, "_folder": self._folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def check(self, payload: object, label: object = None, *, labelled: bool = False) -> int | None:
+        """The row of a sample; None for one that is not as sealed, where that is only noted. labelled: whether the label counts.
+
+        Raises NotSealed, and BadInput for a payload that is no bytes, text or array.
+        """
+        name = as_name(label)
+        known = np.frombuffer(id_of(_plain(payload)), np.uint8)
+        rows = self._rows_of(known)
+        if not len(rows):
+            self._refuse("its content is not among the sealed samples")
+            return None
+        if labelled:
+            claimed = np.frombuffer(text_digest("label", name), np.uint8)
+            same = (self._labels[rows] == claimed).all(axis=1)
+            if not same.any():
+                return self._refuse(
+                    f"its label is {name!r}, and it was sealed with another one (row {int(rows[0]):,} of the manifest)"
+                )
+            rows = rows[same]
+        unread = rows[self._seen[rows] == 0]
+        row = int((unread if len(unread) else rows)[0])
+        self._seen[row] = 1
+        return row
+
+    @property
+    def wrong(self) -> list[str]:
+        """What was wrong with the first thousand samples that were not as sealed, in this process."""
+        return list(self._noted)
+
+    def consumed(self) -> Consumed:
+        """What was read so far, in all processes that share the index."""
+        tree, rows = TileWriter(None), 0
+        tiles = self.seal.tiles
+        for start in range(0, self.seal.sealed.size, _RUN):
+            stop = min(start + _RUN, self.seal.sealed.size)
+            read = np.flatnonzero(self._seen[start:stop])
+            rows += len(read)
+            leaves = np.frombuffer(tiles.leaves(start, stop), np.uint8).reshape(-1, 32)
+            tree.extend(leaves[read].tobytes())
+        return Consumed(tree.root().hex(), rows, self.seal.sealed.size)
+
+    def _rows_of(self, known: np.ndarray) -> np.ndarray:
+        """Rows with this content."""
+        key = known[:8].view("<u8")[0]
+        low, high = (int(np.searchsorted(self._keys, key, side=side)) for side in ("left", "right"))
+        rows = np.sort(self._order[low:high])
+        return rows[(self._ids[rows] == known).all(axis=1)]
+
+    def _refuse(self, why: str) -> None:
+        if self._wrong == "raise":
+            raise NotSealed(
+                f"a sample that was read is not as sealed: {why}.", advice="Stop, and run `untaint verify` on the data."
+            )
+        if len(self._noted) < _KEPT:
+            self._noted.append(why)
+
+    def _open(self) -> None:
+        size = self.seal.sealed.size
+        self._noted: list[str] = []
+        self._keys = _mapped(self._folder / "keys.bin", "<u8", (size,))
+        self._order = _mapped(self._folder / "rows.bin", "<i8", (size,))
+        self._ids = _mapped(self._folder / "ids.bin", "u1", (size, 32))
+        self._labels = _mapped(self._folder / "labels.bin", "u1", (size, 32))
+        self._seen = _mapped(self._folder / "seen.bin", "u1", (size,), "r+")
+
+
+@final
+class CheckedDataset:
+    """A map-style data set (torch's or Hugging Face's) whose every item is checked before it is handed on."""
+
+    def __init__(self, dataset: Any, checker: Checker, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
+        self._dataset, self._checker, self._picks, self._names = dataset, checker, (payload, label), names
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: Any) -> Any:
+        item = self._dataset[index]
+        if isinstance(index, int | np.integer):
+            _check(self._checker, item, *self._picks, self._names)
+        else:
+            _check_batch(self._checker, item, *self._picks, self._names)
+        return item
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        """What torch asks a whole batch by."""
+        return [self[index] for index in indices]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._dataset, name)
+
+
+def checked(
+    dataset: Any, checker: Checker, *, payload: Pick = 0, label: Pick | None = None, names: Sequence[str] | None = None
+) -> CheckedDataset:
+    """A data set that checks what is read from it.
+
+    payload: the key, place or function that gives bytes, text or an array of an item; label: the same of its label, None = labels are not
+    checked.  names: class names, where labels are their numbers.
+    """
+    return CheckedDataset(dataset, checker, payload, label, names)
+
+
+def batches(
+    found: Iterable[Any], checker: Checker, *, payload: Pick = 0, label: Pick | None = None, names: Sequence[str] | None = None
+) -> Iterator[Any]:
+    """Batches (columns of equal length, by key or place) that are checked one by one before they are handed on."""
+    for batch in found:
+        _check_batch(checker, batch, payload, label, names)
+        yield batch
+
+
+def _check_batch(checker: Checker, batch: Any, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
+    payloads = _picked(batch, payload)
+    labels = [None] * len(payloads) if label is None else _picked(batch, label)
+    if len(labels) != len(payloads):
+        raise BadInput(f"a batch has {len(payloads)} payloads and {len(labels)} labels.", advice="Give columns of one length.")
+    for one, other in zip(payloads, labels, strict=True):
+        checker.check(one, _named(other, names), labelled=label is not None)
+
+
+def _check(checker: Checker, item: Any, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
+    checker.check(
+        _picked(item, payload), None if label is None else _named(_picked(item, label), names), labelled=label is not None
+    )
+
+
+def _picked(item: Any, pick: Pick) -> Any:
+    if callable(pick):
+        return pick(item)
+    try:
+        return item[pick]
+    except (KeyError, IndexError, TypeError) as error:
+        raise BadInput(f"an item has no {pick!r}.", advice="Name its key or place, or give a function.") from error
+
+
+def _named(label: Any, names: Sequence[str] | None) -> Any:
+    value = label.item() if hasattr(label, "item") else label
+    return names[value] if names is not None and isinstance(value, int) and 0 <= value < len(names) else value
+
+
+def _plain(payload: object) -> bytes | str | np.ndarray:
+    """A payload as a reader would give it."""
+    if isinstance(payload, Mapping) and isinstance(payload.get("bytes"), bytes):  # an encoded picture of Hugging Face
+        return bytes(payload["bytes"])
+    if isinstance(payload, bytes | str | np.ndarray):
+        return payload
+    if hasattr(payload, "numpy"):
+        return np.asarray(payload.numpy())
+    message = f"a {type(payload).__name__} was read, which cannot be compared with what was sealed."
+    raise BadInput(message, advice="Check bytes, texts or arrays: wrap the data set before images are decoded (decode=False).")
+
+
+def _index(seal: Seal, folder: Path) -> None:
+    """Ids, labels, and the rows in order of their ids. The manifest is checked first."""
+    seal.check()
+    if (folder / "seen.bin").exists():
+        return
+    keys = np.empty(seal.sealed.size, "<u8")
+    start = 0
+    with (folder / "ids.bin").open("wb") as ids, (folder / "labels.bin").open("wb") as labels:
+        for batch in seal.manifest.batches(["id", "label"]):
+            raw = b"".join(batch.column("id").to_pylist())
+            ids.write(raw)
+            labels.write(b"".join(text_digest("label", label) for label in batch.column("label").to_pylist()))
+            keys[start : start + batch.num_rows] = np.frombuffer(raw, np.uint8).reshape(-1, 32)[:, :8].copy().view("<u8")[:, 0]
+            start += batch.num_rows
+    order = np.argsort(keys, kind="stable").astype("<i8")
+    order.tofile(folder / "rows.bin")
+    keys[order].tofile(folder / "keys.bin")
+    with (folder / "seen.bin").open("wb") as file:
+        os.truncate(file.fileno(), seal.sealed.size)
+
+
+def _mapped(path: Path, kind: str, shape: tuple[int, ...], mode: Literal["r", "r+"] = "r") -> np.ndarray:
+    return np.memmap(path, kind, mode, shape=shape) if shape[0] else np.empty(shape, kind)
