@@ -92,9 +92,9 @@ class Checker:
             claimed = np.frombuffer(text_digest("label", name), np.uint8)
             same = (self._labels[rows] == claimed).all(axis=1)
             if not same.any():
-                return self._refuse(
-                    f"its label is {name!r}, and it was sealed with another one (row {int(rows[0]):,} of the manifest)"
-                )
+                where = f"row {int(rows[0]):,} of the manifest"
+                self._refuse(f"its label is {name!r}, and it was sealed with another one ({where})")
+                return None
             rows = rows[same]
         unread = rows[self._seen[rows] == 0]
         row = int((unread if len(unread) else rows)[0])
