@@ -26,15 +26,17 @@ from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
-from untaint.provenance import keys, log_proof, trace_store, training
+from untaint.provenance import keys, log_proof, oms_check, trace_store, training
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
 from untaint.provenance.joined import Joined, advised, joined
+from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
 from untaint.provenance.log import Log, found_in
-from untaint.provenance.policy import Policy
+from untaint.provenance.oms_check import Checked as CheckedBundle
+from untaint.provenance.policy import Decision, Policy
 from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.trace import Answer, Tracer
 from untaint.provenance.trace import Kind as TraceKind
@@ -339,6 +341,21 @@ def sign(
     return signing.sign_seal(read_seal(Path(seal)), signers, now=datetime.now(UTC), data=whole, expires=last)
 
 
+def check_signatures(seal: str | Path, asked: Policy | Identity) -> Decision:
+    """Who signed a seal, and whether that is enough. asked: `policy.read(file)`, `policy.of_key(key, name)`, or who by Sigstore."""
+    found, now = read_seal(Path(seal)), datetime.now(UTC)
+    if isinstance(asked, Identity):
+        return signing.verify_keyless(found, asked, now=now)
+    return signing.verify_seal(found, asked, now=now).decision
+
+
+def check_bundle(
+    data: str | Path, bundle: str | Path, *, public: Sequence[PublicKey] = (), who: Identity | None = None
+) -> CheckedBundle:
+    """Check data against an OpenSSF model signing bundle. public, who: one of whom must have signed it, by key or by Sigstore."""
+    return oms_check.check_bundle(Path(data), Path(bundle), public, who)
+
+
 def log(folder: str | Path) -> Log:
     """The log of a seal, or the one in this folder."""
     return found_in(Path(folder))
@@ -401,6 +418,7 @@ def _spared(out: Path, data: Path | None) -> Path:
 
 
 __all__ = [
+    "Identity",
     "Inputs",
     "Point",
     "Witness",
@@ -408,7 +426,9 @@ __all__ = [
     "attest",
     "audit",
     "check_attestations",
+    "check_bundle",
     "check_log",
+    "check_signatures",
     "clean",
     "load",
     "log",
