@@ -11,6 +11,7 @@ another machine, then sees it: the new tree does not begin with the old one.
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,6 +177,8 @@ class Log:
             target = _bundle_path(self.folder, (start + place) // WIDTH, len(held))
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(b"".join(len(entry).to_bytes(2, "big") + entry for entry in held))
+            if len(held) == WIDTH:
+                shutil.rmtree(target.with_name(f"{target.name}.p"), ignore_errors=True)  # the whole file begins alike
 
 
 def found_in(folder: Path) -> Log:

@@ -3,9 +3,12 @@
     schema = "untaint.policy/v1"
     max_age_days = 180          # a statement older than that no longer counts; leave it out for no limit
 
-    [require]                   # role = number of different keys
+    [require]                   # of a seal: role = number of different keys
     collector = 1
     vetter = 2
+
+    [training]                  # of the attestation of a training run
+    trainer = 1
 
     [[key]]
     name = "alice"
@@ -24,7 +27,7 @@ What a key may do stands here, with whoever verifies, never in what was signed.
 """
 
 import tomllib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -62,13 +65,16 @@ class Trusted:
 class Policy:
     """Whom we trust, and what we ask of them.
 
-    require: role → how many different keys must have signed in it; where it is empty, every key must have signed.
+    require: of a seal, role → how many different keys must have signed in it.  training: the same of an attestation.
+    everybody: instead of roles, every key must have signed.
     max_age: of a statement.  what: how messages call it.
     log: whether there must be one.  witnesses, least: who may countersign it, and how many of them must have.
     """
 
     keys: tuple[Trusted, ...]
-    require: Mapping[Role, int]
+    require: Mapping[Role, int] = field(default_factory=dict)
+    training: Mapping[Role, int] = field(default_factory=dict)
+    everybody: bool = False
     max_age: timedelta | None = None
     what: str = "the policy"
     log: bool = False
@@ -88,6 +94,9 @@ class Decision:
     def accepted(self) -> bool:
         """The policy is met."""
         return not self.problems
+
+
+_Least: TypeAlias = Annotated[int, Field(ge=1)]
 
 
 class _Key(BaseModel):
@@ -113,7 +122,8 @@ class _Log(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     schema_name: Annotated[str, Field(alias="schema")]
-    require: dict[Role, Annotated[int, Field(ge=1)]] = {}
+    require: dict[Role, _Least] = {}
+    training: dict[Role, _Least] = {}
     key: list[_Key] = []
     max_age_days: Annotated[int | float, Field(gt=0, le=36_500)] | None = None
     log: _Log | None = None
@@ -127,7 +137,8 @@ def of_key(key: PublicKey, name: str) -> Policy:
 
 def of_keys(named: Mapping[str, PublicKey]) -> Policy:
     """The policy that each of these keys signed, in whatever role. Of no key it accepts nothing."""
-    return Policy(tuple(Trusted(name, key, frozenset(ROLES)) for name, key in named.items()), {}, what="the command line")
+    trusted = tuple(Trusted(name, key, frozenset(ROLES)) for name, key in named.items())
+    return Policy(trusted, everybody=True, what="the command line")
 
 
 def read(path: Path) -> Policy:
@@ -155,13 +166,14 @@ def read(path: Path) -> Policy:
 
 
 def _checked(path: Path, file: _File) -> Policy:
-    if not file.require:
-        raise _bad(path, "it requires no signature, so anything would pass it. Name at least one role under [require]")
+    if not file.require and not file.training:
+        advice = "Name at least one role under [require], for seals, or [training], for attestations"
+        raise _bad(path, f"it requires no signature, so anything would pass it. {advice}")
     trusted = tuple(_trusted(path, key) for key in file.key)
     names = [key.name for key in trusted]
     if twice := {name for name in names if names.count(name) > 1}:
         raise _bad(path, f"two keys are called {min(twice)!r}")
-    for role, least in file.require.items():
+    for role, least in (*file.require.items(), *file.training.items()):
         able = {key.key for key in trusted if role in key.roles}
         if len(able) < least:
             raise _bad(
@@ -174,7 +186,9 @@ def _checked(path: Path, file: _File) -> Policy:
         raise _bad(
             path, f"it requires {least} witnesses and names {len(set(witnesses.values()))} different ones, so nothing can pass"
         )
-    return Policy(trusted, file.require, age, str(path), file.log is not None, witnesses, least)
+    return Policy(
+        trusted, file.require, file.training, False, age, str(path), log=file.log is not None, witnesses=witnesses, least=least
+    )
 
 
 def _trusted(path: Path, key: _Key) -> Trusted:
@@ -194,12 +208,12 @@ def decide(
     created: datetime,
     now: datetime,
     expires: datetime | None = None,
-    roles: Container[Role] = ROLES,
+    training: bool = False,
 ) -> Decision:
     """Whether an envelope meets a policy.
 
-    created, expires: what the signed statement says of itself.  now: this machine's clock.  roles: that this kind of statement
-    has; what a policy requires of others is not asked here, but it must require something of these.
+    created, expires: what the signed statement says of itself.  now: this machine's clock.  training: it is an attestation, not a
+    seal. A policy that requires nothing of this kind of statement is not met by it.
     A key counts once, under however many names it stands in the policy; a key that has expired does not count. A clock that
     is before the statement was made is a problem: with it, what has expired would look fresh.
     """
@@ -208,11 +222,12 @@ def decide(
     lapsed = [trusted for trusted in signers if trusted.expires is not None and now.date() > trusted.expires]
     problems = [f"the key of {trusted.name} expired on {trusted.expires}" for trusted in lapsed]
     problems += _times(policy, created, now, expires)
-    required = {role: least for role, least in policy.require.items() if role in roles}
-    if not required and (policy.require or not policy.keys):
+    required = policy.training if training else policy.require
+    if not (policy.keys if policy.everybody else required):
         problems.append(f"{policy.what} asks for nothing here, so nothing meets it")
-    if not policy.require:
+    if policy.everybody:
         problems += [f"it is not signed with the key {trusted.name}" for trusted in policy.keys if trusted not in signers]
+        required = {}
     for role, least in required.items():
         able = {trusted.key: trusted.name for trusted in signers if role in trusted.roles and trusted not in lapsed}
         if len(able) < least:

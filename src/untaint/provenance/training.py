@@ -13,11 +13,9 @@ from untaint.provenance import attest, dsse, materials, policy
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.dsse import Envelope
 from untaint.provenance.keys import PrivateKey
-from untaint.provenance.policy import Policy, Role
+from untaint.provenance.policy import Policy
 from untaint.provenance.sealed import read_seal
 
-ROLES: tuple[Role, ...] = ("trainer", "releaser")
-"""Who signs attestations; collectors and vetters sign seals."""
 _MAX_FILE = 1 << 24
 """Bytes of an attestation: 64 signatures, and a few hundred materials."""
 
@@ -124,7 +122,7 @@ def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, no
     problems: list[str] = []
     signers: tuple[str, ...] = ()
     for path, envelope, training in zip(attestations, envelopes, trainings, strict=True):
-        decision = policy.decide(envelope, asked, created=training.finished, now=now, roles=ROLES)
+        decision = policy.decide(envelope, asked, created=training.finished, now=now, training=True)
         problems += [f"{path}: {problem}" for problem in decision.problems]
         signers = decision.signers
     problems += attest.chain_problems([envelope.payload for envelope in envelopes], [str(path) for path in attestations])

@@ -169,11 +169,11 @@ def test_wrong_key_and_wrong_role(place: Path, chain: list[Path]) -> None:
         policy.Trusted("t", TRAINER.public, frozenset({"collector"})),
         policy.Trusted("o", OTHER.public, frozenset({"trainer"})),
     )
-    asked = Policy(trusted, {"trainer": 1}, what="policy.toml")
+    asked = Policy(trusted, training={"trainer": 1}, what="policy.toml")
     assert (
         problems(place, chain[:1], asked)[0] == "100.json: policy.toml requires one signer as trainer, and nobody signed as such"
     )
-    of_data = Policy(trusted, {"collector": 1}, what="policy.toml")
+    of_data = Policy(trusted, require={"collector": 1}, what="policy.toml")
     assert problems(place, chain[:1], of_data)[0] == "100.json: policy.toml asks for nothing here, so nothing meets it"
 
 

@@ -114,7 +114,25 @@ def test_the_policy_of_one_key() -> None:
     assert policy.decide(dsse.sign(b"{}", [ALICE]), rules, created=NOW, now=NOW) == Decision(("alice.pub",), ())
     (problem,) = policy.decide(dsse.sign(b"{}", [EVE]), rules, created=NOW, now=NOW).problems
     assert problem == "it is not signed with the key alice.pub"
-    assert not policy.decide(dsse.sign(b"{}", [ALICE]), policy.Policy((), {}), created=NOW, now=NOW).accepted
+    assert not policy.decide(dsse.sign(b"{}", [ALICE]), policy.Policy(()), created=NOW, now=NOW).accepted
+    nobody = policy.of_keys({})
+    assert not policy.decide(dsse.sign(b"{}", [ALICE]), nobody, created=NOW, now=NOW).accepted
+
+
+def test_seals_and_attestations_ask_for_roles_of_their_own(folder: Path) -> None:
+    rules = policy.read(
+        written(
+            folder,
+            TWO_VETTERS.replace('["collector", "vetter"]', '["collector", "vetter", "trainer"]') + "[training]\ntrainer = 1\n",
+        )
+    )
+    by_alice, by_bob = dsse.sign(b"{}", [ALICE]), dsse.sign(b"{}", [BOB])
+    assert policy.decide(by_alice, rules, created=NOW, now=NOW, training=True).accepted
+    assert not policy.decide(by_alice, rules, created=NOW, now=NOW).accepted
+    (problem,) = policy.decide(by_bob, rules, created=NOW, now=NOW, training=True).problems
+    assert problem.endswith("requires one signer as trainer, and nobody signed as such")
+    (problem,) = policy.decide(by_alice, policy.read(written(folder, TWO_VETTERS)), created=NOW, now=NOW, training=True).problems
+    assert problem.endswith("policy.toml asks for nothing here, so nothing meets it")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_the_log_of_another_signer(sealed: Seal) -> None:
     sign.sign_seal(sealed, [BOB], now=clock())
     by_bob = policy.of_key(BOB.public, "bob.pub")
     assert problems(sealed, by_bob) == ()
-    (problem,) = problems(sealed, Policy(by_bob.keys, {}, what="policy.toml", log=True))
+    (problem,) = problems(sealed, Policy(by_bob.keys, everybody=True, what="policy.toml", log=True))
     assert problem.startswith("policy.toml requires a log, and none of its keys signed the one in")
 
 
@@ -163,7 +163,7 @@ def test_a_log_that_is_gone(sealed: Seal) -> None:
     sign.sign_seal(sealed, [ALICE], now=clock())
     shutil.rmtree(sealed.folder / "log")
     assert problems(sealed) == ()
-    asked = Policy(BY_ALICE.keys, {}, what="policy.toml", log=True)
+    asked = Policy(BY_ALICE.keys, everybody=True, what="policy.toml", log=True)
     assert "policy.toml requires a log, and there is none" in problems(sealed, asked)[0]
 
 
