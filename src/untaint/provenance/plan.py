@@ -125,7 +125,7 @@ def _claims(path: Path, known: Mapping[str, Reader]) -> list[str]:
     out = set[str]()
     if path.is_dir():
         names = [name.lower() for _, _, files in os.walk(path) for name in files]
-        out |= {TEXTS} if any(name.endswith(tuple(IMAGE_SUFFIXES)) for name in names if name[0] != ".") else set()
+        out.add(TEXTS if any(name.endswith(tuple(IMAGE_SUFFIXES)) for name in names if name[0] != ".") else IMAGES)
         out |= set() if any(name.endswith(webdataset.SUFFIXES) for name in names) else {"webdataset"}
     return [name for name, reader in known.items() if name not in out and reader.claims(path)]
 
