@@ -122,7 +122,7 @@ def test_what_the_log_needs(sealed: Path) -> None:
 def test_a_run_is_attested_checkpoint_by_checkpoint(sealed: Path) -> None:
     root, model = sealed.parent, sealed.parent / "model.bin"
     key, public = ("--key", root / "alice.pem"), ("--key", root / "alice.pub")
-    given = ("--data", sealed, "--settings", root / "set.jsonl", "--consumed", "ab" * 32 + ":5", "--parameter", "seed=7")
+    given = ("--data", sealed, "--settings", root / "set.jsonl", "--consumed", "ab" * 32 + ":4", "--parameter", "seed=7")
     model.write_bytes(b"1")
     first = untaint("attest", "new", model, *key, *given, "--step", 1, "--out", root / "1.json")
     assert (first.code, first.err) == (0, "")

@@ -33,7 +33,8 @@ def attest(
         Path | None, typer.Option("--data", help="Folder of the seal of the training data.", show_default=False)
     ] = None,
     consumed: Annotated[
-        str | None, typer.Option("--consumed", help="ROOT:COUNT that verify-on-read returned after training.", show_default=False)
+        str | None,
+        typer.Option("--consumed", help="ROOT:COUNT of the samples that were read, from `on_read.Checker`.", show_default=False),
     ] = None,
     audit: Annotated[Path | None, typer.Option("--audit", help="Folder that `untaint audit` wrote.", show_default=False)] = None,
     code: Annotated[Path | None, typer.Option("--code", help="Folder or file of the training code.", show_default=False)] = None,

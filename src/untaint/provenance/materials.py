@@ -52,10 +52,10 @@ def of_data(seal: Seal) -> Material:
 
 
 def of_consumed(root: str, samples: int) -> Material:
-    """What training really read: the root over the leaves it consumed, in the order it did (see verify-on-read). Raises BadInput."""
+    """What training really read: the root over the samples it met, each once, in sealed order (`on_read.Consumed`). Raises BadInput."""
     if not re.fullmatch(r"[0-9a-f]{64}", root):
         raise BadInput(
-            f"{root!r} is not the root of a tree.", advice="Give the 64 hexadecimal digits that verify-on-read returned."
+            f"{root!r} is not the root of a tree.", advice="Give the 64 hexadecimal digits of `Checker.consumed().root`."
         )
     return Material("consumed", {"sha256": root}, {"samples": str(samples)})
 

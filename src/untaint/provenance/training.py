@@ -125,10 +125,26 @@ def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, no
         decision = policy.decide(envelope, asked, created=training.finished, now=now, training=True)
         problems += [f"{path}: {problem}" for problem in decision.problems]
         signers = decision.signers
+        problems += [f"{path}: {problem}" for problem in _consumed_problems(training)]
     problems += attest.chain_problems([envelope.payload for envelope in envelopes], [str(path) for path in attestations])
     if model is not None and materials.of_path("model", model).digest != trainings[-1].output.digest:
         problems.append(f"{model} is not the model that {attestations[-1]} is about")
     return Attested(tuple(trainings), signers, tuple(problems))
+
+
+def _consumed_problems(training: Training) -> list[str]:
+    """Why what was read cannot come from the data set that is named."""
+    data, consumed = training.material("dataset"), training.material("consumed")
+    if data is None or consumed is None:
+        return []
+    read, there = (found.facts.get("samples", "") for found in (consumed, data))
+    if not (read.isascii() and read.isdigit() and there.isascii() and there.isdigit()):
+        return ["it does not say how many samples were read, or there are"]
+    if int(read) > int(there):
+        return [f"it read {int(read):,} different samples of a set of {int(there):,}"]
+    if int(read) == int(there) and consumed.digest.get("sha256") != data.facts.get("root"):
+        return ["it read every sample of its data set, and came to another root: what was read is not what was sealed"]
+    return []
 
 
 def _read(path: Path) -> Envelope:

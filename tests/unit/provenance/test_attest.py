@@ -14,6 +14,7 @@ from untaint.provenance import attest, dsse, keys, materials, policy, training
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.policy import Policy
 from untaint.provenance.seal import seal
+from untaint.provenance.sealed import read_seal
 from untaint.provenance.training import Inputs, Point
 
 TRAINER, OTHER = keys.generate("p256"), keys.generate("ed25519")
@@ -43,7 +44,7 @@ def inputs(place: Path) -> Inputs:
         code=place / "code",
         config=place / "train.yaml",
         audit=place / "audit",
-        consumed=("ab" * 32, 2),
+        consumed=("ab" * 32, 1),
         others={"tokenizer": place / "train.yaml"},
     )
 
@@ -131,7 +132,7 @@ def test_a_gap_a_fork_and_another_order(place: Path, chain: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("set.jsonl", '{"text": "evil", "label": "1"}\n', "dataset"),
+        ("set.jsonl", '{"text": "evil", "label": "1"}\n{"text": "b", "label": "1"}\n', "dataset"),
         ("code/train.py", "steal()", "code"),
         ("train.yaml", "lr: 2", "config"),
     ],
@@ -158,6 +159,23 @@ def test_another_model(place: Path, chain: list[Path]) -> None:
     (place / "model" / "weights").write_bytes(b"400")
     (place / "model" / "loader.py").touch()
     assert problems(place, chain) == ("model is not the model that 400.json is about",)
+
+
+def test_what_was_read_is_of_the_data_that_are_named(place: Path) -> None:
+    """As verify-on-read counts: different samples, in sealed order."""
+    sealed = read_seal(place / "set.jsonl.untaint").sealed
+    cases = {
+        (sealed.root, 2): (),
+        ("ab" * 32, 1): (),
+        ("ab" * 32, 2): (
+            "m.json: it read every sample of its data set, and came to another root: what was read is not what was sealed",
+        ),
+        (sealed.root, 3): ("m.json: it read 3 different samples of a set of 2",),
+    }
+    for consumed, said in cases.items():
+        taken = Inputs(data=place / "set.jsonl.untaint", consumed=consumed)
+        (place / "m.json").write_bytes(training.attested(place / "model", taken, Point(), [TRAINER], now=NOW).dump())
+        assert problems(place, [place / "m.json"]) == said
 
 
 def test_wrong_key_and_wrong_role(place: Path, chain: list[Path]) -> None:
