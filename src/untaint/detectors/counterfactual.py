@@ -9,7 +9,7 @@ from scipy.stats import entropy, poisson
 from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.triggers import additive
-from untaint.features.content import Content
+from untaint.features.content import WEAK, Content, estranged, usual_contradiction
 from untaint.features.duplicates import NearCopies
 from untaint.features.purified import Beliefs
 from untaint.types import Labels, Mask, Pixels, Rows
@@ -87,6 +87,8 @@ class Counterfactual(Detector):
                 continue
             diversity = _diversity(shown[members], number, len(class_names))
             against = float((beliefs.purified[members, number] < content.level).mean())
+            if usual_contradiction(content, labels, members) > WEAK:  # a weak judge disbelieves hard honest samples as well
+                against = min(against, estranged(content, pixels, labels, members))
             explanation = (
                 f"Networks believe that these {len(members):,} images are '{name}' only when images like them were in their "
                 f"training data: what they show is spread over the other classes ({diversity:.0%} of full diversity)."

@@ -8,7 +8,7 @@ from scipy.stats import binom, gumbel_r
 
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.triggers import additive
-from untaint.features.content import WEAK, Content, standing, usual_among
+from untaint.features.content import WEAK, Content, estranged, standing, usual_among
 from untaint.features.duplicates import NearCopies
 from untaint.numerics import split
 from untaint.types import Embeddings, Labels, Pixels, Rows
@@ -64,13 +64,18 @@ def examine(suspects: Suspects) -> Evidence:
         found[number] = rows, split.best(points, inside, _starts(points, inside, rest, suspects.content.outvoted[rows]))
     groups = []
     for number, (rows, parted) in found.items():
-        others = [other.separation for which, (_, other) in found.items() if which != number]
+        others = [_parted(other) for which, (_, other) in found.items() if which != number]
         group = _group(suspects, rows, parted, others, number)
         scores[rows] = np.maximum(0, parted.scores) * min(parted.gain, 1.0)
         if group is not None:
             scores[group.members] += 10 * group.effect
             groups.append(group)
     return Evidence(scores, "empirical", tuple(groups))
+
+
+def _parted(found: split.Split) -> float:
+    """Separation of the best split of a class, as far as it is one: a handful of outliers is far out in every class of photographs."""
+    return found.separation * min(1.0, found.gain / LEAST_GAIN)
 
 
 def _fold_sums(points: Embeddings, labels: Labels, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +123,8 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         return None
     contradiction = standing(content, suspects.pixels, suspects.labels, members) if against is None else against
     foreign = contradiction >= Group.least_contradiction
+    estrangement = 0.0 if foreign else estranged(content, suspects.pixels, suspects.labels, members)
+    contradiction, strange = max(contradiction, estrangement), estrangement >= Group.least_contradiction
     name = suspects.class_names[number]
     explanation = (
         f"{suspects.what} parts '{name}' into two populations, {parted.separation:.1f} standard deviations apart: {len(members):,} "
@@ -130,7 +137,7 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         parted.gain,
         min(1.0, contradicting if foreign else chance),
         parted.separation,
-        LEAST_CONTRADICTED if foreign else LEAST_AGREEING,
+        LEAST_CONTRADICTED if foreign or strange else LEAST_AGREEING,
         explanation,
         contradiction,
         target_label=name,

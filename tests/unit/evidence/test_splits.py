@@ -135,3 +135,8 @@ def test_the_law_of_natural_partings_widens_with_what_the_set_shows() -> None:
 def _p(others: list[float]) -> float:
     parted = Split(np.zeros(1), 6.0, 1.0, np.zeros(1))
     return splits._parting(parted, others)
+
+
+@pytest.mark.parametrize(("gain", "counted"), [(0.4, 3.0), (0.1, 3.0), (0.05, 1.5), (0.0, 0.0)])
+def test_outliers_far_out_that_gain_nothing_are_no_parting_to_compare_with(gain: float, counted: float) -> None:
+    assert splits._parted(Split(np.zeros(4), 3.0, gain, np.zeros(4))) == pytest.approx(counted)

@@ -14,6 +14,7 @@ from untaint.features.content import (
     _gamma,
     contradiction,
     contradiction_level,
+    estranged,
     foreign_share,
     judged_without,
     moved_on,
@@ -175,3 +176,22 @@ def test_what_is_usual_is_not_read_off_the_poison() -> None:
     assert usual_among(contradicted, labels, honest_half) > 0.4
     assert usual_among(contradicted, labels, poison) > 0.4
     assert usual_among(np.zeros(400, bool), labels, poison) == 0
+
+
+def test_a_group_of_all_classes_is_estranged_and_honest_halves_of_a_class_are_not() -> None:
+    start = clean()
+    rng = np.random.default_rng(3)
+    strangers = np.sort(rng.choice(np.flatnonzero(start.truth != 4), 60, replace=False))
+    labels = start.labels.copy()
+    labels[strangers] = 4
+    found: Content = (
+        Digits(start.images, labels, start.truth, np.isin(np.arange(len(labels)), strangers)).features().get("content")
+    )
+    pixels = features("clean").get("pixels")
+    assert estranged(found, pixels, labels, strangers) >= 0.75
+    honest = np.flatnonzero(start.truth == 4)
+    for half in (honest[::2], honest[: len(honest) // 3]):
+        assert estranged(found, pixels, labels, half) <= 0.25
+    sevens = np.flatnonzero(start.truth == 7)[::2]  # one neighbouring class is no trigger on all of them
+    assert estranged(content("flood"), pixels, flood().labels, sevens) <= 0.25
+    assert estranged(found, pixels, labels, strangers[:0]) == 0
