@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from untaint.errors import BadInput
-from untaint.provenance import dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy, sealed, sources, strict
+from untaint.provenance import attest, dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy, sealed, sources, strict
+from untaint.provenance.attest import Material, Training
 from untaint.provenance.log import Log
 from untaint.provenance.log_proof import LogProof
 from untaint.provenance.notes import Checkpoint
@@ -24,6 +25,17 @@ _NOTE = (
 )
 _OMS = oms.Manifest("data", (oms.Resource("a", bytes(32)), oms.Resource("sub/b:1:2", bytes(32))))
 _FACTS = strict.Facts(bytes(32), "data", bytes(32), bytes(32), 1, 2, 3, datetime(2026, 1, 1, tzinfo=UTC))
+_TRAINING = Training(
+    Material("model", {"sha256": "0" * 64}, {"path": "m"}),
+    (Material("code", {"sha256": "0" * 64, "gitCommit": "0" * 40}, uri="git+https://example.com"),),
+    "urn:x",
+    "run",
+    7,
+    datetime(2026, 1, 1, tzinfo=UTC),
+    datetime(2026, 1, 2, tzinfo=UTC),
+    {"seed": "7"},
+    bytes(32),
+)
 _SEALED = sealed.Sealed("data", "2026-01-01T00:00:00+00:00", "00" * 32, 0, (), "00" * 32, 0, 0, "jsonl", "")
 _SOURCES = (
     'schema = "untaint.sources/v1"\n[[source]]\nname = "a"\nkind = "scrape"\nhosts = ["*.example.org"]\nexpires = 2027-01-01\n'
@@ -94,6 +106,7 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "bundle": (_bundle, oms.sign(_OMS, P256)),
     "bundle statement": (_signed, oms.statement(_OMS)),
     "strict statement": (lambda content: strict.statement(strict.parse(content, "it")), strict.statement(_FACTS)),
+    "attestation": (lambda content: attest.statement(attest.parse(content, "it")), attest.statement(_TRAINING)),
     "statement": (lambda content: sealed.from_statement(content, "it").statement(), _SEALED.statement()),
     "note": (_note, _NOTE.dump()),
     "proof": (_proof, LogProof(1, (bytes(32), bytes(32)), _NOTE).dump()),

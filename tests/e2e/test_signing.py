@@ -39,6 +39,10 @@ def test_a_key_is_made_and_shown(tmp_path: Path) -> None:
         assert f"fingerprint: {fingerprint}\n-----BEGIN PUBLIC KEY-----" in shown.out
     assert b"ENCRYPTED" in (tmp_path / "a.pem").read_bytes()
     refused(untaint("key", "new", "a.pem", "--unencrypted", cwd=tmp_path), "a.pem is there already")
+    (tmp_path / "a.pub").unlink()
+    refused(untaint("key", "show", "a.pem", cwd=tmp_path), "a.pem is encrypted")
+    again = untaint("key", "show", "a.pem", "--password-file", "word", cwd=tmp_path)
+    assert again.out == shown.out
 
 
 def test_a_key_without_a_password_is_asked_for(tmp_path: Path) -> None:

@@ -52,5 +52,6 @@ def key(
             typer.echo(f"private key: {path}\npublic key:  {path.with_suffix('.pub')}\nkind:        {public.kind}")
             typer.echo(f"fingerprint: {public.fingerprint}")
         return
-    public = keys.public_half(path)
+    alone = keys.is_alone(path)
+    public = signing.private_keys([path], password_file)[0].public if alone else keys.public_half(path)
     typer.echo(f"kind:        {public.kind}\nfingerprint: {public.fingerprint}\n{public.pem.decode('ascii')}", nl=False)

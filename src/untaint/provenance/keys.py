@@ -146,6 +146,11 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
     return _private(key, str(path), _warnings(path))
 
 
+def is_alone(path: Path) -> bool:
+    """Whether this is a private key without its public half beside it. Raises BadInput when there is none."""
+    return b"PRIVATE KEY-----" in _read(path) and not public_path(path).exists()
+
+
 def is_encrypted(path: Path) -> bool:
     """Whether the private key in a PEM file needs a password. Raises BadInput when there is none."""
     return b"ENCRYPTED" in _read(path)
