@@ -9,22 +9,22 @@ from typing import TypeAlias
 
 from untaint.provenance.tasks import Done, Task
 
-_ALONE = 0.3
-"""Seconds of work after which other processes are worth the half second they take to start."""
+_ALONE = 0.5
+"""Seconds of work after which other processes are worth the half second each of them takes to start."""
 
 _Waiting: TypeAlias = deque["Future[Done] | Done"]
 
 
 def in_order(tasks: Iterator[Task], processes: int) -> Iterator[Done]:
     """The result of every task, in the order of the tasks, some of them ahead of time. processes: 1 = this one alone, with threads."""
-    ahead, waiting, began = 2 * processes + 2, _Waiting(), time.monotonic()
+    ahead, waiting, began = 2 * processes + 2, _Waiting(), time.process_time()
     pool: ProcessPoolExecutor | None = None
     threads = ThreadPoolExecutor(processes)
     try:
         for task in tasks:
             if task.cost == "light":
                 waiting.append(threads.submit(task.run))
-            elif task.cost == "none" or processes == 1 or time.monotonic() - began < _ALONE:
+            elif task.cost == "none" or processes == 1 or time.process_time() - began < _ALONE:
                 waiting.append(task.run())
             else:
                 if pool is None:  # spawned: a process that was forked beside threads may hang
