@@ -1,5 +1,6 @@
 """`untaint seal`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,8 @@ def seal(
     """
     from untaint.cli import seal_summary, signing
     from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
+    from untaint.provenance.source_risk import exposure
+    from untaint.provenance.verify import sources_of
 
     settings = sealing.settings(processes, format, label=label, source=source, payload=payload, time=time)
     if init:
@@ -59,3 +62,4 @@ def seal(
     notes = signing.sign(made, signers, data=data, expires=expires)
     if not quiet:
         seal_summary.sealed(made, signers, notes)
+        seal_summary.sources(exposure(made, sources_of(made), datetime.now(UTC).date()))

@@ -10,7 +10,11 @@ from untaint.provenance.keys import PrivateKey
 from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
 from untaint.provenance.sealed import Seal
+from untaint.provenance.source_risk import UNNAMED, Exposure
 from untaint.provenance.verify import Verified
+
+_SHOWN = 5
+"""Sources that are told; the rest rank below them."""
 
 
 def sealed(made: Seal, signers: Sequence[PrivateKey], notes: Sequence[str]) -> None:
@@ -27,6 +31,22 @@ def sealed(made: Seal, signers: Sequence[PrivateKey], notes: Sequence[str]) -> N
         out.print(_line(f"  {unsigned} Keep a copy of the root, or sign it: --key."))
     for note in notes:
         out.print(_line(f"  note: {note}"))
+
+
+def sources(found: Exposure) -> None:
+    """Who sends the samples, the riskiest first, and what it takes to own a share; nothing where no sample says where it is from."""
+    named = [risk for risk in found.sources if risk.name != UNNAMED or risk.hosts]
+    if not named:
+        return
+    out = console()
+    out.print(_line(f"  sources: {len(named):,}, the riskiest"))
+    for risk in named[:_SHOWN]:
+        why = "; ".join(risk.reasons) or "no reason to doubt it"
+        out.print(_line(f"    {risk.risk:.2f}  {risk.name}, {risk.samples:,} samples ({risk.share:.1%}): {why}"))
+    if found.takeovers:
+        out.print(_line("  cheapest way to control"))
+    for takeover in found.takeovers:
+        out.print(_line(f"    {takeover.sentence}"))
 
 
 def verified(found: Verified, signed: Decision | None) -> None:
