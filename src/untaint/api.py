@@ -257,13 +257,27 @@ def seal_init(data: str | Path, *, out: str | Path | None = None, format: str | 
     return sealing.init(Path(data), _path(out), sealing.settings(1, format, **asked))
 
 
-def verify(data: str | Path, *, seal: str | Path | None = None, quick: bool = False, processes: int | None = 1) -> Verified:
+def verify(
+    data: str | Path, *, seal: str | Path | None = None, quick: bool = False, spot: Ask | None = None, processes: int | None = 1
+) -> Verified:
     """Check data at a path against their seal. seal: its folder, None = beside the data.  processes: as for `seal`.
 
-    quick: read only files whose size, times or inode changed.  What changed is in the result; BadInput is raised where there is no seal,
-    or it is damaged itself.
+    quick: read only files whose size, times or inode changed.  spot: read only samples drawn at random, `Ask(confidence=.99, below=.001)`.
+    What changed is in the result; BadInput is raised where there is no seal, or it is damaged itself.
     """
-    return verifying.verify(Path(data), _path(seal), sealing.settings(processes), "quick" if quick else "full")
+    tier: verifying.Tier = "quick" if quick else "full" if spot is None else "spot"
+    return verifying.verify(Path(data), _path(seal), sealing.settings(processes), tier, spot)
+
+
+def checker(seal: str | Path) -> Checker:
+    """Checks samples against the seal in a folder while training reads them: see `untaint.provenance.on_read`."""
+    return Checker(read_seal(Path(seal)))
+
+
+def source_risks(seal: str | Path, *, hits: Mapping[str, float] | None = None) -> Exposure:
+    """How much trust sealed data place in each source, and the fewest domains that hold a share of them. hits: flagged shares by source."""
+    found = read_seal(Path(seal))
+    return exposure(found, verifying.sources_of(found), datetime.now(UTC).date(), hits)
 
 
 def export(
@@ -418,6 +432,7 @@ def _spared(out: Path, data: Path | None) -> Path:
 
 
 __all__ = [
+    "Ask",
     "Identity",
     "Inputs",
     "Point",
@@ -429,6 +444,7 @@ __all__ = [
     "check_bundle",
     "check_log",
     "check_signatures",
+    "checker",
     "clean",
     "load",
     "log",
@@ -441,6 +457,7 @@ __all__ = [
     "seal",
     "seal_init",
     "sign",
+    "source_risks",
     "verify",
     "writable",
     "write_poisoned",
