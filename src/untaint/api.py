@@ -36,8 +36,11 @@ from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
 from untaint.provenance.log import Log, found_in
 from untaint.provenance.oms_check import Checked as CheckedBundle
+from untaint.provenance.on_read import Checker
 from untaint.provenance.policy import Decision, Policy
 from untaint.provenance.sealed import Seal, folder_for, read_seal
+from untaint.provenance.source_risk import Exposure, exposure
+from untaint.provenance.spot import Ask
 from untaint.provenance.trace import Answer, Tracer
 from untaint.provenance.trace import Kind as TraceKind
 from untaint.provenance.training import Attested, Inputs, Point
