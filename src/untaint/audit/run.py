@@ -80,11 +80,20 @@ def _facts(dataset: Dataset, features: Features) -> Mapping[str, object]:
         "location": None if dataset.location is None else str(dataset.location),
         "modality": dataset.modality,
         "columns": _columns(dataset),
+        "asked": _asked(dataset),
         "classes": dataset.class_names[:1000],
         "n_classes": len(dataset.class_names),
         "canvas": shape,
         "notes": notes,
     }
+
+
+def _asked(dataset: Dataset) -> Mapping[str, str]:
+    """Flags without which the data would be read otherwise: what the user named, and where in a database the rows come from."""
+    found = dataset.columns
+    roles = {"label": found.label, "source": found.source, "payload": found.payload, "time": found.time}
+    named = {role: name for role, name in roles.items() if name is not None and f"{role}: column {name!r} (as asked)" in found.note}
+    return named | {name: value for name, value in (("table", found.table), ("query", found.query)) if value is not None}
 
 
 def _columns(dataset: Dataset) -> Mapping[str, str | None]:

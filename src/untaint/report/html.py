@@ -139,7 +139,9 @@ def _command(report: Report) -> str:
     location = report.document.dataset.get("location")
     data = shlex.quote(clip(location, 300)) if isinstance(location, str) and location else "DATA"
     audit = shlex.quote(clip(_shown(report.folder), 300))
-    return f"untaint clean {data} --audit {audit} --out untaint-clean" if report.document.n_flagged else ""
+    asked = report.document.dataset.get("asked")
+    flags = [f" --{name} {shlex.quote(str(value))}" for name, value in asked.items()] if isinstance(asked, Mapping) else []
+    return f"untaint clean {data}{''.join(flags)} --audit {audit} --out untaint-clean" if report.document.n_flagged else ""
 
 
 def _shown(folder: str) -> str:
