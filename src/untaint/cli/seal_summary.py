@@ -11,6 +11,7 @@ from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
 from untaint.provenance.sealed import Seal
 from untaint.provenance.source_risk import UNNAMED, Exposure
+from untaint.provenance.split_view import SplitView
 from untaint.provenance.verify import Verified
 
 _SHOWN = 5
@@ -65,6 +66,28 @@ def verified(found: Verified, signed: Decision | None) -> None:
         out.print(_line(f"  note: {note}"))
     if not found.sound:
         out.print(_line(f"  root {found.root}, sealed {facts.root}"), soft_wrap=True)
+
+
+def view(found: SplitView) -> None:
+    """What another view of a set shows: first what a person should look at, then what changed."""
+    out, facts = console(), found.verified.seal.sealed
+    answer, style = ("TWO VIEWS", "bold red") if found.findings else ("NOTHING SUSPICIOUS", "bold green")
+    out.print(_line(f"{answer}  {facts.name}, sealed {facts.created}", style))
+    for line in found.findings:
+        out.print(_line(f"  {line}"))
+    tiers = {
+        "same": "encoded otherwise",
+        "local": "differ in a place",
+        "other": "show something else",
+        "unreadable": "cannot be read",
+    }
+    told = [f"{found.near[tier]:,} {words}" for tier, words in tiers.items() if found.near.get(tier)]
+    if told:
+        out.print(_line(f"  of the contents that changed: {', '.join(told)}"))
+    for line in found.verified.changes.lines():
+        out.print(_line(f"  {line}"))
+    for note in found.notes:
+        out.print(_line(f"  note: {note}"))
 
 
 def checked(bundle: Path, found: Checked) -> None:

@@ -17,6 +17,10 @@ _QUICK = (
 _SPOT = "Read only a share of the samples, drawn at random, such as 1%."
 _CONFIDENCE = "Read as many samples, drawn at random, as it takes to be this sure of --below. Default .99 where --below is given."
 _BELOW = "Share of changed samples that is to be ruled out. Default .001 where --confidence is given: together 4,603 samples of any number."
+_AGAINST = (
+    "Compare with an older view of the set instead: other data with a seal beside them, or the folder of a seal. Near copies, links that "
+    "rotted and hosts that changed hands are told apart; that bytes differ is then no finding."
+)
 _OUT = "File for what was found, as JSON."
 
 
@@ -27,6 +31,7 @@ def verify(
     spot: Annotated[str | None, typer.Option("--spot", help=_SPOT, show_default=False)] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help=_CONFIDENCE, show_default=False)] = None,
     below: Annotated[float | None, typer.Option("--below", help=_BELOW, show_default=False)] = None,
+    against: Annotated[Path | None, typer.Option("--against", help=_AGAINST, show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     processes: Processes = None,
     keys: TrustedKeys = None,
@@ -47,9 +52,18 @@ def verify(
     from untaint.cli import seal_summary, signing
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
     from untaint.provenance.seal import settings
+    from untaint.provenance.split_view import split_view
     from untaint.provenance.spot import asked_spot
     from untaint.provenance.verify import Tier
 
+    if against is not None:
+        with progress.step("comparing two views", quiet=quiet):
+            view = split_view(data, against, settings(processes))
+        if out is not None:
+            out.write_text(json.dumps(view.document(), indent=2) + "\n", encoding="utf-8")
+        if not quiet:
+            seal_summary.view(view)
+        raise typer.Exit(exits.FINDINGS if view.findings else exits.NOTHING)
     ask = asked_spot(spot, confidence, below)
     tier: Tier = "quick" if quick else "spot" if ask is not None else "full"
     who = signing.identity(identity, issuer)

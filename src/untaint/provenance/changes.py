@@ -38,7 +38,7 @@ _FILE_WORDS: Mapping[str, tuple[str, str]] = {
 @final
 @dataclass(frozen=True)
 class SampleChange:
-    """One sample. parts: that changed.  path: where it is, or was.  before, after: of each part that is a word."""
+    """One sample. parts: that changed.  path, url: where it is, or was.  before, after: of each part that is a word."""
 
     what: What
     path: str
@@ -47,6 +47,7 @@ class SampleChange:
     after: Mapping[str, str | None] = field(default_factory=dict)
     id: str = ""
     old_path: str | None = None
+    url: str | None = None
 
 
 @final

@@ -100,6 +100,7 @@ def claimed(old_path: str, before: Row, path: str, after: Row) -> SampleChange:
         {name: after[name] for name in words},
         after["id"].hex(),
         old_path,
+        before["url"],
     )
 
 

@@ -1,30 +1,58 @@
 """Which rows of two versions have no counterpart in the other: by digest, each row against one row, wherever it stands."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, final
 
 import numpy as np
 
-Digests: TypeAlias = np.ndarray
-"""(n, 4) uint64: 32 bytes a row. May lie in a file that is mapped into memory."""
+
+class Digests(Protocol):
+    """(n, 4) uint64: 32 bytes a row, an array or a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> np.ndarray: ...
+
+
+@final
+@dataclass(frozen=True)
+class Stored:
+    """Digests in a file, of which only what is asked for comes into memory."""
+
+    path: Path
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        if self.size == 0:
+            return np.empty((0, 4), "<u8")
+        return np.array(np.memmap(self.path, "<u8", "r", shape=(self.size, 4))[key])  # mapped for this one time
+
 
 _AT_ONCE = 1 << 20
 """Rows compared or sorted at once; sorting keeps some 100 bytes of each."""
 
 
-def digests(raw: bytes | np.ndarray) -> Digests:
+def digests(raw: bytes) -> np.ndarray:
     """Digests that lie one after another."""
-    flat = np.frombuffer(raw, np.uint8) if isinstance(raw, bytes) else raw
-    return flat.view("<u8").reshape(-1, 4)
+    return np.frombuffer(raw, "<u8").reshape(-1, 4)
 
 
 def unmatched(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
     """(n,) and (m,) bool: rows of either without a counterpart in the other; of several equal ones as many as are too many.
 
-    Rows at the same place, counted from the start or from the end, belong together before any others: so of two equal rows the one that
-    was changed is the one that is named.
+    What is the same from the start and from the end belongs together before anything else, then rows at the same place counted from
+    either: so of equal rows the one that was changed is the one that is named.
     """
     lone = np.ones(len(old), bool), np.ones(len(new), bool)
+    begin = _common(old, new, 0)
+    end = _common(old, new, begin, backwards=True)
+    for mask in lone:
+        mask[:begin] = mask[len(mask) - end :] = False
     _same_place(old, new, lone, 0)
     if len(old) != len(new):
         _same_place(old, new, lone, len(new) - len(old))
@@ -44,6 +72,22 @@ def out_of_order(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray]
     return sum(int((old[a] != new[b]).any(axis=1).sum()) for a, b in zip(_pieces(kept[0]), _pieces(kept[1]), strict=True))
 
 
+def _common(old: Digests, new: Digests, skip: int, *, backwards: bool = False) -> int:
+    """How many rows are the same from the start, or from the end without the first `skip`."""
+    most, found = min(len(old), len(new)) - skip, 0
+    while found < most:
+        step = min(_AT_ONCE, most - found)
+        one, other = (
+            side[len(side) - found - step : len(side) - found][::-1] if backwards else side[skip + found : skip + found + step]
+            for side in (old, new)
+        )
+        same = (one == other).all(axis=1)
+        if not same.all():
+            return found + int(same.argmin())
+        found += step
+    return found
+
+
 def _same_place(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray], shift: int) -> None:
     """Rows r of `old` and r + shift of `new`."""
     low, high = max(0, -shift), min(len(old), len(new) - shift)
@@ -59,7 +103,7 @@ def _of(side: Digests, mask: np.ndarray, bucket: int, buckets: int) -> np.ndarra
     """Which of the lone rows belong to a bucket; digests spread evenly."""
     if buckets == 1:
         return np.ones(int(mask.sum()), bool)
-    return np.concatenate([side[rows, 0] % np.uint64(buckets) == bucket for rows in _pieces(np.flatnonzero(mask))])
+    return np.concatenate([side[rows][:, 0] % np.uint64(buckets) == bucket for rows in _pieces(np.flatnonzero(mask))])
 
 
 def _counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:

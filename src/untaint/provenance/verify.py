@@ -13,7 +13,7 @@ from untaint.provenance.changes import Changes, count
 from untaint.provenance.compare import Version, compare
 from untaint.provenance.file_changes import compare_files
 from untaint.provenance.manifest import Manifest, read_files, sha256_of
-from untaint.provenance.matching import digests
+from untaint.provenance.matching import Stored
 from untaint.provenance.plan import IMAGES, TEXTS
 from untaint.provenance.quick import Unread
 from untaint.provenance.scan import LEAVES, Scanned
@@ -136,12 +136,8 @@ def _versions(seal: Seal, new: Path, found: Scanned) -> tuple[Version, Version]:
     with leaves.open("wb") as file:
         for start in range(0, seal.sealed.size, _RUN):
             file.write(seal.tiles.leaves(start, min(start + _RUN, seal.sealed.size)))
-    old = Version(seal.manifest, _mapped(leaves), lambda: seal.files(["name"]))
-    now = Version(Manifest(new / MANIFEST, found.parts), _mapped(new / LEAVES), lambda: read_files(new / FILES, ["name"]))
+    old = Version(seal.manifest, Stored(leaves, seal.sealed.size), lambda: seal.files(["name"]))
+    now = Version(
+        Manifest(new / MANIFEST, found.parts), Stored(new / LEAVES, found.size), lambda: read_files(new / FILES, ["name"])
+    )
     return old, now
-
-
-def _mapped(path: Path) -> np.ndarray:
-    if path.stat().st_size == 0:
-        return digests(b"")
-    return digests(np.memmap(path, np.uint8, "r"))

@@ -1,0 +1,150 @@
+"""Two views of what should be one set: a version that was sealed, and one that was fetched later or by somebody else.
+
+Of honest URLs 5 to 15 % show other bytes after a year (img2dataset, DataComp), so a mismatch alone is no finding. Findings are: a near
+copy with a place that differs, another label under the same content, and a host whose samples became something else far more often than
+those of the others, as they do when a domain has a new owner (Carlini et al. 2023, arXiv 2302.10149).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from untaint.data.dataset import Dataset
+from untaint.data.load import load
+from untaint.errors import BadInput
+from untaint.provenance.changes import Changes, SampleChange, count
+from untaint.provenance.near import nearness
+from untaint.provenance.seal import Settings
+from untaint.provenance.sealed import Seal, folder_for, read_seal
+from untaint.provenance.sources import host_of
+from untaint.provenance.verify import Verified, verify
+
+_ALPHA = 0.01
+"""Chance that any host of an honest set is told, if contents change by chance alone."""
+_FEWEST = 3
+"""Changed samples of a host from which it is told; of fewer nobody profits."""
+
+
+@final
+@dataclass(frozen=True)
+class Host:
+    """A host whose samples became something else more often than those of the others. p_value: corrected for all hosts."""
+
+    name: str
+    changed: int
+    total: int
+    p_value: float
+
+
+@final
+@dataclass(frozen=True)
+class SplitView:
+    """Another view of a sealed set. near: contents that changed, by nearness.  local: near copies with a place that differs."""
+
+    verified: Verified
+    near: Mapping[str, int]
+    local: Sequence[SampleChange]
+    hosts: Sequence[Host]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> list[str]:
+        """What a person should look at."""
+        found = [f"{_several(self.local)}: nearly the same, but for a place that differs"] if self.local else []
+        found += [
+            f"{host.changed:,} of {host.total:,} samples from {host.name} show something else (p = {host.p_value:.2g}): has it a new owner?"
+            for host in self.hosts
+        ]
+        relabelled = self.verified.changes.samples["label"]
+        return found + ([f"{count(relabelled, 'sample has', 'samples have')} another label"] if relabelled else [])
+
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        hosts = [
+            {"name": host.name, "changed": host.changed, "total": host.total, "p_value": host.p_value} for host in self.hosts
+        ]
+        view = {
+            "near": dict(self.near),
+            "local": [change.path for change in self.local],
+            "hosts": hosts,
+            "findings": self.findings,
+        }
+        return self.verified.document() | {"split_view": view}
+
+
+def split_view(data: Path, old: Path, chosen: Settings) -> SplitView:
+    """Compare data with an older view. old: other data with a seal beside them, or the folder of a seal alone.
+
+    Raises BadInput when there is no seal, or one of both cannot be read.
+    """
+    alone = (old / "statement.json").is_file()
+    seal = read_seal(old if alone else folder_for(old))
+    found = verify(data, seal.folder, chosen)
+    changed = [change for change in found.changes.examples if "content" in change.parts]
+    tiers = ["unknown"] * len(changed) if alone else _tiers(old, data, seal, changed)
+    notes = ["the older contents are not at hand, so near copies cannot be told: name the data, not their seal"] if alone else []
+    notes += _cut_short(found.changes, changed)
+    other = [change for change, tier in zip(changed, tiers, strict=True) if tier in {"other", "unknown"}]
+    local = [change for change, tier in zip(changed, tiers, strict=True) if tier == "local"]
+    return SplitView(found, Counter(tiers), local, _hosts(seal, other), tuple(notes))
+
+
+def _cut_short(changes: Changes, looked_at: Sequence[SampleChange]) -> list[str]:
+    more = changes.samples["content"] - len(looked_at)
+    return [f"{more:,} more contents changed and were not looked at"] if more else []
+
+
+def _tiers(old: Path, new: Path, seal: Seal, changed: Sequence[SampleChange]) -> list[str]:
+    """How near each changed content is to what it was."""
+    if not changed:
+        return []
+    asked = {name: value for name, value in seal.sealed.asked.items() if name != "format"}
+    before, after = (load(path, format=seal.sealed.asked.get("format"), **asked) for path in (old, new))
+    rows = [_rows(dataset) for dataset in (before, after)]
+    found = []
+    for change in changed:
+        places = rows[0].get(change.old_path or change.path), rows[1].get(change.path)
+        if places[0] is None or places[1] is None:
+            found.append("unreadable")
+        else:
+            found.append(nearness(before.read([places[0]])[0], after.read([places[1]])[0]))
+    return found
+
+
+def _rows(dataset: Dataset) -> dict[str | None, int]:
+    return {path: row for row, path in enumerate(dataset.column("path"))}
+
+
+def _hosts(seal: Seal, changed: Sequence[SampleChange]) -> list[Host]:
+    """Hosts that changed more than the rest of the set does, by the binomial tail, Bonferroni over hosts."""
+    by_host = Counter(host for change in changed if change.url and (host := host_of(change.url)))
+    if not by_host:
+        return []
+    totals = Counter[str]()
+    for batch in seal.manifest.batches(["url"]):
+        totals.update(host for url in batch.column("url").to_pylist() if url and (host := host_of(url)))
+    found = []
+    for name, number in by_host.items():
+        rest = max(1, totals.total() - totals[name])
+        rate = (len(changed) - number + 1) / (rest + 1)  # of the others, never 0
+        p_value = min(1.0, _tail(number, totals[name], min(rate, 1.0)) * len(totals))
+        if number >= _FEWEST and p_value <= _ALPHA:
+            found.append(Host(name, number, totals[name], p_value))
+    return sorted(found, key=lambda host: host.p_value)
+
+
+def _tail(least: int, total: int, rate: float) -> float:
+    """Chance of at least so many of `total`."""
+    from scipy.special import betainc
+
+    if least > total:
+        raise BadInput(f"{least} of {total} samples changed.", advice="The seal does not fit: seal again.")
+    return 1.0 if least == 0 or math.isclose(rate, 1.0) else float(betainc(least, total - least + 1, rate))
+
+
+def _several(changes: Sequence[SampleChange]) -> str:
+    names = ", ".join(change.path for change in changes[:3])
+    return f"{count(len(changes), 'content', 'contents')} ({names}{', …' if len(changes) > 3 else ''})"
