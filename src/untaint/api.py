@@ -34,7 +34,7 @@ from untaint.provenance.joined import Joined, advised, joined
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
 from untaint.provenance.log import Checked as CheckedLog
-from untaint.provenance.log import Log, found_in
+from untaint.provenance.log import Log, found_in, record
 from untaint.provenance.oms_check import Checked as CheckedBundle
 from untaint.provenance.on_read import Checker
 from untaint.provenance.policy import Decision, Policy
@@ -183,16 +183,30 @@ def clean(
     out: str | Path,
     release: Collection[str] = (),
     impute: Impute = "none",
+    key: PrivateKey | None = None,
     **columns: str | None,
 ) -> Held:
     """Write `out/clean` and `out/quarantine` from a data set and the folder of its audit; the input is never touched.
 
     impute: of a table, `robust` also writes `out/imputed`, the clean rows with cells that hold no usable value filled: with the
     median of numbers, the most frequent of words. Every one is in the ledger.
+    key: of the log in the seal beside the data, which then says what was set aside; the seal must be there. Asked for before anything
+    is written: BadInput where there is none.
     """
     report = folder.read(Path(audit))
     dataset = load(data, **columns)
-    return hold(dataset, report.samples, Path(out), release=release, audit=Path(audit), impute=impute)
+    kept = None if key is None else _log_of(dataset)
+    held = hold(dataset, report.samples, Path(out), release=release, audit=Path(audit), impute=impute)
+    if key is not None and kept is not None:
+        record(kept, traced.cleaned(held, Path(audit)), key, now=datetime.now(UTC))
+    return held
+
+
+def _log_of(dataset: Dataset) -> Log:
+    """The log of the seal beside data. Raises BadInput when there is no such seal."""
+    if dataset.location is None:
+        raise BadInput("data that lie in no file have no seal, so nothing can be logged.", advice="Leave the key out.")
+    return Log(read_seal(folder_for(dataset.location)).folder / signing.LOG)
 
 
 def restore(out: str | Path, ids: Sequence[str]) -> Restored:

@@ -1,5 +1,6 @@
 """Keys, signatures and the log from the command line."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from tests.e2e.cases import refused, untaint
 
+from untaint import api
 from untaint.cli.options import PASSWORD
-from untaint.provenance import pkcs8
+from untaint.errors import BadInput
+from untaint.provenance import keys, pkcs8
 
 
 @pytest.fixture(autouse=True)
@@ -234,3 +237,19 @@ def test_a_bundle_is_checked_without_a_seal(sealed: Path) -> None:
     refused(untaint("verify", data, "--identity", "a@example.com"), "--identity and --issuer go together")
     who = ("--identity", "a@example.com", "--issuer", "https://example.com")
     refused(untaint("verify", data, *who), "is not signed by Sigstore")
+
+
+def test_a_clean_up_is_entered_in_the_log_of_the_seal(tmp_path: Path) -> None:
+    data = tmp_path / "train.jsonl"
+    rows = [{"text": f"sentence number {row}", "label": "ab"[row % 2]} for row in range(40)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    api.audit(data, out=tmp_path / "audit", budget="fast")
+    owner = keys.new(tmp_path / "k.pem", kind="p256", password=None)
+    with pytest.raises(BadInput, match="holds no seal"):
+        api.clean(data, audit=tmp_path / "audit", out=tmp_path / "out", key=owner)
+    assert not (tmp_path / "out").exists()
+    seal = api.seal(data)
+    held = api.clean(data, audit=tmp_path / "audit", out=tmp_path / "out", key=owner)
+    (entry,) = map(json.loads, api.log(seal.folder).entries())
+    assert (entry["type"], entry["clean"], entry["quarantine"]) == ("clean", held.n_clean, held.n_held)
+    assert entry["ledger"] == hashlib.sha256(held.ledger.read_bytes().split(b"\n")[0]).hexdigest()

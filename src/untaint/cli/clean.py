@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Format, Label, Payload, Query, Quiet, Source, Table, Time
+from untaint.cli.options import Data, Format, Label, PasswordFile, Payload, Query, Quiet, Source, Table, Time
 
 
 class Filling(StrEnum):
@@ -15,6 +15,9 @@ class Filling(StrEnum):
 
     none = "none"
     robust = "robust"
+
+
+_KEY = "Private key that owns the log of the seal beside the data: what was set aside is entered there."
 
 
 def clean(
@@ -39,6 +42,8 @@ def clean(
     table: Table = None,
     query: Query = None,
     format: Format = None,
+    key: Annotated[Path | None, typer.Option("--key", help=_KEY, show_default=False)] = None,
+    password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Set the flagged samples aside: clean/ and quarantine/ in the format of the input, nothing deleted.
@@ -50,12 +55,13 @@ def clean(
     words the most frequent. Every cell is in the ledger, with its old and its new value; `untaint restore OUT cells` undoes it.
     """
     from untaint import api
-    from untaint.cli import summary
+    from untaint.cli import signing, summary
 
     columns = {"label": label, "source": source, "payload": payload, "time": time, "table": table, "query": query}
     filling: Literal["none", "robust"] = "robust" if impute == Filling.robust else "none"
+    owner = None if key is None else signing.private_keys([key], password_file)[0]
     with progress.step("setting aside, and checking both parts by digest", quiet=quiet):
-        held = api.clean(data, audit=audit, out=out, release=release or (), impute=filling, format=format, **columns)
+        held = api.clean(data, audit=audit, out=out, release=release or (), impute=filling, key=owner, format=format, **columns)
     if not quiet:
         typer.echo(f"{held.n_clean:,} samples in {held.clean}\n{held.n_held:,} samples in {held.quarantine}")
         typer.echo(f"Together they are the input, checked by digest. Undo: untaint restore {out} ID|F1|all")

@@ -1,6 +1,7 @@
 """What goes into the trace: a seal, an audit's folder, the folder `clean` wrote, an attestation; each recognised by what it holds."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from untaint.provenance.manifest import HASH
 from untaint.provenance.sealed import STATEMENT, read_seal
 from untaint.provenance.trace_store import AuditEntry, LedgerEntry, Store
 from untaint.quarantine import ledger
+from untaint.quarantine.hold import Held
 from untaint.report import folder
 from untaint.report.wording import title
 
@@ -37,6 +39,18 @@ def enter(store: Store, path: Path) -> str:
         return _attestation(store, path)
     advice = "Name a DATA.untaint, a folder that `untaint audit` or `untaint clean` wrote, or an attestation."
     raise BadInput(f"{path} is nothing that can be traced.", advice=advice)
+
+
+def cleaned(held: Held, audit: Path) -> Mapping[str, object]:
+    """What a log says of a clean-up: the ledger as it began, the audit it acted on, how many samples went where."""
+    return {
+        "type": "clean",
+        "ledger": _digest(held.ledger.read_bytes().partition(b"\n")[0]),
+        "audit": _digest((audit / folder.AUDIT).read_bytes()),
+        "clean": held.n_clean,
+        "quarantine": held.n_held,
+        "released": len(held.released),
+    }
 
 
 def _audit(path: Path) -> AuditEntry:
