@@ -40,6 +40,10 @@ class Version:
         found: Sequence[str] = self.files().column("name").to_pylist()
         return found
 
+    def place(self, row: Row) -> str:
+        """The file that a sample lies in; of a set that is one file, its name does not matter."""
+        return "" if len(self.names) == 1 else self.names[row["file"]]
+
     def path(self, row: Row) -> str:
         """Where a person finds a sample."""
         return path_of(self.names[row["file"]], row)
@@ -114,7 +118,7 @@ class _Pairing:
         self._changes = changes
         self._rows = [
             [
-                row | {"path": version.path(row), "gap": (version.names[row["file"]], int(gap)), "row": int(number)}
+                row | {"path": version.path(row), "gap": (version.place(row), int(gap)), "row": int(number)}
                 for row, gap, number in zip(
                     version.manifest.take(numbers).to_pylist(), _gaps(mask, numbers), numbers, strict=True
                 )

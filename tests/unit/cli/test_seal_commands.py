@@ -1,0 +1,91 @@
+"""`untaint seal` and `untaint verify` as a shell sees them: what they say, and their exit codes."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from untaint.cli import app
+
+Run = Callable[..., tuple[int, str]]
+
+ROWS = [
+    {"text": f"text number {n} of them", "label": "ab"[n % 2], "source": "su"[n % 2], "url": f"https://h{n % 3}.org/{n}"}
+    for n in range(30)
+]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+@pytest.fixture
+def untaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["untaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            app.run()
+        said = capsys.readouterr()
+        return int(str(ended.value.code)), " ".join((said.out + said.err).split())
+
+    return run
+
+
+def test_seal_verify_change_verify(records: Path, untaint: Run) -> None:
+    code, said = untaint("seal", records)
+    assert code == 0
+    assert "SEALED texts.jsonl: 30 samples, 1 files" in said
+    assert "not listed in sources.toml" in said
+    assert "cheapest way to control" in said
+    assert "Not signed" in said
+    code, said = untaint("verify", records)
+    assert (code, said.startswith("AS SEALED texts.jsonl")) == (0, True)
+    records.write_text(records.read_text().replace('"label": "a"', '"label": "b"', 1))
+    code, said = untaint("verify", records, "--out", records.parent / "found.json")
+    assert (code, "CHANGED" in said, "1 label changed: texts.jsonl:1 a → b" in said) == (1, True, True)
+    found = json.loads((records.parent / "found.json").read_text())
+    assert (found["schema"], found["sound"]) == ("untaint.verify/v1", False)
+    assert found["changes"]["samples"][0]["before"] == {"label": "a"}
+    assert untaint("verify", records, "--quick")[0] == 1
+    assert untaint("verify", records, "--spot", "100%")[0] == 1
+    assert untaint("verify", records, "--quiet") == (1, "")
+
+
+def test_bad_usage_is_2(records: Path, untaint: Run) -> None:
+    for arguments, words in (
+        (("verify", records), "holds no seal. Make one with `untaint seal DATA`"),
+        (("verify", records.parent / "nothing"), "no such file or folder"),
+        (("seal", records, "--format", "x"), "unknown format 'x'"),
+        (("verify", records, "--spot", "much"), "--spot much is no share"),
+        (("verify", records, "--below", "2"), "below is 2"),
+    ):
+        if words.startswith(("--spot", "below")):
+            untaint("seal", records, "--quiet", "--replace")
+        code, said = untaint(*arguments)
+        assert (code, words in said) == (2, True)
+
+
+def test_sources_are_written_once_and_filled_in_by_people(records: Path, untaint: Run) -> None:
+    code, said = untaint("seal", records, "--init")
+    assert (code, "sources.toml: fill it in" in said) == (0, True)
+    assert untaint("seal", records, "--init")[0] == 2
+    path = records.parent / "texts.jsonl.untaint/sources.toml"
+    path.write_text(path.read_text().replace('# kind = "internal"', 'kind = "crowd"'))
+    code, said = untaint("seal", records)
+    assert (code, "anybody can edit it; nobody has vetted it" in said) == (0, True)
+
+
+def test_two_views(records: Path, untaint: Run) -> None:
+    untaint("seal", records, "--quiet")
+    other = records.with_name("later.jsonl")
+    other.write_text(records.read_text().replace("text number 3 of them", "not found any more"))
+    code, said = untaint("verify", other, "--against", records)
+    assert (code, "NOTHING SUSPICIOUS" in said, "1 show something else" in said) == (0, True, True)
+    other.write_text(records.read_text().replace('"label": "a"', '"label": "b"', 1))
+    code, said = untaint("verify", other, "--against", records)
+    assert (code, "1 sample has another label" in said) == (1, True)
