@@ -112,6 +112,7 @@ def measured(how: How, cell: Cell) -> Record:
         "p_value": done.verdict.p_value,
         **detection_rates(made.mask, done.flagged, made.covers)._asdict(),
         "covers_flagged": float(done.flagged[made.covers].mean()) if made.covers.any() else None,
+        "told": named_by_shortcuts(made, done),
         **naming(made, done.verdict)._asdict(),
         "detectors": sorted({name for found in alarms for name in found.detectors}),
         "cpu_s": round(done.cpu_s, 1),
@@ -122,6 +123,14 @@ def measured(how: How, cell: Cell) -> Record:
     if how.victim:
         record["victim"] = victims(clean, made, done, test, cell.seed)
     return record
+
+
+def named_by_shortcuts(made: Poisoned, done: Audited) -> float | None:
+    """Share of the poison that findings name which accuse nobody: shown with its trigger, for a person to decide."""
+    rows = [found.members for found in done.verdict.findings if found.kind == "shortcut" and not found.alarm]
+    if not made.mask.any():
+        return None
+    return float(np.isin(np.flatnonzero(made.mask), np.concatenate([np.empty(0, np.int64), *rows])).mean())
 
 
 def ablated(made: Poisoned, done: Audited) -> Record:
@@ -157,6 +166,7 @@ def summary(cells: list[Record]) -> Record:
         "TPR mean": percent(mean(tprs)),
         "TPR worst": percent(min(tprs, default=None)),
         "FPR mean": percent(mean(cell["fpr"] for cell in cells)),
+        "named as a shortcut": percent(mean(cell["told"] for cell in cells)),
         "covers flagged": percent(mean(cell["covers_flagged"] for cell in cells)),
         "right target": percent(mean(cell["right"] for cell in cells)),
         "wrong targets": sum(len(cell["wrong"]) for cell in cells),
