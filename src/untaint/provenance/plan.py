@@ -28,9 +28,10 @@ from untaint.provenance.tasks import Context, Finished, How, Item, Known, Task, 
 
 Trusted: TypeAlias = Callable[[Entry], Known | None]
 
-FILES = "files"
-"""Format of what no reader knows: each file by itself."""
+FILES, MIXED = "files", "mixed"
+"""Formats beside the readers': each file is a sample; each file by itself, cut into records where it is of such a format."""
 IMAGES, TEXTS = "image-folder", "text-folder"
+_PICTURES = tuple(sorted(IMAGE_SUFFIXES))
 _RECORDS = {
     "jsonl": json_lines.SUFFIXES,
     "csv": (".csv", ".tsv"),
@@ -43,7 +44,7 @@ _FILES, _BYTES = 1024, 64 << 20
 
 
 class Plan(ABC):
-    """The reading of one data set. format: a reader's id, or `files`.  note: how it is read; sealed, so that another reading is seen."""
+    """The reading of one data set. format: a reader's id, `files`, `mixed`.  note: how it is read; both are sealed, so another is seen."""
 
     format: str
     note: str
@@ -105,28 +106,31 @@ class Separate(Plan):
 def plan_for(path: Path, context: Context, request: Request, format_id: str | None) -> Plan:
     """The plan for a file or a folder. Raises BadInput for a format that is not known, or a column that is not there."""
     known = readers()
-    if format_id is not None and format_id not in {*known, FILES}:
-        raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {FILES}, {', '.join(known)}.")
+    if format_id is not None and format_id not in {*known, FILES, MIXED}:
+        raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {FILES}, {MIXED}, {', '.join(known)}.")
     claims = [format_id] if format_id else _claims(path, known)
     claimed = claims[0] if len(claims) == 1 else None
     if claimed in {IMAGES, TEXTS} and path.is_dir():
         return _folder(path, claimed, request)
     if claimed in _RECORDS:
         return _records(path, context, request, claimed)
-    if claimed is not None and claimed != FILES and (plan := _loaded(path, context, request, known[claimed])) is not None:
+    if claimed in known and (plan := _loaded(path, context, request, known[claimed])) is not None:
         return plan
     if claimed == FILES:
         return Separate(FILES, "each file is a sample", lambda _entry: None, whole=True)
-    return Separate(FILES, "each file by itself", lambda entry: cutter_for(context, entry, request), whole=True)
+    return Separate(MIXED, "each file by itself", lambda entry: cutter_for(context, entry, request), whole=True)
 
 
 def _claims(path: Path, known: Mapping[str, Reader]) -> list[str]:
     """Readers that claim a path. What a look at the names rules out is not asked: some look at every file of a folder."""
     out = set[str]()
     if path.is_dir():
-        names = [name.lower() for _, _, files in os.walk(path) for name in files]
-        out.add(TEXTS if any(name.endswith(tuple(IMAGE_SUFFIXES)) for name in names if name[0] != ".") else IMAGES)
-        out |= set() if any(name.endswith(webdataset.SUFFIXES) for name in names) else {"webdataset"}
+        pictures = tars = False
+        for _, _, files in os.walk(path):
+            for name in map(str.lower, files):
+                pictures = pictures or (name.endswith(_PICTURES) and name[0] != ".")
+                tars = tars or name.endswith(webdataset.SUFFIXES)
+        out = {TEXTS if pictures else IMAGES} | (set() if tars else {"webdataset"})
     return [name for name, reader in known.items() if name not in out and reader.claims(path)]
 
 
@@ -141,7 +145,7 @@ def _folder(root: Path, format_id: str, request: Request) -> Folder:
     notes = [f"label: {'the metadata' if labelled else 'the first folder of each path'}"]
     notes += ["the first folders are splits"] if splits else []
     how: How = "bytes" if format_id == IMAGES else "text"
-    suffixes = tuple(sorted(IMAGE_SUFFIXES)) if format_id == IMAGES else (".txt",)
+    suffixes = _PICTURES if format_id == IMAGES else (".txt",)
     return Folder(format_id, "; ".join(notes), how, suffixes, said, labelled, splits)
 
 

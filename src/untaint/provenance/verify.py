@@ -109,9 +109,9 @@ def _read(seal: Seal, reader: Reader, chosen: Settings, changes: Changes, quick:
 
 
 def asked_again(seal: Seal, settings: Settings) -> Settings:
-    """The reading that was asked for when the data were sealed."""
+    """The reading that was asked for when the data were sealed, in the format that was found then: a file that is added changes neither."""
     asked = dict(seal.sealed.asked)
-    format_id = asked.pop("format", None)
+    format_id = asked.pop("format", None) or seal.sealed.format
     payload = asked.pop("payload", None)
     try:
         request = Request(payload=tuple(payload) if payload else None, **asked)

@@ -131,7 +131,7 @@ def test_splits_and_files_that_no_reader_knows(tmp_path: Path) -> None:
     (tmp_path / "model/weights.safetensors").write_bytes(b"w" * 100)
     (tmp_path / "model/config.json").write_text("{}")
     made = seal(tmp_path / "model")
-    assert (made.sealed.format, made.sealed.size) == ("files", 2)
+    assert (made.sealed.format, made.sealed.size) == ("mixed", 2)
     (tmp_path / "model/weights.safetensors").write_bytes(b"w" * 99 + b"x")
     assert verify(tmp_path / "model").changes.lines() == ["1 sample changed in content: weights.safetensors"]
 
@@ -159,9 +159,12 @@ def test_several_processes_give_the_same_seal(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(work, "_ALONE", 0.0)
     monkeypatch.setattr(records, "_BLOCK", 2000)
-    path = jsonl(tmp_path / "a.jsonl")
-    one = seal(path).sealed
-    two = seal(path, chosen=settings(2), replace=True).sealed
+    (tmp_path / "all").mkdir()
+    for name in ("a.jsonl", "a.csv", "a.parquet", "a.tar", "a.npz"):
+        written(name, tmp_path / "all")
+    one = seal(tmp_path / "all").sealed
+    two = seal(tmp_path / "all", chosen=settings(2), replace=True).sealed
+    assert one.size == 242  # a set that only its reader can cut is one sample among others
     assert (one.root, [part.sha256 for part in one.parts]) == (two.root, [part.sha256 for part in two.parts])
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from untaint.provenance.seal import seal
-from untaint.provenance.verify import verify
+from untaint.provenance.verify import Tier, verify
 
 Change = Callable[[Path], object]
 
@@ -158,6 +158,7 @@ CASES: dict[str, tuple[Change, dict[str, int], dict[str, int]]] = {
     "empty folder added": (lambda r: (r / P / "bird").mkdir(), {}, {"added": 1}),
     "file of git added": (lambda r: (r / P / ".git/evil.py").write_text("x"), {}, {"added": 1}),
     "file of git edited": (lambda r: (r / P / ".git/config").write_text("[evil]"), {}, {"content": 1}),
+    "set of another format added": (lambda r: pq.write_table(pa.table({"a": [1]}), r / P / "x.parquet"), {}, {"added": 1}),
     "hidden picture added": (lambda r: (r / P / "cat/.hidden.png").write_bytes(picture(98)), {}, {"added": 1}),
     "file that is no sample removed": (lambda r: (r / P / "run.sh").unlink(), {}, {"removed": 1}),
     "link leads elsewhere": (lambda r: relink(r / P / "latest", "/etc/passwd"), {}, {"target": 1}),
@@ -225,7 +226,9 @@ def test_the_quick_tier_reads_nothing_where_nothing_was_written(name: str, origi
     assert found.notes[0].startswith("14 files were not read" if name == "pictures" else "1 file was not read")
 
 
-@pytest.mark.parametrize("case", ["byte, modification time restored", "picture added", "file of git edited", "mode", "label flipped"])
+@pytest.mark.parametrize(
+    "case", ["byte, modification time restored", "picture added", "file of git edited", "mode", "label flipped"]
+)
 def test_the_quick_tier_sees_what_was_written(case: str, tmp_path: Path, originals: Path) -> None:
     """The copy is sealed anew, as a copy is read in full."""
     change, samples, files = CASES[case]
@@ -236,3 +239,21 @@ def test_the_quick_tier_sees_what_was_written(case: str, tmp_path: Path, origina
     found = verify(root / name, tier="quick")
     assert dict(found.changes.samples) == samples
     assert dict(found.changes.files) == files
+
+
+def test_a_label_in_the_metadata_of_a_folder(tmp_path: Path) -> None:
+    root = tmp_path / "pictures"
+    root.mkdir()
+    lines = ["file_name,label,license"]
+    for n in range(6):
+        (root / f"{n}.png").write_bytes(picture(n))
+        lines.append(f"{n}.png,{'ab'[n % 2]},free")
+    (root / "metadata.csv").write_text("\n".join(lines))
+    seal(root)
+    assert verify(root).sound
+    (root / "metadata.csv").write_text("\n".join(lines).replace("2.png,a", "2.png,b").replace("4.png,a,free", "4.png,a,none"))
+    tiers: tuple[Tier, ...] = ("full", "quick")
+    for tier in tiers:
+        found = verify(root, tier=tier)
+        assert dict(found.changes.samples) == {"label": 1, "fields": 1}
+        assert dict(found.changes.files) == {"content": 1}
