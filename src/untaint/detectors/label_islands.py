@@ -40,8 +40,8 @@ class LabelIslands(Detector):
     apart is an island in its ring too. The lesser of both counts. Distances are measured twice, between standardised columns and
     between ranks, for nobody knows which the neighbourhood was chosen by. Copies of a row count once. A row's score is the best
     ball with its label that it lies in.
-    Honest tables have islands too: an island is accused if one source sent it and did not send the rows around, and else told if
-    it stands out from all others of the same table, for it may be a fact that few rows know.
+    Honest tables have islands too: an island is accused if one source sent it and sent neither the rows around nor that label
+    elsewhere, and else told if it stands out from all others of the same table, for it may be a fact that few rows know.
 
     Works when: the labels of about one row in a hundred around a point are flipped, where the classes are otherwise apart.
     Fails when: classes are mixed there, or the rows around have the new label anyway; the neighbourhood was chosen by a distance
@@ -109,10 +109,10 @@ def _groups(
     codes = sources.codes[rows]
     groups: list[Group] = []
     for island in found:
-        sender, chance = sent_by_one(island, codes)
+        sender, chance = sent_by_one(island, codes, labels[rows])
         share = float((codes[island.members] == sender).mean())
         if chance * len(found) <= _SIGNIFICANT and share > _MOSTLY:
-            told = f"{share:.0%} of them came from '{sources.names[sender]}', unlike the rows around."
+            told = f"{share:.0%} of them came from '{sources.names[sender]}', unlike the rows around and those of that label elsewhere."
             groups.append(_group(island, rows, labels, class_names, (min(1.0, 2 * chance * len(found)), told, 1.0)))
     alone = 2 * gap([island.ratio for island in found])
     if not groups and alone <= _SIGNIFICANT:

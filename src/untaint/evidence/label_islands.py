@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.stats import f, hypergeom
+from scipy.stats import binom, f, hypergeom
 
 _COMPARED = 20  # islands that show how their ratios thin out
 _FEWEST = 8  # of them; with fewer nothing is known of the rest
@@ -51,20 +51,38 @@ def gap(ratios: Sequence[float]) -> float:
     return float(f.sf(spacings[0] / max(float(spacings[1:].mean()), 1e-9), 2, 2 * (len(spacings) - 1)))
 
 
-def sent_by_one(island: Island, codes: np.ndarray) -> tuple[int, float]:
-    """The source that sent surprisingly many of an island beside what it sent of the rows around, and the chance, for all sources.
+def sent_by_one(island: Island, codes: np.ndarray, labels: np.ndarray) -> tuple[int, float]:
+    """The source that sent surprisingly many of an island, and the chance, for all sources.
 
-    Against the rows around, for a source may have a region of its own and honestly send all that lies there.
+    Beside what it sent of the rows around, for a source may have a region of its own and honestly send all that lies there; beside
+    what it sent of the label elsewhere, for a source may honestly see more of one label; and beside both taken together.
     """
-    mine, rest = codes[island.members], codes[island.around]
-    mine, rest = mine[mine >= 0], rest[rest >= 0]
+    known = codes >= 0
+    inside = np.zeros(len(codes), bool)
+    inside[island.members] = True
+    mine, rest, others = codes[inside & known], codes[island.around], codes[~inside & known]
+    rest = rest[rest >= 0]
+    alike = codes[~inside & known & (labels == labels[island.members[0]])]
     names = np.unique(mine)
     if len(names) == 0 or len(rest) == 0:
         return -1, 1.0
-    total = len(mine) + len(rest)
-    chances = [
-        float(hypergeom.sf((mine == name).sum() - 1, total, (mine == name).sum() + (rest == name).sum(), len(mine)))
-        for name in names
-    ]
+    chances = []
+    for name in names.tolist():
+        count = int((mine == name).sum())
+        expected = _odds(rest, name) * _odds(alike, name) / _odds(others, name)
+        by_both = float(binom.sf(count - 1, len(mine), expected / (1 + expected)))
+        chances.append(max(_drawn(mine, rest, name), _drawn(mine, alike, name), by_both))
     best = int(np.argmin(chances))
-    return int(names[best]), min(1.0, chances[best] * len(np.unique(codes[codes >= 0])))
+    return int(names[best]), min(1.0, chances[best] * len(np.unique(codes[known])))
+
+
+def _drawn(mine: np.ndarray, rest: np.ndarray, name: int) -> float:
+    """Chance that as many rows of a source are in a part drawn blindly from both."""
+    count, total = (mine == name).sum(), len(mine) + len(rest)
+    return float(hypergeom.sf(count - 1, total, count + (rest == name).sum(), len(mine)))
+
+
+def _odds(codes: np.ndarray, name: int) -> float:
+    """That a row is of a source; half a row added to either side."""
+    count = int((codes == name).sum())
+    return (count + 0.5) / (len(codes) - count + 0.5)

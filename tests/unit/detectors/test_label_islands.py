@@ -48,7 +48,7 @@ def test_an_island_that_one_source_sent_is_accused() -> None:
 
 
 def test_an_island_that_everybody_sent_is_a_fact_that_few_rows_know() -> None:
-    for seed in range(5):
+    for seed in range(3):
         found, bad = flipped(seed, senders=8)
         assert all(group.contradiction == 0 for group in found.groups)
         assert np.median(found.scores[bad]) > np.quantile(np.delete(found.scores, bad), 0.99)
@@ -69,6 +69,15 @@ def test_a_source_that_owns_a_region_is_not_accused() -> None:
     senders = np.random.default_rng(1).integers(1, 8, 600)
     senders[:40] = 0
     assert [group for group in examined(values, labels, senders).groups if group.effect >= group.minimum_effect] == []
+
+
+def test_a_source_that_sees_more_of_one_label_is_not_accused() -> None:
+    for seed in range(2):
+        rng = np.random.default_rng([seed, 3])
+        values, _ = clouds(800, seed)
+        labels = (rng.random(800) < 0.1).astype(np.int64)  # no column says which
+        senders = np.where((labels == 1) & (rng.random(800) < 0.67), 0, rng.integers(0, 8, 800))
+        assert [group for group in examined(values, labels, senders).groups if group.contradiction] == []
 
 
 def test_too_few_rows_are_not_searched() -> None:
