@@ -1,6 +1,7 @@
 """`untaint seal` and `untaint verify` as a shell sees them: what they say, and their exit codes."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +90,12 @@ def test_two_views(records: Path, untaint: Run) -> None:
     other.write_text(records.read_text().replace('"label": "a"', '"label": "b"', 1))
     code, said = untaint("verify", other, "--against", records)
     assert (code, "1 sample has another label" in said) == (1, True)
+
+
+def test_the_package_loads_what_is_asked_for() -> None:
+    """And a function keeps its name when the room of that name is loaded."""
+    code = (
+        "import sys, untaint, untaint.cli.seal, untaint.provenance.seal; assert 'sklearn' not in sys.modules and 'scipy' not in sys.modules;"
+        "import untaint.report.v1; from untaint import report; assert callable(report) and callable(untaint.audit) and untaint.BadInput"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - a fixed command
