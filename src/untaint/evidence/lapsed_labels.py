@@ -13,10 +13,9 @@ their own), flips at random go every way, so the pair with fewest bounds them. O
 _HONEST = 0.02
 """Share of labels that may honestly be wrong for no reason both ways, in sets of few classes: real ones show 0 to 0.02 the lesser way
 and up to 0.04 the other."""
-_APART = 2.71 / 2  # logarithm of the likelihood, of nineteen in twenty on either side (chi-squared of 1 degree)
-_APART_PAIRS = 5.4 / 2
-"""The same for pairs, doubled: their curves hold fewer rows and err more. Chosen on four invented tables, credit, breast cancer and
-attrition, where 98 % of the truths lay inside."""
+_APART = 5.4 / 2
+"""Logarithm of the likelihood by which a share may be worse than the best: twice what nineteen in twenty ask for (chi-squared of 1
+degree), for curves are never quite what they are fitted to. Chosen on six invented tables, letters, credit, breast cancer and attrition."""
 _DRAWN = 1.3  # standard deviations of what a list of so many rows happens to hold, beside the doubt about the rate
 
 
@@ -56,8 +55,8 @@ def _by_pairs(logs: np.ndarray, labels: Labels) -> tuple[float, float]:
     within = np.searchsorted(SHARES, SHARES + _HONEST, "right")
     few = np.stack([pairs[:, place : max(end, place + 1)].max(1) for place, end in enumerate(within)], axis=1)
     most, least = beside.sum(0), beside.sum(0) + (few - beside).max(0)
-    high = np.flatnonzero(most.max() - most <= _APART_PAIRS)[-1]
-    low = np.flatnonzero(least.max() - least <= _APART_PAIRS)[0]
+    high = np.flatnonzero(most.max() - most <= _APART)[-1]
+    low = np.flatnonzero(least.max() - least <= _APART)[0]
     return _share(low) * (classes - 1), _share(high) * (classes - 1)
 
 

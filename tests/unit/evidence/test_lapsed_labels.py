@@ -39,7 +39,7 @@ def test_the_truth_lies_between(classes: int, flips: float) -> None:
 def test_many_classes_and_rows_tell_it_closely() -> None:
     for flips in (0.0, 0.05):
         low, high, _ = stated(10, flips, 1)
-        assert high - low < 0.2
+        assert high - low < 0.3
 
 
 def test_a_tenth_of_two_classes_is_more_than_honest_labels_err() -> None:
