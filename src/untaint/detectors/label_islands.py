@@ -20,7 +20,8 @@ from untaint.numerics.neighbours import nearest
 from untaint.types import Labels, Modality
 
 LEAST_EFFECT = 0.5
-"""How much larger the island's share of its label must be than around it: a majority turned round."""
+"""How much larger the island's share of its label must be than around it, and than the rest of the table expects it to be: a majority
+turned round. A source with rows of its own kind owns islands that the rest expects to nine tenths."""
 _SIZES = (3, 5, 8, 12, 18, 27, 40, 60, 100)  # rows of a ball, each half as many again
 _LARGEST = 0.02  # share of the rows that a ball may hold; a larger one is a class, or part of it
 _MOST = 6_000  # rows searched; of more a sample, in which an island has the same share
@@ -128,6 +129,7 @@ def _group(
     members, others = rows[island.members], labels[rows[island.around]]
     label = int(labels[members[0]])
     share = float((others == label).mean())
+    surprise = 1 - float(np.exp(-island.ratio / len(members)))  # a ball all of one label, by whichever expects more of it
     usual = np.bincount(others[others != label], minlength=len(class_names))
     explanation = (
         f"{len(members):,} rows labelled '{class_names[label]}' lie together where {share:.0%} of the rows around have that label "
@@ -138,7 +140,7 @@ def _group(
         members,
         island.ratio,
         test[0],
-        1 - share,
+        min(1 - share, surprise),
         LEAST_EFFECT,
         explanation,
         test[2],
