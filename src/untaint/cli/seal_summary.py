@@ -64,7 +64,7 @@ def verified(found: Verified, signed: Decision | None) -> None:
     out.print(_line(f"  looked at: {_amount(found.size, found.n_files, found.n_bytes)}"))
     for note in found.notes:
         out.print(_line(f"  note: {note}"))
-    if not found.sound:
+    if not found.sound and found.root:
         out.print(_line(f"  root {found.root}, sealed {facts.root}"), soft_wrap=True)
 
 

@@ -72,7 +72,7 @@ def _renamed(before: dict[Any, Row], after: dict[Any, Row]) -> list[tuple[Row, R
 
 
 def _words(row: Row) -> str:
-    samples = f", {row['rows']:,} samples that stand elsewhere too" if row["rows"] else ""
+    samples = f", samples in it: {row['rows']:,}" if row["rows"] else ""
     return f"{row['size']:,} bytes{samples}" if row["kind"] == "file" else str(row["kind"])
 
 
