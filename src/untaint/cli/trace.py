@@ -27,7 +27,10 @@ _WHAT = (
     "A sample (eight or more digits of its id, or its place: `train.jsonl:17`, `cat/1.png`), a source, or a model (its file's name, or "
     "eight or more digits of its digest). All that is entered when not given."
 )
-_ADD = "Enter this, for now and later: a folder that `audit` or `clean` wrote, another set's DATA.untaint, an attestation. Repeatable."
+_ADD = (
+    "Enter this, for now and later: a folder that `audit` or `clean` wrote, another set's DATA.untaint, an attestation, what a checker "
+    "wrote while training read. Repeatable."
+)
 _STORE = "File that remembers what was entered. trace.duckdb in the seal's folder when not given."
 
 

@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from untaint.data.readers._recipe import as_name
-from untaint.errors import BadInput
+from untaint.errors import BadInput, CannotWrite
 from untaint.provenance.leaves import text_digest
+from untaint.provenance.manifest import sha256_of
 from untaint.provenance.merkle import TileWriter
 from untaint.provenance.reading import id_of
-from untaint.provenance.sealed import Seal
+from untaint.provenance.sealed import STATEMENT, Seal
 
+SCHEMA_KEY, SCHEMA = b"untaint", b"untaint.consumed/v1"
 Pick: TypeAlias = str | int | Callable[[Any], Any]
 """How a part of an item is got: a key, a place, or a function."""
 _KEPT = 1000  # wrong samples that are kept one by one; all are counted
@@ -117,6 +121,22 @@ class Checker:
             leaves = np.frombuffer(tiles.leaves(start, stop), np.uint8).reshape(-1, 32)
             tree.extend(leaves[read].tobytes())
         return Consumed(tree.root().hex(), rows, self.seal.sealed.size)
+
+    def write(self, path: Path) -> Consumed:
+        """Write down which samples were read, as runs of rows of the manifest, for `untaint trace`; what was read.
+
+        A Parquet file with `start` and `stop`, and root and seal in its metadata. Raises CannotWrite.
+        """
+        done = self.consumed()
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(self._seen), [0]]).astype(np.int8)))
+        runs = pa.table({"start": pa.array(edges[::2], pa.int64()), "stop": pa.array(edges[1::2], pa.int64())})
+        digest = sha256_of(self.seal.folder / STATEMENT)
+        facts = {SCHEMA_KEY: SCHEMA, b"root": done.root, b"seal": digest, b"rows": str(done.rows), b"total": str(done.total)}
+        try:
+            pq.write_table(runs.replace_schema_metadata(facts), path)
+        except OSError as error:
+            raise CannotWrite(f"{path} cannot be written: {error.strerror or error}.", advice="Name another file.") from error
+        return done
 
     def _rows_of(self, known: np.ndarray) -> np.ndarray:
         """Rows with this content."""

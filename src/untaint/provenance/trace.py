@@ -11,7 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from untaint.errors import BadInput
+from untaint.provenance.manifest import HASH
 from untaint.provenance.sealed import SOURCES, Seal, read_seal
 from untaint.provenance.sources import Source, read_sources
 from untaint.provenance.trace_store import Store
@@ -76,7 +81,7 @@ class Tracer:
         )
         decided = self._among("decisions JOIN ledgers USING (ledger)", "action, decisions.time, finding, reason, folder", blobs)
         sets = {place["seal"] for place in places}
-        models = self._trained_on(sets)
+        models = self._ate(self._trained_on(sets), sets, blobs)
         vetting = [self._vetting(name, sets) for name in sources]
         return Answer(
             "sample",
@@ -107,7 +112,7 @@ class Tracer:
                 "vetting": [self._vetting(name, sets)],
                 "findings": shares,
                 "set_aside": [each for each in aside if each["samples"]],
-                "models": self._trained_on(sets),
+                "models": [_without(model, "consumed") for model in self._trained_on(sets)],
             },
             tuple(self.notes),
         )
@@ -173,12 +178,30 @@ class Tracer:
             if not more:
                 break
             eaters |= more
-        names = ("name", "step", "finished", "digest", "file")
+        names = ("name", "step", "finished", "digest", "file", "consumed")
         return [
             {**{name: model[name] for name in names}, "how": eaters[model["attestation"]], "read": _read(model)}
             for model in models
             if model["attestation"] in eaters
         ]
+
+    def _ate(self, models: list[Facts], sets: set[str], ids: list[bytes]) -> list[Facts]:
+        """Models, with what is known of whether they read a sample; those that surely did not are left out, and counted in a note."""
+        told: list[Facts] = []
+        runs = {model["consumed"]: self._runs(model["consumed"]) for model in models if model["consumed"]}
+        known = {root for root, found in runs.items() if found}
+        rows = {digest: _rows_with(seal, ids) for digest, seal in self._sets() if digest in sets} if known else {}
+        for model in models:
+            found = runs.get(model["consumed"]) or []
+            read = any(run["start"] <= row < run["stop"] for run in found for row in rows.get(run["seal"], []))
+            if not found or read:
+                told.append({**_without(model, "consumed"), "read": "read it" if read else model["read"]})
+        if left := len(models) - len(told):
+            self.notes.append(f"{left:,} models were trained on a set that holds it and did not read it.")
+        return told
+
+    def _runs(self, root: str) -> list[Facts]:
+        return self.store.rows("SELECT seal, start, stop FROM consumed WHERE root = ?", root)
 
     def _sets(self) -> list[tuple[str, Seal]]:
         """Every set that is entered and still there."""
@@ -266,6 +289,16 @@ class Tracer:
                 if known is not None:
                     return {"source": name, "listed": True, **_vetted(known, self.today)}
         return {"source": name, "listed": False, "state": "in no sources.toml: nobody vouches for it"}
+
+
+def _rows_with(seal: Seal, ids: list[bytes]) -> list[int]:
+    """Rows of the manifest with one of these ids."""
+    found: list[int] = []
+    first, wanted = 0, pa.array(ids, HASH)
+    for batch in seal.manifest.batches(["id"]):
+        found += (first + np.flatnonzero(pc.is_in(batch.column("id"), wanted).to_numpy(zero_copy_only=False))).tolist()
+        first += batch.num_rows
+    return found
 
 
 def _vetted(source: Source, today: date) -> Facts:

@@ -29,6 +29,7 @@ _TABLES: Mapping[str, str] = {
     "judged": "audit TEXT, row BIGINT, id BLOB, path TEXT, flagged BOOLEAN, finding TEXT, reason TEXT, risk DOUBLE",
     "ledgers": "ledger TEXT PRIMARY KEY, folder TEXT, location TEXT, time TEXT",
     "decisions": "ledger TEXT, line BIGINT, action TEXT, row BIGINT, id BLOB, time TEXT, finding TEXT, reason TEXT",
+    "consumed": "root TEXT, seal TEXT, start BIGINT, stop BIGINT",
     "models": "attestation TEXT PRIMARY KEY, file TEXT, name TEXT, digest TEXT, run TEXT, step BIGINT, parent TEXT, started TEXT, "
     "finished TEXT, builder TEXT, seal TEXT, audit TEXT, base TEXT, consumed TEXT, consumed_samples BIGINT",
 }
@@ -121,6 +122,11 @@ class Store:
         self._replace("ledgers", "ledger", (entry.ledger, entry.folder, entry.location, entry.time))
         self._connection.execute("DELETE FROM decisions WHERE ledger = ?", [entry.ledger])
         self._put("decisions", "ledger", entry.ledger, entry.decisions)
+
+    def add_consumed(self, root: str, seal: str, runs: pa.Table) -> None:
+        """Samples of a set that training read. root: of them, as attestations name it.  seal: of the set.  runs: start, stop of rows."""
+        self._connection.execute("DELETE FROM consumed WHERE root = ? AND seal = ?", [root, seal])
+        self._put("consumed", "root", root, runs.select(["start", "stop"]).add_column(0, "seal", pa.array([seal] * len(runs))))
 
     def add_training(self, training: Training, attestation: str, file: Path) -> None:
         """A model, by the attestation of its training. attestation: SHA-256 of the statement."""

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from untaint.errors import BadInput
 from untaint.provenance import attest, dsse, json_text
 from untaint.provenance.manifest import HASH
+from untaint.provenance.on_read import SCHEMA, SCHEMA_KEY
 from untaint.provenance.sealed import STATEMENT, read_seal
 from untaint.provenance.trace_store import AuditEntry, LedgerEntry, Store
 from untaint.quarantine import ledger
@@ -36,7 +38,7 @@ def enter(store: Store, path: Path) -> str:
         store.add_ledger(_ledger(path))
         return "quarantine"
     if path.is_file():
-        return _attestation(store, path)
+        return _consumed(store, path) if path.suffix == ".parquet" else _attestation(store, path)
     advice = "Name a DATA.untaint, a folder that `untaint audit` or `untaint clean` wrote, or an attestation."
     raise BadInput(f"{path} is nothing that can be traced.", advice=advice)
 
@@ -105,6 +107,19 @@ def _ledger(path: Path) -> LedgerEntry:
     )
     place, time = _text(book.header.get("location")) or "", _text(book.header.get("time")) or ""
     return LedgerEntry(_digest(content.partition(b"\n")[0]), str(path.resolve()), place, time, decisions)
+
+
+def _consumed(store: Store, path: Path) -> str:
+    """What verify-on-read wrote down."""
+    try:
+        runs = pq.read_table(path, partitioning=None)
+        facts = runs.schema.metadata or {}
+        if facts.get(SCHEMA_KEY) != SCHEMA or runs.column_names != ["start", "stop"]:
+            raise BadInput(f"{path} is not what a checker wrote.", advice="Name the file that `Checker.write` made.")
+        store.add_consumed(facts[b"root"].decode(), facts[b"seal"].decode(), runs)
+    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}.", advice="Name the file that `Checker.write` made.") from error
+    return "consumed"
 
 
 def _attestation(store: Store, path: Path) -> str:

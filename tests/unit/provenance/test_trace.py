@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from untaint import api
 from untaint.errors import BadInput
 from untaint.provenance import trace_store
 from untaint.provenance.attest import Material, Training
-from untaint.provenance.materials import of_data
+from untaint.provenance.materials import of_consumed, of_data
+from untaint.provenance.on_read import Checker
 from untaint.provenance.sealed import read_seal
 from untaint.provenance.trace import Tracer
 from untaint.provenance.trace_store import AuditEntry, LedgerEntry, Store
+from untaint.report.traced import enter
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOURCES = """schema = "untaint.sources/v1"
@@ -239,3 +242,26 @@ def test_what_cannot_be_entered(data: Path, tmp_path: Path) -> None:
     text.write_text("{}")
     with pytest.raises(BadInput, match=r"some\.json"):
         api.trace(data, add=[text])
+
+
+def test_a_model_that_did_not_read_a_sample_is_not_said_to_have_eaten_it(store: Store, data: Path, tmp_path: Path) -> None:
+    seal = read_seal(data.with_name("train.jsonl.untaint"))
+    checker = Checker(seal)
+    for row in (0, 1, 2, 3, 9):
+        checker.check(f"sentence {row}", "a", labelled=True)
+    done = checker.write(tmp_path / "read.parquet")
+    assert (done.rows, done.total) == (5, 20)
+    ran = replace(training(data, "partial.bin"), materials=(of_data(seal), of_consumed(done.root, done.rows)))
+    store.add_training(ran, "55" * 32, tmp_path / "partial.json")
+    assert read_by(store, "train.jsonl:5") == read_by(store, "train.jsonl:4") == "read 5 samples, root " + done.root[:16]
+    assert enter(store, tmp_path / "read.parquet") == "consumed"
+    assert read_by(store, "train.jsonl:4") == read_by(store, "train.jsonl:10") == "read it"
+    assert read_by(store, "train.jsonl:5") is None
+    tracer = Tracer(store, date(2026, 6, 1))
+    tracer.answer("train.jsonl:5")
+    assert "1 models were trained on a set that holds it and did not read it." in tracer.notes
+
+
+def read_by(store: Store, what: str) -> str | None:
+    models = Tracer(store, date(2026, 6, 1)).answer(what).facts["models"]
+    return next((model["read"] for model in models if model["name"] == "partial.bin"), None)
