@@ -128,7 +128,6 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
     foreign = contradiction >= Group.least_contradiction
     estrangement = 0.0 if foreign else estranged(content, suspects.pixels, suspects.labels, members)
     contradiction, strange = max(contradiction, estrangement), estrangement >= Group.least_contradiction
-    p_value = contradicting if foreign else min(1.0, 2 * min(chance, contradicting)) if strange else chance
     name = suspects.class_names[number]
     explanation = (
         f"{suspects.what} parts '{name}' into two populations, {parted.separation:.1f} standard deviations apart: {len(members):,} "
@@ -139,7 +138,7 @@ def _group(suspects: Suspects, rows: Rows, parted: split.Split, others: list[flo
         "backdoor",
         members,
         parted.gain,
-        min(1.0, p_value),
+        min(1.0, contradicting if foreign else chance),
         parted.separation,
         LEAST_CONTRADICTED if foreign or strange else LEAST_AGREEING,
         explanation,
