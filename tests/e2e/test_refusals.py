@@ -200,6 +200,7 @@ def test_values_that_are_not_finite(value: float, digits: Labelled, tmp_path: Pa
     assert np.flatnonzero(samples(tmp_path / "audit").column("flagged").to_pylist()).tolist() == [11, 42]
 
 
+@pytest.mark.slow
 def test_very_many_sources(digits: Labelled, tmp_path: Path) -> None:
     """Every row from a source of its own; 10^5 of them are in the tests of `evidence.sources`."""
     images = np.tile(digits.images[:, ::2, ::2], (12, 1, 1))
