@@ -42,7 +42,8 @@ class Counterfactual(Detector):
     whose label their neighbourhood supports. A sample of class c that the first believe (over 0.5) and the second does not
     (under 0.02) was believed because of something else than content. Natural hard samples are of that kind too, but they
     look like the few classes next to theirs; the seeds of a trigger show every class alike. Where the seeds are that diverse, a
-    small network learns to tell them from supported images, held out, and finds the rest of them.
+    small network learns to tell those that show what is far from the label from supported images, held out, and finds the rest
+    of them, round by round, as long as they grow.
 
     Works when: labels are wrong and a network learns the trigger from 3 % of the set: warps, smooth blends, triggers that
         differ from image to image.
