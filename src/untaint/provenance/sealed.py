@@ -30,6 +30,7 @@ class Sealed:
     name: of the data.  created: when, ISO 8601 in UTC.  root, size: of the tree over the samples.  parts: of the manifest.
     files: SHA-256 of files.parquet.  n_files, n_bytes: of regular files.  format, note: how the data were read.  asked: what the
     user asked of the reader.  sources: SHA-256 of sources.toml, None = there was none.  tool: that made it.
+    tables: SHA-256 of the tables beside the manifest that only some seals have, by file name.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Sealed:
     asked: Mapping[str, Any] = field(default_factory=dict)
     sources: str | None = None
     tool: str = "untaint"
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def manifest(self) -> str:
@@ -53,7 +55,7 @@ class Sealed:
 
     def statement(self) -> bytes:
         """The bytes that are signed."""
-        facts = {name: value for name, value in asdict(self).items() if name != "parts"}
+        facts = {name: value for name, value in asdict(self).items() if name != "parts" and (name != "tables" or value)}
         parts = [{"rows": part.rows, "sha256": part.sha256} for part in self.parts]
         return json_text.canonical({"schema": SCHEMA, **facts, "manifest": self.manifest, "parts": parts}) + b"\n"
 
@@ -70,12 +72,12 @@ def from_statement(content: bytes, what: str) -> Sealed:
     try:
         parts = tuple(Part(_count(part["rows"]), _hex(part["sha256"])) for part in found.pop("parts"))
         sealed = Sealed(parts=parts, **found)
-        for value in (sealed.root, sealed.files):
+        for value in (sealed.root, sealed.files, *sealed.tables.values()):
             _hex(value)
         sound = sealed.manifest == manifest and sum(part.rows for part in parts) == _count(sealed.size)
         if not sound or datetime.fromisoformat(sealed.created).tzinfo is None:
             raise ValueError("its parts do not add up")
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BadInput(f"{what} is no statement of a seal: {error}.", advice="Restore the seal, or seal again.") from error
     return sealed
 
@@ -109,6 +111,19 @@ class Seal:
         if not path.is_file() or sha256_of(path) != self.sealed.files:
             raise BadInput(f"{path} is not the table that was sealed.", advice="Restore the seal, or seal again.")
         return read_files(path, columns)
+
+    def table(self, name: str) -> Any | None:
+        """One of the tables that only some seals have, an Arrow table; None = this one has none of that name.
+
+        Raises BadInput when it is not the one that was sealed.
+        """
+        sealed = self.sealed.tables.get(name)
+        if sealed is None:
+            return None
+        path = self.folder / name
+        if not path.is_file() or sha256_of(path) != sealed:
+            raise BadInput(f"{path} is not the table that was sealed.", advice="Restore the seal, or seal again.")
+        return read_files(path)
 
     def check(self) -> None:
         """Raises BadInput where manifest, files or tree are not those of the statement."""
