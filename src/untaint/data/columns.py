@@ -24,6 +24,8 @@ _STRAY = 100
 """A NaN in at most one of so many rows, three at least, is a broken number; where there are more it is how the data write `missing`."""
 BLANK = frozenset({"", "?", "-", "--", ".", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown"})
 """What people write where a number is missing. In a column of words they are words."""
+TRUTH_WORDS = ("False", "True")
+"""What 0 and 1 are called where truths are said in words. Texts are truths where a column holds no others, as in CSV files."""
 _DATED = re.compile(r"\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}")
 
 
@@ -164,10 +166,12 @@ class _Gathering:
         missing = total - int(numbers + counts.sum())
         if known == 0:
             return Column(self.name, "empty", self._numbers, missing=total)
+        if (read.truth | read.blank).all() and (numbers == 0 or self._truths):
+            values, _ = self._put(codes, read, read.truths)
+            return Column(self.name, "boolean", values, missing=missing + int(counts[read.blank].sum()))
         if numbers + counts[read.number].sum() >= _MAJORITY * known:
-            kind: Held = "boolean" if self._truths else "number"
             values, odd = self._put(codes, read, np.where(read.number, read.numbers, np.nan))
-            return Column(self.name, kind, values, (), odd, wild, missing + int(counts[read.blank].sum()))
+            return Column(self.name, "number", values, (), odd, wild, missing + int(counts[read.blank].sum()))
         if counts[read.date].sum() >= _MAJORITY * known:
             kept, self._numbers = self._numbers, np.full(len(self._numbers), np.nan)
             values, odd = self._put(codes, read, np.where(read.date, read.dates, np.nan))
@@ -219,6 +223,13 @@ class _Words:
         self.number = ~np.isnan(self.numbers) & ~self.blank
         self.dates = np.array([_seconds(text) for text in texts], np.float64)
         self.date = ~np.isnan(self.dates)
+        self.truths = np.array([truth(text) for text in texts], np.float64)
+        self.truth = ~np.isnan(self.truths)
+
+
+def truth(text: str) -> float:
+    """1 and 0 for texts that say true or false in small letters or capitals, NaN for others."""
+    return {"true": 1.0, "false": 0.0}.get(text.strip().lower(), np.nan)
 
 
 def _number(text: str) -> float:

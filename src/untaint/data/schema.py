@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias, final, get_args
 import numpy as np
 import pyarrow as pa
 
-from untaint.data.columns import Column, Held, columns_of
+from untaint.data.columns import TRUTH_WORDS, Column, Held, columns_of
 from untaint.data.dataset import Dataset
 from untaint.data.silent import silent
 from untaint.errors import BadInput
@@ -64,12 +64,17 @@ class Pinned:
         return found
 
     def _retyped(self, column: Column, rows: np.ndarray) -> dict[int, str]:
-        """A column of another kind than pinned: numbers fit where they were pinned as truths of 0 and 1, nothing else does."""
+        """A column of another kind than pinned: truths fit as numbers 0 and 1 and as words, nothing else does."""
         numbers = {"number", "boolean"}
         if {column.kind, self.kind} <= numbers:
             fits = np.isin(column.values[rows], (0.0, 1.0)) if self.kind == "boolean" else np.ones(len(rows), bool)
             return dict.fromkeys(rows[~fits].tolist(), f"is no {self.kind}")
-        said = {row: column.words[int(column.values[row])] for row in rows.tolist()} if column.words else {}
+        words = TRUTH_WORDS if column.kind == "boolean" else column.words
+        said = {row: words[int(column.values[row])] for row in rows.tolist()} if words else {}
+        if {column.kind, self.kind} == {"boolean", "category"}:
+            known = {word.lower() for word in (TRUTH_WORDS if self.kind == "boolean" else self.words or TRUTH_WORDS)}
+            said = {row: word for row, word in said.items() if word.strip().lower() not in known}
+            rows = np.array([*said], np.int64)
         return {row: f"{said.get(row, f'{column.values[row]:.10g}')[:_QUOTED]!r} is no {self.kind}" for row in rows.tolist()}
 
 

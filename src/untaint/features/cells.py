@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, final
 
 import numpy as np
 
-from untaint.data.columns import RARE, Column, columns_of
+from untaint.data.columns import RARE, TRUTH_WORDS, Column, columns_of
 from untaint.data.dataset import Dataset
 from untaint.data.silent import silent
 from untaint.errors import FeatureUnavailable
@@ -21,7 +21,7 @@ _LONGEST = 40  # characters of a cell that are quoted
 @final
 @dataclass(frozen=True)
 class Cells:
-    """Columns of a table.
+    """Columns of a table. Truths are a category of two words.
 
     values: (n, d) float64; of a category its code in `categories`, of a date seconds since 1970, NaN = missing or unreadable.
     names, kinds: (d,). categories: for every column its words by code, () for numbers.  dates: columns that are dates.
@@ -67,8 +67,9 @@ def cells(dataset: Dataset, settings: Settings) -> Cells:
     columns.clear()
     notes = _notes(kept, ignored)
     values = np.empty((len(dataset), len(kept)), order="F")
-    names, words = tuple(column.name for column in kept), tuple(column.words for column in kept)
-    kinds: tuple[ColumnKind, ...] = tuple("category" if column.kind == "category" else "number" for column in kept)
+    names = tuple(column.name for column in kept)
+    words = tuple(TRUTH_WORDS if column.kind == "boolean" else column.words for column in kept)
+    kinds: tuple[ColumnKind, ...] = tuple("category" if of_column else "number" for of_column in words)
     dates = frozenset(number for number, column in enumerate(kept) if column.kind == "date")
     for number in range(len(kept) - 1, -1, -1):  # let go of each once it is copied
         values[:, number] = kept.pop().values

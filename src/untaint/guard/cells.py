@@ -6,7 +6,7 @@ from typing import NamedTuple, final
 import numpy as np
 import pandas as pd
 
-from untaint.data.columns import BLANK
+from untaint.data.columns import BLANK, truth
 from untaint.data.schema import Pinned
 
 _QUOTED = 40  # characters of a cell in a reason
@@ -78,6 +78,9 @@ class Cells:
             blank = np.array([isinstance(cell, str) and cell.strip().lower() in BLANK for cell in cells], bool)
             self.missing = self.missing | blank
             self.numbers = np.array([_read(cell) for cell in cells], np.float64)
+            if self._pinned.kind == "boolean":
+                said = np.array([truth(cell) if isinstance(cell, str) else np.nan for cell in cells], np.float64)
+                self.numbers = np.where(np.isnan(said), self.numbers, said)
         return self.numbers
 
     def _bounded(self, numbers: np.ndarray) -> np.ndarray:

@@ -93,6 +93,17 @@ def test_a_column_of_another_kind_is_told_in_every_row() -> None:
         checked(other, schema, quiet)
 
 
+def test_truths_fit_whether_they_are_written_in_words_or_not() -> None:
+    written = COLUMNS | {"new": [str(value) for value in COLUMNS["new"]]}
+    schema, in_words = infer(table(), quiet), infer(table(columns=written), quiet)
+    assert in_words.columns[1] == schema.columns[1]
+    as_words = replace(schema, columns=(*(replace(each, kind="category") for each in schema.columns[1:2]), *schema.columns[2:]))
+    for one in (schema, as_words):  # older files have truths as words
+        assert checked(table(columns=written), one, quiet).index.column("unreadable").null_count == N
+    found = checked(table({(7, "new"): "perhaps"}, written), schema, quiet).column("unreadable")
+    assert [why for why in found if why is not None] == ["schema: 'perhaps' is no boolean (column 'new')"]
+
+
 def test_a_label_out_of_schema_is_told() -> None:
     labels = ["odd" if row == 5 else label for row, label in enumerate(LABELS)]
     rows = [str(row) for row in table().read(np.arange(N))]

@@ -55,8 +55,15 @@ def test_numbers_written_as_text_are_numbers() -> None:
 
 
 def test_truth_values_are_one_and_zero() -> None:
-    found = read(new=[True, False, False, None] * 50)
-    assert np.array_equal(found.values[:4, 1], [1, 0, 0, np.nan], equal_nan=True)
+    for new in ([True, False, False, None], ["True", "False", "false", "?"], ["TRUE", "FALSE", " false ", ""]):
+        found = read(new=new * 50)
+        assert np.array_equal(found.values[:4, 1], [1, 0, 0, np.nan], equal_nan=True)
+        assert (found.kinds[1], found.said(1, 1.0), found.odd) == ("category", "True", {})
+
+
+def test_truths_and_other_words_are_words() -> None:
+    found = read(new=["true", "false", "maybe", None] * 50)
+    assert found.categories[1] == ("false", "maybe", "true")
 
 
 def test_dates_are_seconds() -> None:

@@ -89,7 +89,16 @@ def test_a_cell_that_does_not_fit_is_told_and_refused(cells: dict[str, object], 
 
 
 @pytest.mark.parametrize(
-    "cells", [{"debt": NAN}, {"debt": "?"}, {"price": "180"}, {"paid": 1}, {"paid": "0"}, {"day": pd.Timestamp("2030-05-05")}]
+    "cells",
+    [
+        {"debt": NAN},
+        {"debt": "?"},
+        {"price": "180"},
+        {"paid": 1},
+        {"paid": "0"},
+        {"paid": "True"},
+        {"day": pd.Timestamp("2030-05-05")},
+    ],
 )
 def test_what_reads_as_it_should_fits(cells: dict[str, object]) -> None:
     assert ColumnGuard().fit(LOANS).judge(row(**cells)) == []
