@@ -94,7 +94,7 @@ def test_a_column_of_another_kind_is_told_in_every_row() -> None:
 
 
 def test_truths_fit_whether_they_are_written_in_words_or_not() -> None:
-    written = COLUMNS | {"new": [str(value) for value in COLUMNS["new"]]}
+    written: dict[str, Sequence[object]] = {**COLUMNS, "new": [str(value) for value in COLUMNS["new"]]}
     schema, in_words = infer(table(), quiet), infer(table(columns=written), quiet)
     assert in_words.columns[1] == schema.columns[1]
     as_words = replace(schema, columns=(*(replace(each, kind="category") for each in schema.columns[1:2]), *schema.columns[2:]))
