@@ -5,7 +5,6 @@ copy with a place that differs, another label under the same content, and a host
 those of the others, as they do when a domain has a new owner (Carlini et al. 2023, arXiv 2302.10149).
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,29 +13,13 @@ from typing import Any, final
 
 from untaint.data.dataset import Dataset
 from untaint.data.load import load
-from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, SampleChange, count
+from untaint.provenance.hosts import Host, outlying
 from untaint.provenance.near import nearness
 from untaint.provenance.seal import Settings
 from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.sources import host_of
 from untaint.provenance.verify import Verified, verify
-
-_ALPHA = 0.01
-"""Chance that any host of an honest set is told, if contents change by chance alone."""
-_FEWEST = 3
-"""Changed samples of a host from which it is told; of fewer nobody profits."""
-
-
-@final
-@dataclass(frozen=True)
-class Host:
-    """A host whose samples became something else more often than those of the others. p_value: corrected for all hosts."""
-
-    name: str
-    changed: int
-    total: int
-    p_value: float
 
 
 @final
@@ -119,30 +102,14 @@ def _rows(dataset: Dataset) -> dict[str | None, int]:
 
 
 def _hosts(seal: Seal, changed: Sequence[SampleChange]) -> list[Host]:
-    """Hosts that changed more than the rest of the set does, by the binomial tail, Bonferroni over hosts."""
+    """Hosts that changed more than the rest of the set does."""
     by_host = Counter(host for change in changed if change.url and (host := host_of(change.url)))
     if not by_host:
         return []
     totals = Counter[str]()
     for batch in seal.manifest.batches(["url"]):
         totals.update(host for url in batch.column("url").to_pylist() if url and (host := host_of(url)))
-    found = []
-    for name, number in by_host.items():
-        rest = max(1, totals.total() - totals[name])
-        rate = (len(changed) - number + 1) / (rest + 1)  # of the others, never 0
-        p_value = min(1.0, _tail(number, totals[name], min(rate, 1.0)) * len(totals))
-        if number >= _FEWEST and p_value <= _ALPHA:
-            found.append(Host(name, number, totals[name], p_value))
-    return sorted(found, key=lambda host: host.p_value)
-
-
-def _tail(least: int, total: int, rate: float) -> float:
-    """Chance of at least so many of `total`."""
-    from scipy.special import betainc
-
-    if least > total:
-        raise BadInput(f"{least} of {total} samples changed.", advice="The seal does not fit: seal again.")
-    return 1.0 if least == 0 or math.isclose(rate, 1.0) else float(betainc(least, total - least + 1, rate))
+    return outlying(by_host, totals, elsewhere=len(changed) - by_host.total())
 
 
 def _several(changes: Sequence[SampleChange]) -> str:
