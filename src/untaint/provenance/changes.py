@@ -23,6 +23,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "order": ("sample in another order", "samples in another order"),
 }
 _FILE_WORDS: Mapping[str, tuple[str, str]] = {
+    "columns": ("first line names other columns", "first lines name other columns"),
     "content": ("file changed in bytes, not in its samples", "files changed in bytes, not in their samples"),
     "mode": ("mode changed", "modes changed"),
     "target": ("link leads elsewhere", "links lead elsewhere"),
@@ -53,7 +54,10 @@ class SampleChange:
 @final
 @dataclass(frozen=True)
 class FileChange:
-    """One name below the root. what: content, size, swapped, mode, target, kind, renamed, added or removed.  before, after: in words."""
+    """One name below the root.
+
+    what: content, columns, size, swapped, mode, target, kind, renamed, added or removed.  before, after: in words.
+    """
 
     what: str
     name: str

@@ -1,25 +1,29 @@
 """What changed among the files: names, sizes, modes, links, contents, whether they hold samples or not."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from untaint.provenance.changes import Changes, FileChange
 from untaint.provenance.matching import digests, unmatched
+from untaint.provenance.tasks import Remark
 
 Row: TypeAlias = Mapping[str, Any]
 _SIGNED = ("name", "raw", "kind", "size", "mode", "target", "sha256")
 """Columns that make two entries the same. Times and inodes are of a copy, not of the data."""
 
 
-def compare_files(old: Any, new: Any, changes: Changes) -> None:
-    """Add what changed among the files. old, new: their tables. What the samples' changes explain is not told again."""
+def compare_files(old: Any, new: Any, changes: Changes, remarks: Sequence[Remark] = ()) -> None:
+    """Add what changed among the files. old, new: their tables. What the samples' changes or the remarks explain is not told again."""
+    renamed = {remark.name: remark for remark in remarks if remark.what == "columns"}
+    for remark in renamed.values():
+        changes.add_file(FileChange("columns", remark.name, remark.before, remark.after))
     lone = unmatched(*(digests(_signatures(table)) for table in (old, new)))
     before, after = (
         {(row["raw"] or row["name"]): row for row in table.filter(mask).to_pylist()}
         for table, mask in zip((old, new), lone, strict=True)
     )
-    explained = _explained(changes)
+    explained = _explained(changes, renamed)
     kept = [name for name in before if name in after]
     held = {before[name]["sha256"] for name in kept}
     for name in kept:
@@ -36,10 +40,10 @@ def compare_files(old: Any, new: Any, changes: Changes) -> None:
                 changes.add_file(FileChange(what, row["name"], after=_words(row)))
 
 
-def _explained(changes: Changes) -> Any:
+def _explained(changes: Changes, told: Collection[str]) -> Any:
     """Whether the samples' changes say already that a file is not as it was."""
     paths = [path for change in changes.examples for path in (change.path, change.old_path) if path is not None]
-    touched = {*paths, *(path.rsplit(mark, 1)[0] for path in paths for mark in ":#")}
+    touched = {*paths, *told, *(path.rsplit(mark, 1)[0] for path in paths for mark in ":#")}
     all_told = sum(changes.samples.values()) > len(changes.examples) or changes.unclear > 0
     return lambda row: bool(row["rows"]) and (all_told or row["name"] in touched)
 

@@ -4,34 +4,36 @@ What no reader knows (weights, code, a README) is one sample per file, or in a s
 """
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias, final
 
 from typing_extensions import override
 
+from untaint.data.dataset import Dataset
 from untaint.data.load import readers
 from untaint.data.readers import json_lines, webdataset
 from untaint.data.readers._bytes import COMPRESSED
-from untaint.data.readers._folders import METADATA, Metadata, metadata_of
-from untaint.data.readers._recipe import Recipe, as_name
+from untaint.data.readers._recipe import Recipe
 from untaint.data.readers._shards import split_of
 from untaint.data.readers.base import Reader, Request
-from untaint.data.roles import IMAGE_SUFFIXES, Roles
+from untaint.data.roles import Roles
 from untaint.errors import BadInput
+from untaint.provenance.cutting import Asks, cutter_for, format_of
+from untaint.provenance.folder_plan import IMAGES, PICTURES, TEXTS, folder_plan
 from untaint.provenance.listing import Entry, listed
-from untaint.provenance.reading import SPLITS, TRANSFORMS, URLS, Reading, Sample, moment_of, rest_digest
-from untaint.provenance.records import Cutter, Loaded, cutter_for
-from untaint.provenance.tasks import Context, Finished, How, Item, Known, Task, WholeFiles
+from untaint.provenance.pins import Pin, Pins, WholePin
+from untaint.provenance.plan_base import Plan
+from untaint.provenance.reading import Reading, Sample
+from untaint.provenance.records import Cutter, Loaded, Unreadable
+from untaint.provenance.tasks import Context, Finished, Item, Known, Remark, Task, WholeFiles
 
 Trusted: TypeAlias = Callable[[Entry], Known | None]
 
 FILES, MIXED = "files", "mixed"
 """Formats beside the readers': each file is a sample; each file by itself, cut into records where it is of such a format."""
-IMAGES, TEXTS = "image-folder", "text-folder"
-_PICTURES = tuple(sorted(IMAGE_SUFFIXES))
 _RECORDS = {
     "jsonl": json_lines.SUFFIXES,
     "csv": (".csv", ".tsv"),
@@ -43,46 +45,6 @@ _FILES, _BYTES = 1024, 64 << 20
 """Files, or bytes of them, of one piece of work."""
 
 
-class Plan(ABC):
-    """The reading of one data set. format: a reader's id, `files`, `mixed`.  note: how it is read; both are sealed, so another is seen."""
-
-    format: str
-    note: str
-
-    @abstractmethod
-    def item(self, number: int, entry: Entry) -> Item | Cutter:
-        """What one entry of the listing is."""
-
-
-@final
-@dataclass(frozen=True)
-class Folder(Plan):
-    """A file per sample, as `image-folder` and `text-folder` read them. splits: whether the first folders are."""
-
-    format: str
-    note: str
-    how: How
-    suffixes: tuple[str, ...]
-    metadata: Mapping[str, Sample]
-    labelled: bool = False
-    splits: bool = False
-
-    @override
-    def item(self, number: int, entry: Entry) -> Item:
-        name = entry.name
-        said = self.metadata.get(name)
-        hidden = name.startswith(".") or "/." in name
-        if entry.kind not in {"file", "link"} or (said is None and (hidden or not name.lower().endswith(self.suffixes))):
-            return Item(number, entry)
-        first, _, inner = name.partition("/")
-        split = split_of(first + "." if self.splits else name) or None
-        sample = said or Sample(b"")
-        if not self.labelled:
-            label, below, _ = (inner if self.splits else name).partition("/")
-            sample = Sample(b"", sample.rest, label if below else None, *sample[3:])
-        return Item(number, entry, self.how, sample, split)
-
-
 @final
 @dataclass(frozen=True)
 class Separate(Plan):
@@ -92,6 +54,9 @@ class Separate(Plan):
     note: str
     cutter: Callable[[Entry], Cutter | None]
     whole: bool
+    pins: Pins = field(default_factory=Pins)
+    now: str = ""
+    remarks: Sequence[Remark] = ()
 
     @override
     def item(self, number: int, entry: Entry) -> Item | Cutter:
@@ -103,22 +68,25 @@ class Separate(Plan):
         return Item(number, entry, "bytes", Sample(b""), split_of(entry.name) or None) if self.whole else Item(number, entry)
 
 
-def plan_for(path: Path, context: Context, request: Request, format_id: str | None) -> Plan:
-    """The plan for a file or a folder. Raises BadInput for a format that is not known, or a column that is not there."""
+def plan_for(path: Path, context: Context, request: Request, format_id: str | None, pins: Pins | None = None) -> Plan:
+    """The plan for a file or a folder. pins: as it was sealed, None = it is found.
+
+    Raises BadInput for a format that is not known, or a column that is not there.
+    """
     known = readers()
     if format_id is not None and format_id not in {*known, FILES, MIXED}:
         raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {FILES}, {MIXED}, {', '.join(known)}.")
     claims = [format_id] if format_id else _claims(path, known)
     claimed = claims[0] if len(claims) == 1 else None
     if claimed in {IMAGES, TEXTS} and path.is_dir():
-        return _folder(path, claimed, request)
+        return folder_plan(path, claimed, request, pins.folder if pins else None)
     if claimed in _RECORDS:
-        return _records(path, context, request, claimed)
-    if claimed in known and (plan := _loaded(path, context, request, known[claimed])) is not None:
+        return _records(path, context, request, claimed, pins.every if pins else None)
+    if claimed in known and (plan := _loaded(path, context, request, known[claimed], pins.whole if pins else None)) is not None:
         return plan
     if claimed == FILES:
         return Separate(FILES, "each file is a sample", lambda _entry: None, whole=True)
-    return Separate(MIXED, "each file by itself", lambda entry: cutter_for(context, entry, request), whole=True)
+    return _mixed(context, request, pins.files if pins else {})
 
 
 def _claims(path: Path, known: Mapping[str, Reader]) -> list[str]:
@@ -128,70 +96,112 @@ def _claims(path: Path, known: Mapping[str, Reader]) -> list[str]:
         pictures = tars = False
         for _, _, files in os.walk(path):
             for name in map(str.lower, files):
-                pictures = pictures or (name.endswith(_PICTURES) and name[0] != ".")
+                pictures = pictures or (name.endswith(PICTURES) and name[0] != ".")
                 tars = tars or name.endswith(webdataset.SUFFIXES)
         out = {TEXTS if pictures else IMAGES} | (set() if tars else {"webdataset"})
     return [name for name, reader in known.items() if name not in out and reader.claims(path)]
 
 
-def _folder(root: Path, format_id: str, request: Request) -> Folder:
-    """Of a folder of splits, each split is such a folder."""
-    first = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    named = len(first) > 1 and all(split_of(name + ".") and name.isalpha() for name in first)
-    splits = named and not any((root / name).is_file() for name in METADATA)
-    below = {f"{name}/": metadata_of(root / name, request) for name in first} if splits else {"": metadata_of(root, request)}
-    said = {prefix + name: _said(row, metadata) for prefix, metadata in below.items() for name, row in metadata.rows.items()}
-    labelled = any(metadata.label for metadata in below.values())
-    notes = [f"label: {'the metadata' if labelled else 'the first folder of each path'}"]
-    notes += ["the first folders are splits"] if splits else []
-    how: How = "bytes" if format_id == IMAGES else "text"
-    suffixes = _PICTURES if format_id == IMAGES else (".txt",)
-    return Folder(format_id, "; ".join(notes), how, suffixes, said, labelled, splits)
-
-
-def _said(row: Mapping[str, object], metadata: Metadata) -> Sample:
-    """What a row of the metadata claims."""
-    free = {name.strip().lower(): name for name in reversed(list(row))}
-    url, split, transform = (next((free[name] for name in names if name in free), None) for names in (URLS, SPLITS, TRANSFORMS))
-    roles = (metadata.label, metadata.source, transform, split, url)
-    rest = rest_digest({name: value for name, value in row.items() if name not in {"file_name", *roles[:4]}})
-    label, source, change, part, address = (as_name(row.get(name)) if name else None for name in roles)
-    return Sample(b"", rest, label, source, change, part, address, moment_of(row.get(metadata.time)) if metadata.time else None)
-
-
-def _records(path: Path, context: Context, request: Request, format_id: str) -> Separate:
-    """One file of records, or a folder of shards, read alike."""
+def _records(path: Path, context: Context, request: Request, format_id: str, pin: Pin | None) -> Separate:
+    """One file of records, or a folder of shards, read alike: as the first of them, or as `pin` says."""
     root = path if path.is_dir() else None
+    asks = Asks(request, root, format_id, pin)
     readings: dict[str, Reading] = {}
 
     def cutter(entry: Entry) -> Cutter | None:
-        name = entry.name.lower()
-        plain = name.removesuffix(next((end for end in COMPRESSED if name.endswith(end)), ""))
-        if root is not None and not name.endswith(_RECORDS[format_id]) and not plain.endswith(_RECORDS[format_id]):
+        if root is not None and not _is_called(entry.name, format_id):
             return None
-        found = cutter_for(context, entry, request, records_root=root, format_id=format_id)
-        return None if found is None else replace(found, reading=readings.setdefault("first", found.reading))
+        found = _cutter(context, entry, asks)
+        if found is None or isinstance(found, Unreadable):
+            return found
+        return replace(found, reading=readings.setdefault("first", found.reading))
 
-    first = next((entry for entry in listed(path) if entry.kind == "file" and cutter(entry) is not None), None)
-    note = readings["first"].note if first is not None else "no record in it"
-    return Separate(format_id, note, cutter, whole=False)
+    held = (entry for entry in listed(path) if entry.kind == "file")
+    first = next((found for entry in held if (found := cutter(entry)) and not isinstance(found, Unreadable)), None)
+    pin = pin or (first.pin if first is not None else None)
+    note = "no record in it" if pin is None else pin.reading(None).note
+    now = "" if first is None or asks.pin is None else _now(context, first.entry, replace(asks, pin=None))
+    return Separate(format_id, note, cutter, whole=False, pins=Pins(pin), now=now)
 
 
-def _loaded(path: Path, context: Context, request: Request, reader: Reader) -> Separate | None:
-    """Rows of a set that only its reader can cut, told of its first file; None where it cannot, which leaves files as samples."""
+def _is_called(name: str, format_id: str) -> bool:
+    lower = name.lower()
+    plain = lower.removesuffix(next((end for end in COMPRESSED if lower.endswith(end)), ""))
+    return lower.endswith(_RECORDS[format_id]) or plain.endswith(_RECORDS[format_id])
+
+
+def _cutter(context: Context, entry: Entry, asks: Asks) -> Cutter | None:
+    """How a file is cut; one that cannot be read any more is a finding where data are verified."""
     try:
-        dataset = reader.read(path, request)
-    except BadInput:
+        return cutter_for(context, entry, asks)
+    except BadInput as error:
+        if not context.lenient:
+            raise
+        return Unreadable(context, entry, Reading(Recipe(_NO_ROLES)), why=error)
+
+
+def _now(context: Context, entry: Entry, asks: Asks) -> str:
+    """How a file would be read by what its first records show."""
+    try:
+        found = cutter_for(context, entry, asks)
+    except BadInput as error:
+        return f"not at all: {error.message}"
+    return "no record in it" if found is None else found.reading.note
+
+
+def _mixed(context: Context, request: Request, files: Mapping[str, Pin | None]) -> Separate:
+    """files: pins by name; a file that has none is read as it looks."""
+    pins = Pins()
+
+    def cutter(entry: Entry) -> Cutter | None:
+        if format_of(entry.name) is None or (entry.name in files and files[entry.name] is None):
+            return None
+        found = _cutter(context, entry, Asks(request, pin=files.get(entry.name)))
+        if isinstance(found, Unreadable) and entry.name not in files:
+            return None  # added, and of no format that its name says: a file like any other
+        pins.files[entry.name] = None if found is None else found.pin
+        return found
+
+    return Separate(MIXED, "each file by itself", cutter, whole=True, pins=pins)
+
+
+def _loaded(path: Path, context: Context, request: Request, reader: Reader, pin: WholePin | None) -> Separate | None:
+    """Rows of a set that only its reader can cut, told of its first file; None where it cannot, which leaves files as samples."""
+    first = next((entry.name for entry in listed(path) if entry.kind == "file" and entry.size), None)
+    try:
+        dataset = _read(path, request, reader, pin)
+    except BadInput as error:
+        if pin is not None:
+            why, note = error, pin.note
+            return Separate(
+                reader.id, note, lambda entry: _unreadable(context, entry, why, first), whole=False, pins=Pins(whole=pin)
+            )
         if request.label or request.payload:
             raise
         return None
-    first = next(entry.name for entry in listed(path) if entry.kind == "file" and entry.size)
-    reading = Reading(Recipe(Roles("table", "other", (), None, None, "; ".join(dataset.notes))))
+    columns, said = dataset.columns, "; ".join(dataset.notes)
+    pin = pin or WholePin(said, columns.label, columns.source, columns.time, columns.payload if columns.label else None)
+    reading = Reading(Recipe(replace(_NO_ROLES, note=pin.note)))
 
     def cutter(entry: Entry) -> Cutter | None:
         return Loaded(context, entry, reading, dataset=dataset) if entry.name == first else None
 
-    return Separate(reader.id, reading.note, cutter, whole=False)
+    return Separate(reader.id, reading.note, cutter, whole=False, pins=Pins(whole=pin))
+
+
+def _read(path: Path, request: Request, reader: Reader, pin: WholePin | None) -> Dataset:
+    """With the columns of a pin where they are still there."""
+    if pin is not None:
+        with suppress(BadInput):
+            return reader.read(path, pin.again(request))
+    return reader.read(path, request)
+
+
+def _unreadable(context: Context, entry: Entry, why: BadInput, first: str | None) -> Cutter | None:
+    return Unreadable(context, entry, Reading(Recipe(_NO_ROLES)), why=why) if entry.name == first else None
+
+
+_NO_ROLES = Roles("table", "other", (), None, None, "")
 
 
 def tasks_for(plan: Plan, path: Path, context: Context, trusted: Trusted) -> Iterator[Task]:

@@ -84,6 +84,12 @@ def reading_of(recipe: Recipe, columns: Sequence[str], *, joined: bool = True) -
     taken = {*roles.payload, roles.label, roles.source, roles.time}
     free = {name.strip().lower(): name for name in reversed(columns) if name not in taken}
     url, split, transform = (next((free[name] for name in names if name in free), None) for names in (URLS, SPLITS, TRANSFORMS))
+    return reading_with(recipe, url, split, transform, joined=joined)
+
+
+def reading_with(recipe: Recipe, url: str | None, split: str | None, transform: str | None, *, joined: bool) -> Reading:
+    """The reading with these columns. A URL is one of the other fields too: it is told by `fields` when it changes."""
+    roles = recipe.roles
     used = frozenset(name for name in (*roles.payload, roles.label, roles.source, split, transform) if name is not None)
     return Reading(recipe, url, split, transform, joined, used)
 

@@ -6,42 +6,42 @@ Plain JSON lines are read once: the same bytes are hashed as a file and cut into
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, TypeAlias, final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
 
 from untaint.data.dataset import Dataset
-from untaint.data.readers import delimited, json_lines, webdataset
-from untaint.data.readers._bytes import COMPRESSED, RandomBytes
-from untaint.data.readers._chunks import class_names
-from untaint.data.readers._json_array import is_array
-from untaint.data.readers._lines import LONGEST, SAMPLE, Parse, Scan
-from untaint.data.readers._recipe import Broken, Recipe
+from untaint.data.readers import webdataset
+from untaint.data.readers._bytes import COMPRESSED, RandomBytes, unpack
+from untaint.data.readers._lines import LONGEST, Parse, Scan
+from untaint.data.readers._recipe import Recipe
 from untaint.data.readers._shards import split_of
-from untaint.data.readers.base import Request
 from untaint.errors import BadInput
 from untaint.provenance.listing import Entry, opened
-from untaint.provenance.reading import Reading, Sample, reading_of, roles_for
+from untaint.provenance.pins import Pin
+from untaint.provenance.reading import Reading, Sample
 from untaint.provenance.tasks import (
     Context,
+    Damaged,
     Finished,
     Item,
     JsonBlock,
     Members,
     Records,
+    Remark,
+    Remarked,
     RowGroup,
     Stated,
     Task,
     Where,
     Whole,
     WholeFiles,
+    readable,
 )
 
 _BLOCK = 1 << 20
@@ -52,12 +52,13 @@ _PIECE = 4096
 
 @dataclass(frozen=True)
 class Cutter(ABC):
-    """A file of records. number: its place in the listing, set by the plan."""
+    """A file of records. pin: how it is read.  number: its place in the listing, set by the plan."""
 
     context: Context
     entry: Entry
     reading: Reading
     number: int = -1
+    pin: Pin | None = None
 
     @abstractmethod
     def tasks(self) -> Iterator[Task]:
@@ -73,9 +74,20 @@ class Cutter(ABC):
         """Where it lies."""
         return self.context.root / self.entry.name
 
+    @property
+    def remarks(self) -> Sequence[Remark]:
+        """What is to be said of it beside its samples."""
+        return ()
+
     def hashed(self) -> Task:
         """The file by itself."""
         return WholeFiles(self.context, [Item(self.number, self.entry)])
+
+    def damaged(self, error: BadInput) -> Task:
+        """The remark that it ends before its end. Raises the error where that is no finding: when data are sealed."""
+        if not self.context.lenient:
+            raise error
+        return Remarked(self.entry, [Remark("damaged", self.entry.name, error.message)])
 
 
 @final
@@ -108,13 +120,24 @@ class Lines(Cutter):
 
     scan: Scan | None = None
     parse: Parse | None = None
+    renamed: Remark | None = None
 
     @override
     def tasks(self) -> Iterator[Task]:
         assert self.scan is not None and self.parse is not None  # noqa: S101, PT018 - `cutter_for` gives both
-        with _scanned(self.path, self.entry) as file:
-            yield from (Records(self.where, piece, self.parse) for piece in _pieces(self.scan(file)))
+        if self.renamed is not None:
+            yield Remarked(self.entry, self.remarks)
+        try:
+            with _scanned(self.path, self.entry) as file:
+                yield from (Records(self.where, piece, self.parse) for piece in _pieces(self.scan(file)))
+        except Damaged as error:
+            yield self.damaged(error)
         yield self.hashed()
+
+    @property
+    @override
+    def remarks(self) -> Sequence[Remark]:
+        return () if self.renamed is None else (self.renamed,)
 
 
 @final
@@ -125,7 +148,7 @@ class Parquet(Cutter):
     @override
     def tasks(self) -> Iterator[Task]:
         row = 0
-        with _broken(self.entry.name), opened(self.path, self.entry) as raw, pq.ParquetFile(raw) as file:
+        with opened(self.path, self.entry) as raw, readable(self.entry.name), pq.ParquetFile(raw) as file:
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         for group, size in enumerate(sizes):
             yield RowGroup(self.where, group, row)
@@ -141,8 +164,11 @@ class Tar(Cutter):
     @override
     def tasks(self) -> Iterator[Task]:
         with opened(self.path, self.entry):
-            found = webdataset.samples(RandomBytes(self.path))
-            yield from (Members(self.where, piece) for piece in _tar_pieces(found, self.reading.recipe))
+            found = _whole_samples(self.path)
+            try:
+                yield from (Members(self.where, piece) for piece in _tar_pieces(found, self.reading.recipe))
+            except Damaged as error:
+                yield self.damaged(error)
         yield self.hashed()
 
 
@@ -167,90 +193,29 @@ class Loaded(Cutter):
         yield self.hashed()
 
 
+@final
+@dataclass(frozen=True)
+class Unreadable(Cutter):
+    """A file of records that was sealed and cannot be read any more."""
+
+    why: BadInput | None = None
+
+    @override
+    def tasks(self) -> Iterator[Task]:
+        assert self.why is not None  # noqa: S101 - the plan gives it
+        yield self.damaged(self.why)
+        yield self.hashed()
+
+
 Raw: TypeAlias = tuple[int, int, bytes]
 
 
-def cutter_for(
-    context: Context, entry: Entry, request: Request, *, records_root: Path | None = None, format_id: str | None = None
-) -> Cutter | None:
-    """How a file is cut, from its name, or as the format says; None where it is no file of records.
-
-    records_root: folder that paths in the records are below, None = the file's own.  Raises BadInput where the user named a column that
-    is not there.
-    """
-    path = context.root / entry.name
-    root = records_root or path.parent
-    kind = format_id or _format_of(entry.name.lower())
-    if kind == "webdataset":
-        return tar_cutter(context, entry, request)
-    if kind == "jsonl":
-        return _json(context, entry, request, root)
-    if kind == "csv":
-        layout = delimited.find_layout(path)
-        reading = _line_reading(path, request, root, layout.records, layout.parse, layout.columns)
-        return None if reading is None else Lines(context, entry, reading, scan=layout.records, parse=layout.parse)
-    return parquet_cutter(context, entry, request, root) if kind == "parquet" else None
-
-
-def _format_of(name: str) -> str | None:
-    plain = name.removesuffix(next((end for end in COMPRESSED if name.endswith(end)), ""))
-    if name.endswith(webdataset.SUFFIXES):
-        return "webdataset"
-    if plain.endswith(json_lines.SUFFIXES):
-        return "jsonl"
-    if plain.endswith((".csv", ".tsv")):
-        return "csv"
-    return "parquet" if name.endswith((".parquet", ".pq")) else None
-
-
-def _json(context: Context, entry: Entry, request: Request, root: Path) -> Cutter | None:
-    path = context.root / entry.name
-    reading = _line_reading(path, request, root, json_lines.records, json_lines.parse, None)
-    if reading is None:
-        return None
-    if path.suffix.lower() in COMPRESSED or is_array(path):
-        return Lines(context, entry, reading, scan=json_lines.records, parse=json_lines.parse)
-    return PlainJson(context, entry, reading)
-
-
-def _line_reading(
-    path: Path, request: Request, root: Path, scan: Scan, parse: Parse, columns: Sequence[str] | None
-) -> Reading | None:
-    """The reading of a file of records; None where none of the first ones can be read."""
-    with RandomBytes(path).open() as file:
-        found = [record for _, _, raw in islice(scan(file), SAMPLE) if not isinstance(record := parse(raw), Broken)]
-    if not found:
-        return None
-    names = list(columns or dict.fromkeys(name for record in found for name in record))
-    samples = {name: [record.get(name) for record in found] for name in names}
-    roles, joined = roles_for(samples, str(path), request)
-    return reading_of(Recipe(roles, root), names, joined=joined)
-
-
-def parquet_cutter(context: Context, entry: Entry, request: Request, root: Path) -> Cutter | None:
-    """How a Parquet file is cut; None for one without a row."""
-    with _broken(entry.name), opened(context.root / entry.name, entry) as raw, pq.ParquetFile(raw) as file:
-        head = next(iter(file.iter_batches(SAMPLE)), None)
-        schema = file.schema_arrow
-    if head is None or head.num_rows == 0:
-        return None
-    samples = {name: head.column(place).to_pylist() for place, name in enumerate(schema.names)}
-    roles, joined = roles_for(samples, entry.name, request)
-    recipe = Recipe(roles, root, class_names(schema))
-    return Parquet(context, entry, reading_of(recipe, schema.names, joined=joined))
-
-
-def tar_cutter(context: Context, entry: Entry, request: Request) -> Cutter | None:
-    """How a tar file is cut; None where it is no WebDataset, so that it is covered as a file."""
-    path = context.root / entry.name
+def _whole_samples(path: Path) -> Iterator[webdataset.Sample]:
+    """Samples of a tar file up to where it breaks. Raises Damaged there."""
     try:
-        recipe = webdataset.recipe_of([RandomBytes(path)], request, path)
-    except BadInput:
-        if request.label or request.payload:
-            raise
-        return None
-    first = webdataset.record_of(next(webdataset.samples(RandomBytes(path))).members)
-    return Tar(context, entry, reading_of(recipe, list(first) if isinstance(first, Mapping) else []))
+        yield from webdataset.samples(RandomBytes(path))
+    except BadInput as error:
+        raise Damaged(error.message, advice=error.advice) from error
 
 
 @contextmanager
@@ -258,20 +223,22 @@ def _scanned(path: Path, entry: Entry) -> Iterator[IO[bytes]]:
     """A listed file for a scan; a compressed one is unpacked into a temporary file first."""
     with opened(path, entry) as raw:
         if path.suffix.lower() in COMPRESSED:
-            with RandomBytes(path).open() as unpacked:
-                yield unpacked
+            with unpacked(path) as plain:
+                yield plain
         else:
             yield io.BufferedReader(raw, 1 << 20)  # type: ignore[type-var]
 
 
 @contextmanager
-def _broken(name: str) -> Iterator[None]:
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A compressed file in plain, in a temporary file. Raises Damaged for one that is broken."""
     try:
-        yield
-    except pa.ArrowException as error:
-        raise BadInput(
-            f"{name} is not a readable Parquet file: {error}.", advice="It may be truncated: fetch it again."
-        ) from error
+        plain = unpack(path)
+    except BadInput as error:
+        raise Damaged(error.message, advice=error.advice) from error
+    with plain:
+        plain.seek(0)
+        yield plain
 
 
 def _pieces(found: Iterator[Raw]) -> Iterator[list[Raw]]:

@@ -21,7 +21,7 @@ from untaint.provenance.listing import Entry
 from untaint.provenance.manifest import FileWriter, Part, PartWriter, file_row, part_name
 from untaint.provenance.merkle import TileWriter
 from untaint.provenance.sealed import FILES, MANIFEST, TILES
-from untaint.provenance.tasks import Done, Task
+from untaint.provenance.tasks import Done, Remark, Task
 from untaint.provenance.work import in_order
 
 Report: TypeAlias = Callable[[str, int, int], None]
@@ -32,7 +32,7 @@ _JOURNAL = "journal.json"
 @final
 @dataclass
 class Scanned:
-    """What a scan found. size, root: of the tree.  files: SHA-256 of the table of files."""
+    """What a scan found. size, root: of the tree.  files: SHA-256 of the table of files.  remarks: the first of each file."""
 
     size: int = 0
     root: bytes = b""
@@ -40,6 +40,7 @@ class Scanned:
     files: str = ""
     n_files: int = 0
     n_bytes: int = 0
+    remarks: Sequence[Remark] = ()
 
 
 @final
@@ -86,11 +87,13 @@ class Scan:
         parts = PartWriter(self._folder / MANIFEST, [Part(*part) for part in mark.parts])
         tree = TileWriter(self._tiles, mark.rows)
         files = _Files(self._folder, mark)
-        waiting = deque[Task]()
+        waiting, remarks = deque[Task](), dict[tuple[str, str], Remark]()
         for done in in_order(_noted(tasks, waiting), processes):
             task = waiting.popleft()
             seen.update(_stamps(task.entries))
             files.add(task, done, mark.rows)
+            for remark in done.remarks:
+                remarks.setdefault((remark.name, remark.what), remark)
             if done.rows.num_rows:
                 parts.add(done.rows)
                 tree.extend(done.leaves)
@@ -108,7 +111,7 @@ class Scan:
         if self._leaves:
             self._leaves.close()
         digest = files.close(len(parts.parts))
-        return Scanned(mark.rows, tree.close(), parts.parts, digest, mark.n_files, mark.n_bytes)
+        return Scanned(mark.rows, tree.close(), parts.parts, digest, mark.n_files, mark.n_bytes, list(remarks.values()))
 
 
 @final

@@ -19,7 +19,9 @@ from typing_extensions import Unpack
 from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
 from untaint.provenance.listing import Entry
-from untaint.provenance.plan import Plan, Trusted, plan_for, tasks_for
+from untaint.provenance.pins import Pins
+from untaint.provenance.plan import Trusted, plan_for, tasks_for
+from untaint.provenance.plan_base import Plan
 from untaint.provenance.scan import Report, Scan, Scanned
 from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, STATEMENT, TILES, Seal, Sealed, folder_for, read_seal
 from untaint.provenance.sources import Sources, read_sources, template
@@ -41,12 +43,17 @@ def quiet(_what: str, _done: int, _total: int) -> None:
 @final
 @dataclass(frozen=True)
 class Settings:
-    """How a data set is read. format: a reader's id or `files`, None = recognise it.  processes: that share the work."""
+    """How a data set is read.
+
+    format: a reader's id or `files`, None = recognise it.  processes: that share the work.  pins: how it was read when it was sealed,
+    None = it is sealed now.
+    """
 
     request: Request = field(default_factory=Request)
     format: str | None = None
     processes: int = 1
     report: Report = quiet
+    pins: Pins | None = None
 
 
 _DEFAULT = Settings()
@@ -81,9 +88,10 @@ def reader_for(data: Path, chosen: Settings, sources: Sources) -> Reader:
     if not data.is_dir() and not data.is_file():
         raise BadInput(f"{data} is neither a file nor a folder.", advice="Give a regular file or a folder.")
     path = data.resolve()
-    context = Context(path if path.is_dir() else path.parent, sources, sources.transform)
+    lenient = chosen.pins is not None
+    context = Context(path if path.is_dir() else path.parent, sources, sources.transform, lenient)
     try:
-        return Reader(path, context, plan_for(path, context, chosen.request, chosen.format))
+        return Reader(path, context, plan_for(path, context, chosen.request, chosen.format, chosen.pins))
     except OSError as error:
         raise BadInput(
             f"{error.filename or data} cannot be read: {error.strerror or error}.", advice="Check the permissions."
@@ -161,6 +169,7 @@ def _stated(reader: Reader, found: Scanned, chosen: Settings, folder: Path) -> S
         asked=asked_of(chosen),
         sources=hashlib.sha256(sources.read_bytes()).hexdigest() if sources.exists() else None,
         tool=tool(),
+        reading=reader.plan.pins.document(),
     )
 
 

@@ -18,6 +18,8 @@ from untaint.provenance.merkle import Tiles
 SCHEMA: Final = "untaint.seal/v1"
 STATEMENT, MANIFEST, FILES, TILES, SOURCES = "statement.json", "manifest", "files.parquet", "tiles", "sources.toml"
 _PREFIX = "untaint.seal/v"
+_LATER = frozenset({"tables", "reading"})
+"""Facts that came after the first release of v1: left out where there are none, so that older statements repeat byte by byte."""
 _SKEW = timedelta(minutes=5)
 """Clocks of honest machines differ by less."""
 
@@ -30,6 +32,7 @@ class Sealed:
     name: of the data.  created: when, ISO 8601 in UTC.  root, size: of the tree over the samples.  parts: of the manifest.
     files: SHA-256 of files.parquet.  n_files, n_bytes: of regular files.  format, note: how the data were read.  asked: what the
     user asked of the reader.  sources: SHA-256 of sources.toml, None = there was none.  tool: that made it.
+    reading: which column is what, see `pins`; a seal of an earlier release says nothing.
     tables: SHA-256 of the tables beside the manifest that only some seals have, by file name.
     """
 
@@ -47,6 +50,7 @@ class Sealed:
     sources: str | None = None
     tool: str = "untaint"
     tables: Mapping[str, str] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def manifest(self) -> str:
@@ -55,7 +59,7 @@ class Sealed:
 
     def statement(self) -> bytes:
         """The bytes that are signed."""
-        facts = {name: value for name, value in asdict(self).items() if name != "parts" and (name != "tables" or value)}
+        facts = {name: value for name, value in asdict(self).items() if name != "parts" and (name not in _LATER or value)}
         parts = [{"rows": part.rows, "sha256": part.sha256} for part in self.parts]
         return json_text.canonical({"schema": SCHEMA, **facts, "manifest": self.manifest, "parts": parts}) + b"\n"
 

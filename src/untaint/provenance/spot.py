@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from untaint.data.readers import json_lines
-from untaint.data.readers._bytes import COMPRESSED, RandomBytes
+from untaint.data.readers._bytes import COMPRESSED
 from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, SampleChange
 from untaint.provenance.compare import claimed, path_of
@@ -24,10 +24,10 @@ from untaint.provenance.file_changes import compare_files
 from untaint.provenance.listing import entry_at, listed, opened
 from untaint.provenance.manifest import FILES, file_row
 from untaint.provenance.merkle import SIZE, verify_inclusion
-from untaint.provenance.records import Cutter, Lines, Parquet, PlainJson
+from untaint.provenance.records import Cutter, Lines, Parquet, PlainJson, Unreadable, unpacked
 from untaint.provenance.seal import Reader
 from untaint.provenance.sealed import Seal
-from untaint.provenance.tasks import Done, Records, Rows, WholeFiles, objects
+from untaint.provenance.tasks import Damaged, Done, Records, Remark, Rows, WholeFiles, objects, readable
 
 _LISTED = 200_000
 """Entries up to which names, sizes, modes and links are all compared as well: some seconds."""
@@ -115,7 +115,7 @@ def spot(seal: Seal, reader: Reader, ask: Ask, changes: Changes, rng: np.random.
     files = seal.files()
     places = seal.manifest.take(rows, ["file", "number", "offset", "size"])
     sealed = _proven(seal, rows)
-    changed = 0
+    changed, remarks = 0, list[Remark]()
     for number, own in _by_file(places.column("file").to_numpy()):
         name = _name(files, number)
         found = _read(reader, number, name, places.take(pa.array(own)))
@@ -124,8 +124,9 @@ def spot(seal: Seal, reader: Reader, ask: Ask, changes: Changes, rng: np.random.
         for place, row in zip(other, before, strict=True):
             changes.add(_told(row, name, found.rows.slice(place, 1) if found else None))
         changed += len(other)
+        remarks += found.remarks if found else ()
     if files.num_rows <= _LISTED:
-        _compare_listing(files, reader, changes)
+        _compare_listing(files, reader, changes, remarks)
     return Drawn(len(rows), changed, total, ask.confidence)
 
 
@@ -166,30 +167,40 @@ def _read(reader: Reader, number: int, name: str, places: pa.Table) -> Done | No
     if not isinstance(found, Cutter):
         done = WholeFiles(reader.context, [found]).run()
         return done if done.rows.num_rows else None
+    try:
+        return _cut_out(found, places)
+    except Damaged:
+        return None
+
+
+def _cut_out(found: Cutter, places: pa.Table) -> Done | None:
+    """Some records of a file. Raises Damaged where it cannot be read."""
     if isinstance(found, PlainJson | Lines):
         parse = found.parse if isinstance(found, Lines) else json_lines.parse
         spans = list(zip(*(places.column(column).to_pylist() for column in ("offset", "size")), strict=True))
         raw = zip(places.column("number").to_pylist(), [offset for offset, _ in spans], _spans(found, spans), strict=True)
-        return Records(found.where, list(raw), parse or json_lines.parse).run()
+        done = Records(found.where, list(raw), parse or json_lines.parse).run()
+        return replace(done, remarks=found.remarks)
     if isinstance(found, Parquet):
         return _parquet_rows(found, places.column("number").to_numpy())
-    raise BadInput(
-        f"{name}: samples of {reader.plan.format} cannot be read one by one.", advice="Verify in full, without --spot."
-    )
+    if isinstance(found, Unreadable):
+        return None
+    message = f"samples such as those of {found.entry.name} cannot be read one by one."
+    raise BadInput(message, advice="Verify in full, without --spot.")
 
 
 def _spans(cutter: Cutter, spans: Sequence[tuple[int, int]]) -> list[bytes]:
     """Bytes at some places, fewer at the end of a file that became shorter."""
     if cutter.path.suffix.lower() in COMPRESSED:
-        with RandomBytes(cutter.path).open() as unpacked:
-            return [os.pread(unpacked.fileno(), size, offset) for offset, size in spans]
+        with unpacked(cutter.path) as plain:
+            return [os.pread(plain.fileno(), size, offset) for offset, size in spans]
     with opened(cutter.path, cutter.entry) as file:
         return [os.pread(file.fileno(), size, offset) for offset, size in spans]
 
 
 def _parquet_rows(cutter: Parquet, numbers: np.ndarray) -> Done | None:
     rows, where = Rows(cutter.context), cutter.where
-    with opened(cutter.path, cutter.entry) as raw, pq.ParquetFile(raw) as file:
+    with opened(cutter.path, cutter.entry) as raw, readable(where.name), pq.ParquetFile(raw) as file:
         if numbers[-1] >= file.metadata.num_rows:
             return None
         ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)])
@@ -211,11 +222,13 @@ def _told(before: Mapping[str, Any], name: str, now: pa.RecordBatch | None) -> S
     return claimed(path, before, path, now.to_pylist()[0])
 
 
-def _compare_listing(files: Any, reader: Reader, changes: Changes) -> None:
+def _compare_listing(files: Any, reader: Reader, changes: Changes, remarks: Sequence[Remark]) -> None:
     """Names, sizes, modes and links of everything; no file is read."""
     rows = [file_row(entry, None, 0, 0) for entry in listed(reader.path)]
     now = pa.table(
         [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), FILES, strict=True)], schema=FILES
     )
     place = FILES.get_field_index("sha256")
-    compare_files(files.set_column(place, FILES.field(place), pa.nulls(files.num_rows, FILES.field(place).type)), now, changes)
+    compare_files(
+        files.set_column(place, FILES.field(place), pa.nulls(files.num_rows, FILES.field(place).type)), now, changes, remarks
+    )

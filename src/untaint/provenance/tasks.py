@@ -6,9 +6,10 @@ A piece is small (some megabytes, or one file), knows where it lies and how it i
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, final
+from typing import IO, Literal, NamedTuple, TypeAlias, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,19 @@ _AT_ONCE = 4096
 
 
 @final
+class Remark(NamedTuple):
+    """What a verification has to say of a file beside its samples.
+
+    what: `damaged`, after: why it cannot be read to its end; or `columns`, before and after: names in its first line.
+    """
+
+    what: Literal["damaged", "columns"]
+    name: str
+    after: str
+    before: str = ""
+
+
+@final
 @dataclass(frozen=True)
 class Done:
     """rows: of `SAMPLES`.  leaves: their leaf hashes, one after another.  digests: of the files that it finishes; None = no file."""
@@ -45,6 +59,7 @@ class Done:
     rows: pa.RecordBatch
     leaves: bytes
     digests: Sequence[bytes | None] = ()
+    remarks: Sequence[Remark] = ()
 
 
 @final
@@ -59,11 +74,16 @@ class Known:
 @final
 @dataclass(frozen=True)
 class Context:
-    """What holds for every piece. root: folder that names are below.  split: where neither a column nor a folder says one."""
+    """What holds for every piece.
+
+    root: folder that names are below.  transform: where no column says one.  lenient: data are compared with a seal, where a file that
+    is damaged is a change to be told and no error.
+    """
 
     root: Path
     sources: Sources
     transform: str | None = None
+    lenient: bool = False
 
 
 class Task(ABC):
@@ -107,12 +127,12 @@ class Rows:
         self._rows.append((*place, known, rest, label, source, transform, part, url, time))
         self._leaves.append(leaf(content_digest(known, rest), claims(label, source, transform, part)))
 
-    def done(self, digests: Sequence[bytes | None] = ()) -> Done:
+    def done(self, digests: Sequence[bytes | None] = (), remarks: Sequence[Remark] = ()) -> Done:
         """All of them."""
         if not self._rows:
-            return Done(_NO_ROWS, b"", digests)
+            return Done(_NO_ROWS, b"", digests, remarks)
         arrays = [_array(values, field.type) for values, field in zip(zip(*self._rows, strict=True), SAMPLES, strict=True)]
-        return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), digests)
+        return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), digests, remarks)
 
 
 _NO_ROWS = pa.RecordBatch.from_pylist([], schema=SAMPLES)
@@ -231,6 +251,29 @@ class Finished(Task):
     @override
     def run(self) -> Done:
         return Done(_NO_ROWS, b"", [self.sha256])
+
+
+@final
+@dataclass(frozen=True)
+class Remarked(Task):
+    """What is to be said of a file, among the pieces of it."""
+
+    entry: Entry
+    remarks: Sequence[Remark]
+
+    @property
+    @override
+    def entries(self) -> Sequence[Entry]:
+        return [self.entry]
+
+    @property
+    @override
+    def cost(self) -> Cost:
+        return "none"
+
+    @override
+    def run(self) -> Done:
+        return Done(_NO_ROWS, b"", remarks=self.remarks)
 
 
 @final
@@ -360,18 +403,39 @@ class RowGroup(_OfFile):
 
     @override
     def run(self) -> Done:
-        rows, where, row = Rows(self.where.context), self.where, self.row
-        with opened(where.context.root / where.name, where.entry) as raw:
-            try:
-                with pq.ParquetFile(raw) as file:
-                    for batch in file.iter_batches(_AT_ONCE, row_groups=[self.group]):
-                        for record in objects(batch, where.name):
-                            rows.add((where.number, row, -1, -1), where.name, where.reading.sample(record), where.split)
-                            row += 1
-            except pa.ArrowException as error:
-                message = f"{where.name} is not a readable Parquet file: {error}."
-                raise BadInput(message, advice="It may be truncated: fetch it again.") from error
+        rows, where = Rows(self.where.context), self.where
+        try:
+            with opened(where.context.root / where.name, where.entry) as raw:
+                self._read(raw, rows)
+        except Damaged as error:
+            if not where.context.lenient:
+                raise
+            return rows.done((), [Remark("damaged", where.name, error.message)])
         return rows.done()
+
+    def _read(self, raw: IO[bytes], rows: Rows) -> None:
+        where, row = self.where, self.row
+        with readable(where.name), pq.ParquetFile(raw) as file:
+            for batch in file.iter_batches(_AT_ONCE, row_groups=[self.group]):
+                for record in objects(batch, where.name):
+                    rows.add((where.number, row, -1, -1), where.name, where.reading.sample(record), where.split)
+                    row += 1
+
+
+class Damaged(BadInput):
+    """A file that cannot be read to its end by the format it is of."""
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Around what reads an open Parquet file. Raises Damaged where it is none."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system; a broken header is an OSError without
+            raise
+        said = " ".join(str(error).split())
+        raise Damaged(f"{name} is not a readable Parquet file: {said}.", advice="It may be truncated: fetch it again.") from error
 
 
 def objects(batch: pa.RecordBatch, name: str) -> Sequence[Mapping[str, object]]:
@@ -380,5 +444,5 @@ def objects(batch: pa.RecordBatch, name: str) -> Sequence[Mapping[str, object]]:
         found: Sequence[Mapping[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError) as error:
         message = f"{name} holds a value that cannot be read ({error}), such as a time after the year 9999."
-        raise BadInput(message, advice="Mend that column or leave it out.") from error
+        raise Damaged(message, advice="Mend that column or leave it out.") from error
     return found

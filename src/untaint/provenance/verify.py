@@ -12,13 +12,14 @@ from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, count
 from untaint.provenance.compare import Version, compare
 from untaint.provenance.file_changes import compare_files
+from untaint.provenance.folder_plan import IMAGES, TEXTS
 from untaint.provenance.manifest import Manifest, read_files, sha256_of
 from untaint.provenance.matching import Stored
-from untaint.provenance.plan import IMAGES, TEXTS
+from untaint.provenance.pins import pins_in
 from untaint.provenance.quick import Unread
 from untaint.provenance.scan import LEAVES, Scanned
 from untaint.provenance.seal import Reader, Settings, reader_for
-from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, Seal, folder_for, read_seal
+from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, STATEMENT, Seal, folder_for, read_seal
 from untaint.provenance.sources import Sources, read_sources
 from untaint.provenance.spot import Ask, Drawn, spot
 
@@ -82,6 +83,8 @@ def verify(
         changes.reading = (sealed, now)
     edited = _sources_digest(seal) != seal.sealed.sources
     notes = [f"{SOURCES} was edited since the data were sealed"] if edited else []
+    if reader.plan.now not in {"", seal.sealed.note}:
+        notes.append(f"read as sealed; from their first records alone they would now be read otherwise: {reader.plan.now}")
     if tier == "spot":
         drawn = spot(seal, reader, ask or Ask(), changes, np.random.default_rng())  # seeded by the system
         return Verified(seal, changes, tier, drawn.drawn, "", 0, 0, (drawn.statement, *notes), drawn)
@@ -90,6 +93,7 @@ def verify(
     if quick is not None:
         unread = count(quick.believed, "file was not read", "files were not read")
         notes.append(f"{unread}: size, times and inode are as sealed, which root and the clock can fake")
+    notes += [remark.after for remark in (*reader.plan.remarks, *found.remarks) if remark.what == "damaged"]
     return Verified(seal, changes, tier, found.size, found.root.hex(), found.n_files, found.n_bytes, tuple(notes))
 
 
@@ -102,7 +106,7 @@ def _read(seal: Seal, reader: Reader, chosen: Settings, changes: Changes, quick:
         if found.root.hex() != seal.sealed.root:
             seal.check()
             compare(*_versions(seal, new, found), changes, ordered=reader.plan.format not in {IMAGES, TEXTS})
-        compare_files(old_files, read_files(new / FILES), changes)
+        compare_files(old_files, read_files(new / FILES), changes, found.remarks)
     if found.root.hex() != seal.sealed.root and not changes:  # names alone put samples in another order
         changes.samples["order"] = 1
     return found
@@ -117,7 +121,8 @@ def asked_again(seal: Seal, settings: Settings) -> Settings:
         request = Request(payload=tuple(payload) if payload else None, **asked)
     except TypeError as error:
         raise BadInput(f"{seal.folder} asks for what this release does not know: {error}.", advice="Update untaint.") from error
-    return Settings(request, format_id, settings.processes, settings.report)
+    pins = pins_in(seal.sealed.reading, str(seal.folder / STATEMENT))
+    return Settings(request, format_id, settings.processes, settings.report, pins)
 
 
 def sources_of(seal: Seal) -> Sources:

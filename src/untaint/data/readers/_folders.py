@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import final
@@ -137,27 +137,38 @@ def _second_level(names: list[str], metadata: Metadata) -> tuple[str, ...]:
     return ("two levels of folders: the first was read as the label, the second may be; a metadata.csv settles it",)
 
 
+def metadata_file(root: Path) -> Path | None:
+    """The file that describes the files of a folder, if there is one."""
+    return next((root / name for name in METADATA if (root / name).is_file()), None)
+
+
 def metadata_of(root: Path, request: Request) -> Metadata:
     """What the metadata file of a folder says, if there is one. Raises BadInput for a broken one, and an absent column."""
-    file = next((root / name for name in METADATA if (root / name).is_file()), None)
+    file = metadata_file(root)
     if file is None:
         if asked := request.label or request.source or request.time:
             raise BadInput(
                 f"{root} has no column {asked!r}: it has no metadata file.", advice="Add a metadata.csv with file_name."
             )
         return Metadata()
+    columns, rows, twice = metadata_rows(file)
+    label, _ = find_label(columns, str(file), request.label)
+    source, source_note = find_source(columns, str(file), request.source)
+    time, time_note = find_time(columns, str(file), request.time, {"file_name", label, source})
+    return Metadata(rows, label, source, time, (source_note, *filter(None, [time_note]), *twice))
+
+
+def metadata_rows(file: Path) -> tuple[Mapping[str, Sequence[object]], Mapping[str, Mapping[str, object]], tuple[str, ...]]:
+    """Values by column of a metadata file, its rows by the file they speak of, and what is odd. Raises BadInput for a broken one."""
     records = _records(file)
     columns = {name: [row.get(name) for row in records] for name in dict.fromkeys(name for row in records for name in row)}
     if "file_name" not in columns:
         raise BadInput(f"{file} has no column 'file_name'.", advice="Give each file's path relative to the folder.")
-    label, _ = find_label(columns, str(file), request.label)
-    source, source_note = find_source(columns, str(file), request.source)
-    time, time_note = find_time(columns, str(file), request.time, {"file_name", label, source})
     rows: dict[str, Mapping[str, object]] = {}
     for row in records:
         rows.setdefault(PurePosixPath(str(row.get("file_name"))).as_posix(), row)
     twice = (f"{len(records) - len(rows)} files are listed twice; the first line counts",) if len(rows) < len(records) else ()
-    return Metadata(rows, label, source, time, (source_note, *filter(None, [time_note]), *twice))
+    return columns, rows, twice
 
 
 def _records(file: Path) -> list[Mapping[str, object]]:

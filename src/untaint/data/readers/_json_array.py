@@ -1,6 +1,7 @@
 """A JSON array of records, read element by element from where it lies."""
 
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ def is_array(path: Path) -> bool:
 
 def elements(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
     """(number from 1, offset, raw bytes) of every element; what stands where an element should, whatever it is."""
+    if os.fstat(file.fileno()).st_size == 0:  # nothing cannot be mapped
+        return
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         depth, start, number = 0, 0, 0
         for token in _TOKEN.finditer(data):

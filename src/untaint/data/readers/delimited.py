@@ -118,6 +118,15 @@ def find_layout(path: Path) -> Layout:
     return Layout(tuple(fields), delimiter, header=True)
 
 
+def columns_of(path: Path, layout: Layout) -> tuple[str, ...]:
+    """What the first record of a file names, its fields parted in a given way; the layout's own where no record names any."""
+    if not layout.header:
+        return layout.columns
+    with RandomBytes(path).open() as opened:
+        first = next((raw for _, _, raw in _records(opened, layout.delimiter)), b"")
+    return tuple(_header(first, layout.delimiter))
+
+
 def _header(raw: bytes, delimiter: str) -> list[str]:
     return next(csv.reader([raw.removeprefix(_BOM).decode("utf-8", "backslashreplace")], delimiter=delimiter), [])
 

@@ -42,8 +42,11 @@ class JsonLines(Reader):
 
 def records(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
     """Lines that are not blank, or the elements of an array."""
-    if begins_array(file):
-        return elements(file)
+    return elements(file) if begins_array(file) else lined(file)
+
+
+def lined(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Lines that are not blank, whatever the first one looks like."""
     return ((number, offset, line) for number, offset, line in lines(file) if not is_blank(line))
 
 
