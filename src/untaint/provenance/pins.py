@@ -87,12 +87,6 @@ class WholePin:
     time: str | None = None
     payload: str | None = None
 
-    def again(self, request: Request) -> Request:
-        """What the reader is to be asked for: what a user asked, and the columns found then."""
-        payload = request.payload or (None if self.payload is None else (self.payload,))
-        asked = (request.label or self.label, request.source or self.source, payload, request.time or self.time)
-        return Request(*asked, table=request.table, query=request.query)
-
 
 @final
 @dataclass(frozen=True)
@@ -126,6 +120,16 @@ class Pins:
     files: dict[str, Pin | None] = field(default_factory=dict)
     folder: FolderPin | None = None
     whole: WholePin | None = None
+
+    def again(self, request: Request) -> Request:
+        """What a reader of the whole set is to be asked for: what a user asked, and the columns found then."""
+        roles = None if self.every is None or self.every.roles.layout is not None else self.every.roles
+        found = self.whole or (roles and WholePin("", roles.label, roles.source, roles.time))
+        if found is None:
+            return request
+        names = (roles.payload if roles else ()) or ((found.payload,) if found.payload is not None else ())
+        asked = (request.label or found.label, request.source or found.source, request.payload or names or None)
+        return Request(*asked, request.time or found.time, request.table, request.query)
 
     def document(self) -> dict[str, Any]:
         """As the statement has it."""

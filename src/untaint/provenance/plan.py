@@ -193,7 +193,7 @@ def _read(path: Path, request: Request, reader: Reader, pin: WholePin | None) ->
     """With the columns of a pin where they are still there."""
     if pin is not None:
         with suppress(BadInput):
-            return reader.read(path, pin.again(request))
+            return reader.read(path, Pins(whole=pin).again(request))
     return reader.read(path, request)
 
 

@@ -7,19 +7,22 @@ those of the others, as they do when a domain has a new owner (Carlini et al. 20
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from untaint.data.dataset import Dataset
 from untaint.data.load import load
+from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, SampleChange, count
 from untaint.provenance.hosts import Host, outlying
 from untaint.provenance.near import nearness
+from untaint.provenance.pins import Pins
 from untaint.provenance.seal import Settings
 from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.sources import host_of
-from untaint.provenance.verify import Verified, verify
+from untaint.provenance.verify import Verified, asked_again, verify
 
 
 @final
@@ -84,8 +87,10 @@ def _tiers(old: Path, new: Path, seal: Seal, changed: Sequence[SampleChange]) ->
     """How near each changed content is to what it was."""
     if not changed:
         return []
-    asked = {name: value for name, value in seal.sealed.asked.items() if name != "format"}
-    before, after = (load(path, format=seal.sealed.asked.get("format"), **asked) for path in (old, new))
+    try:
+        before, after = (_loaded(path, seal) for path in (old, new))
+    except BadInput:
+        return ["unreadable"] * len(changed)
     rows = [_rows(dataset) for dataset in (before, after)]
     found = []
     for change in changed:
@@ -95,6 +100,15 @@ def _tiers(old: Path, new: Path, seal: Seal, changed: Sequence[SampleChange]) ->
         else:
             found.append(nearness(before.read([places[0]])[0], after.read([places[1]])[0]))
     return found
+
+
+def _loaded(path: Path, seal: Seal) -> Dataset:
+    """A view read as the set was sealed; as it looks where it has not those columns any more."""
+    chosen = asked_again(seal, Settings())
+    pins, format_id = chosen.pins or Pins(), seal.sealed.asked.get("format")
+    with suppress(BadInput):
+        return load(path, format=format_id, **vars(pins.again(chosen.request)))
+    return load(path, format=format_id, **vars(chosen.request))
 
 
 def _rows(dataset: Dataset) -> dict[str | None, int]:

@@ -109,3 +109,14 @@ def test_rot_alone_is_no_finding(urls: tuple[Path, Path]) -> None:
     found = split_view(new, old, settings())
     assert found.near == {"other": 40}
     assert found.findings == []
+
+
+def test_a_view_whose_first_records_look_otherwise_is_read_as_the_other(urls: tuple[Path, Path]) -> None:
+    """Labels in words that come before `label`, so that what the views show is compared as it was sealed."""
+    old, new = urls
+    seal(old)
+    rows = [json.loads(line) for line in new.read_text().splitlines()]
+    new.write_text("".join(json.dumps(row | ({"labels": "x"} if n < 200 else {})) + "\n" for n, row in enumerate(rows)))
+    found = split_view(new, old, settings())
+    assert [host.name for host in found.hosts] == ["h7.org"]
+    assert "unreadable" not in found.near
