@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final, get_args
 
 What: TypeAlias = Literal["changed", "added", "removed"]
-Part: TypeAlias = Literal["content", "fields", "label", "source", "transform", "split"]
-PARTS: Final[tuple[Part, ...]] = ("content", "fields", "label", "source", "transform", "split")
-"""Of a sample. fields: those of its record that play none of the other roles."""
+Part: TypeAlias = Literal["content", "fields", "label", "source", "transform", "split", "order"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+"""Of a sample. fields: those of its record that play none of the other roles.  order: its place among the samples that stayed."""
 SHOWN = 1000
 """Changes that are kept one by one; all are counted."""
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -20,7 +20,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "split": ("sample moved to another split", "samples moved to another split"),
     "added": ("sample added", "samples added"),
     "removed": ("sample removed", "samples removed"),
-    "order": ("sample in another order", "samples in another order"),
+    "order": ("sample moved to another place", "samples moved to another place"),
 }
 _FILE_WORDS: Mapping[str, tuple[str, str]] = {
     "columns": ("first line names other columns", "first lines name other columns"),

@@ -13,13 +13,15 @@ from typing import Any, TypeAlias, final
 import numpy as np
 import pyarrow as pa
 
-from untaint.provenance.changes import Changes, Part, SampleChange
+from untaint.provenance.changes import SHOWN, Changes, Part, SampleChange
 from untaint.provenance.leaves import FIELDS
 from untaint.provenance.manifest import Manifest
-from untaint.provenance.matching import Digests, out_of_order, unmatched
+from untaint.provenance.matching import Digests, unmatched
+from untaint.provenance.order import moved
 
 Row: TypeAlias = Mapping[str, Any]
 """Of the manifest, by column."""
+FILE_COLUMNS = ("name", "sha256", "first_row", "rows")
 DETAILED = 200_000
 """Leftover rows of a version that are held at once to be told apart."""
 _AT_ONCE = 65_536
@@ -28,17 +30,26 @@ _AT_ONCE = 65_536
 @final
 @dataclass(frozen=True)
 class Version:
-    """One version. names: of its files, by number, asked for when something changed.  leaves: (n, 4)."""
+    """One version. files: its table of files with `FILE_COLUMNS`, asked for when something changed.  leaves: (n, 4)."""
 
     manifest: Manifest
     leaves: Digests
     files: Callable[[], Any]
 
     @cached_property
+    def _table(self) -> Any:
+        return self.files()
+
+    @cached_property
     def names(self) -> Sequence[str]:
-        """Name of every file."""
-        found: Sequence[str] = self.files().column("name").to_pylist()
+        """Name of every file, by number."""
+        found: Sequence[str] = self._table.column("name").to_pylist()
         return found
+
+    def contents(self) -> Sequence[tuple[bytes, int, int]]:
+        """Digest, first row and rows of every file that holds samples."""
+        columns = (self._table.column(name).to_pylist() for name in FILE_COLUMNS[1:])
+        return [(digest, first, rows) for digest, first, rows in zip(*columns, strict=True) if rows and digest is not None]
 
     def place(self, row: Row) -> str:
         """The file that a sample lies in; of a set that is one file, its name does not matter."""
@@ -59,13 +70,38 @@ def path_of(name: str, row: Row) -> str:
 def compare(old: Version, new: Version, changes: Changes, *, ordered: bool) -> None:
     """Add what changed in the samples. ordered: whether their order is more than that of file names."""
     lone = unmatched(old.leaves, new.leaves)
-    if ordered and (moved := out_of_order(old.leaves, new.leaves, lone)):
-        changes.samples["order"] += moved
+    if ordered:
+        _in_order(old, new, lone, changes)
     _in_place(old, new, lone, changes)
     left = [np.flatnonzero(mask) for mask in lone]
     over = sum(max(0, len(rows) - DETAILED) for rows in left)
     changes.unclear += over
     _Pairing(old, new, [rows[:DETAILED] for rows in left], lone, changes).run()
+
+
+def _in_order(old: Version, new: Version, lone: tuple[np.ndarray, np.ndarray], changes: Changes) -> None:
+    """Samples that were moved. Those of a file that is there as it was, under whatever name, went with it."""
+    left = lone[0].copy(), lone[1].copy()
+    there = defaultdict[bytes, list[tuple[int, int]]](list)
+    for digest, first, rows in reversed(old.contents()):
+        there[digest].append((first, rows))
+    for digest, first, rows in new.contents():
+        if there[digest] and there[digest][-1][1] == rows:
+            before, _ = there[digest].pop()
+            left[0][before : before + rows] = left[1][first : first + rows] = True
+    found = moved(old.leaves, new.leaves, left)
+    more = found.more + max(0, len(found.new) - SHOWN)
+    if more:
+        changes.samples["order"] += more
+    for was, now in zip(_rows_at(old, found.old[:SHOWN]), _rows_at(new, found.new[:SHOWN]), strict=True):
+        changes.add(SampleChange("changed", new.path(now), ("order",), id=now["id"].hex(), old_path=old.path(was)))
+
+
+def _rows_at(version: Version, numbers: np.ndarray) -> list[Row]:
+    """Rows of a manifest in any order, each once."""
+    order = np.argsort(numbers)
+    found: list[Row] = version.manifest.take(numbers[order]).to_pylist()
+    return [found[place] for place in np.argsort(order)]
 
 
 def _in_place(old: Version, new: Version, lone: tuple[np.ndarray, np.ndarray], changes: Changes) -> None:

@@ -33,7 +33,7 @@ class Stored:
         return np.array(np.memmap(self.path, "<u8", "r", shape=(self.size, 4))[key])  # mapped for this one time
 
 
-_AT_ONCE = 1 << 20
+AT_ONCE = 1 << 20
 """Rows compared or sorted at once; sorting keeps some 100 bytes of each."""
 
 
@@ -57,26 +57,20 @@ def unmatched(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
     if len(old) != len(new):
         _same_place(old, new, lone, len(new) - len(old))
     left = int(lone[0].sum() + lone[1].sum())
-    buckets = max(1, -(-left // _AT_ONCE))
+    buckets = max(1, -(-left // AT_ONCE))
     for bucket in range(buckets):
         rows = [np.flatnonzero(mask)[_of(side, mask, bucket, buckets)] for side, mask in zip((old, new), lone, strict=True)]
-        matched = _counterparts(old[rows[0]], new[rows[1]])
+        matched = counterparts(old[rows[0]], new[rows[1]])
         for mask, own, found in zip(lone, rows, matched, strict=True):
             mask[own[found]] = False
     return lone
-
-
-def out_of_order(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray]) -> int:
-    """How many rows that have a counterpart stand in another order than those of the other version. lone: of `unmatched`."""
-    kept = [np.flatnonzero(~mask) for mask in lone]
-    return sum(int((old[a] != new[b]).any(axis=1).sum()) for a, b in zip(_pieces(kept[0]), _pieces(kept[1]), strict=True))
 
 
 def _common(old: Digests, new: Digests, skip: int, *, backwards: bool = False) -> int:
     """How many rows are the same from the start, or from the end without the first `skip`."""
     most, found = min(len(old), len(new)) - skip, 0
     while found < most:
-        step = min(_AT_ONCE, most - found)
+        step = min(AT_ONCE, most - found)
         one, other = (
             side[len(side) - found - step : len(side) - found][::-1] if backwards else side[skip + found : skip + found + step]
             for side in (old, new)
@@ -91,8 +85,8 @@ def _common(old: Digests, new: Digests, skip: int, *, backwards: bool = False) -
 def _same_place(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray], shift: int) -> None:
     """Rows r of `old` and r + shift of `new`."""
     low, high = max(0, -shift), min(len(old), len(new) - shift)
-    for start in range(low, high, _AT_ONCE):
-        end = min(high, start + _AT_ONCE)
+    for start in range(low, high, AT_ONCE):
+        end = min(high, start + AT_ONCE)
         here, there = slice(start, end), slice(start + shift, end + shift)
         same = (old[here] == new[there]).all(axis=1) & lone[0][here] & lone[1][there]
         lone[0][here] &= ~same
@@ -106,7 +100,7 @@ def _of(side: Digests, mask: np.ndarray, bucket: int, buckets: int) -> np.ndarra
     return np.concatenate([side[rows][:, 0] % np.uint64(buckets) == bucket for rows in _pieces(np.flatnonzero(mask))])
 
 
-def _counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
+def counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
     """(n,) and (m,) bool: the first min(a, b) of every digest that comes a times here and b times there."""
     both = np.concatenate([old, new])
     order = np.lexsort((np.arange(len(both)), *both.T[::-1]))
@@ -126,5 +120,5 @@ def _counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, max(1, len(rows)), _AT_ONCE):
-        yield rows[start : start + _AT_ONCE]
+    for start in range(0, max(1, len(rows)), AT_ONCE):
+        yield rows[start : start + AT_ONCE]

@@ -10,7 +10,7 @@ import numpy as np
 from untaint.data.readers.base import Request
 from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, count
-from untaint.provenance.compare import Version, compare
+from untaint.provenance.compare import FILE_COLUMNS, Version, compare
 from untaint.provenance.file_changes import compare_files
 from untaint.provenance.folder_plan import IMAGES, TEXTS
 from untaint.provenance.manifest import Manifest, read_files, sha256_of
@@ -141,8 +141,8 @@ def _versions(seal: Seal, new: Path, found: Scanned) -> tuple[Version, Version]:
     with leaves.open("wb") as file:
         for start in range(0, seal.sealed.size, _RUN):
             file.write(seal.tiles.leaves(start, min(start + _RUN, seal.sealed.size)))
-    old = Version(seal.manifest, Stored(leaves, seal.sealed.size), lambda: seal.files(["name"]))
+    old = Version(seal.manifest, Stored(leaves, seal.sealed.size), lambda: seal.files(FILE_COLUMNS))
     now = Version(
-        Manifest(new / MANIFEST, found.parts), Stored(new / LEAVES, found.size), lambda: read_files(new / FILES, ["name"])
+        Manifest(new / MANIFEST, found.parts), Stored(new / LEAVES, found.size), lambda: read_files(new / FILES, FILE_COLUMNS)
     )
     return old, now
