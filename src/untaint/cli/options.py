@@ -88,3 +88,28 @@ Issuer: TypeAlias = Annotated[
 BundleFile: TypeAlias = Annotated[
     Path | None, typer.Option("--bundle", help="OpenSSF model signing bundle (.sig) in place of a seal.", show_default=False)
 ]
+Online: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--online",
+        help="Ask a random sample of the URLs that samples name, a few of every host, slowly, over the network. Never done without it.",
+    ),
+]
+MostUrls: TypeAlias = Annotated[
+    int, typer.Option("--most-urls", min=1, help="With --online: URLs at most. Of more hosts than that some are drawn.")
+]
+PerHost: TypeAlias = Annotated[int, typer.Option("--per-host", min=1, help="With --online: URLs of one host at most.")]
+Rdap: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--rdap",
+        help="With --online: file of registries to ask when a domain was registered, IANA's when not given; `none` asks none.",
+        show_default=False,
+    ),
+]
+AllowPrivate: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private", help="With --online: also addresses inside your own network, which the data then decide to reach."
+    ),
+]

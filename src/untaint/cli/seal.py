@@ -7,7 +7,24 @@ from typing import Annotated
 import typer
 
 from untaint.cli import progress
-from untaint.cli.options import Data, Expires, Format, Label, PasswordFile, Payload, Processes, Quiet, SigningKeys, Source, Time
+from untaint.cli.options import (
+    AllowPrivate,
+    Data,
+    Expires,
+    Format,
+    Label,
+    MostUrls,
+    Online,
+    PasswordFile,
+    Payload,
+    PerHost,
+    Processes,
+    Quiet,
+    Rdap,
+    SigningKeys,
+    Source,
+    Time,
+)
 
 _INIT = "Only write sources.toml, with every source that samples name, for people to fill in: owner, vetting, hosts, paths."
 _OUT = "Folder for the seal. DATA.untaint beside the data when not given; never inside them."
@@ -28,6 +45,11 @@ def seal(
     keys: SigningKeys = None,
     expires: Expires = None,
     password_file: PasswordFile = None,
+    online: Online = False,
+    most_urls: MostUrls = 1000,
+    per_host: PerHost = 10,
+    rdap: Rdap = None,
+    allow_private: AllowPrivate = False,
     quiet: Quiet = False,
 ) -> None:
     """Write down what data are, byte by byte and sample by sample, so that any change can be named later.
@@ -37,6 +59,7 @@ def seal(
     where it was. What no reader knows, such as a folder of weights, is sealed file by file.
 
     With `--key` the seal is signed (`untaint key new`); without, it shows accidents, and no tampering by whoever can write to its folder.
+    With `--online` it also holds what the samples' URLs show now, who vouches for their hosts and since when their domains are registered.
 
     Examples:
 
@@ -47,7 +70,9 @@ def seal(
     `untaint seal images/ --init`  and, when sources.toml says who sends what,  `untaint seal images/`
     """
     from untaint.cli import seal_summary, signing
+    from untaint.provenance import online as asked
     from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
+    from untaint.provenance.beside import Beside
     from untaint.provenance.source_risk import exposure
     from untaint.provenance.verify import sources_of
 
@@ -57,9 +82,11 @@ def seal(
         typer.echo(f"{path}: fill it in, then run `untaint seal` again." if not quiet else str(path))
         return
     signers = signing.private_keys(keys or [], password_file)  # before hours of reading, not after
-    with progress.step("reading every sample", quiet=quiet):
-        made = sealing.seal(data, out, settings, replace=replace)
+    how = asked.asking(most_urls, per_host, rdap, private=allow_private) if online else None
+    with progress.shown(quiet=quiet) as report:
+        report("reading every sample", 0, 1)
+        made = sealing.seal(data, out, settings, replace=replace, beside=Beside(how, report))
     notes = signing.sign(made, signers, data=data, expires=expires)
     if not quiet:
-        seal_summary.sealed(made, signers, notes)
+        seal_summary.sealed(made, signers, [*asked.notes_of(made), *notes])
         seal_summary.sources(exposure(made, sources_of(made), datetime.now(UTC).date()))

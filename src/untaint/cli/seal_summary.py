@@ -9,6 +9,7 @@ from untaint.cli.summary import console, one_line
 from untaint.provenance.keys import PrivateKey
 from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
+from untaint.provenance.recheck import Rechecked
 from untaint.provenance.sealed import Seal
 from untaint.provenance.source_risk import UNNAMED, Exposure
 from untaint.provenance.split_view import SplitView
@@ -88,6 +89,15 @@ def view(found: SplitView) -> None:
         out.print(_line(f"  {line}"))
     for note in found.notes:
         out.print(_line(f"  note: {note}"))
+
+
+def asked_again(found: Rechecked) -> None:
+    """What the URLs of a set show now."""
+    out = console()
+    answer, style = ("URLS", "bold red") if found.findings else ("URLS AS USUAL", "bold green")
+    out.print(_line(f"{answer}  {found.lines[0]}", style))
+    for line in (*found.findings, *(f"note: {line}" for line in found.lines[1:])):
+        out.print(_line(f"  {line}"))
 
 
 def checked(bundle: Path, found: Checked) -> None:

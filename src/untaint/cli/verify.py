@@ -2,12 +2,29 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from untaint.cli import exits, progress
-from untaint.cli.options import BundleFile, Data, Issuer, PolicyFile, Processes, Quiet, Signer, TrustedKeys
+from untaint.cli.options import (
+    AllowPrivate,
+    BundleFile,
+    Data,
+    Issuer,
+    MostUrls,
+    Online,
+    PolicyFile,
+    Processes,
+    Quiet,
+    Rdap,
+    Signer,
+    TrustedKeys,
+)
+from untaint.errors import BadInput
+
+if TYPE_CHECKING:
+    from untaint.provenance.keyless import Identity
 
 _SEAL = "Folder of the seal. DATA.untaint beside the data when not given."
 _QUICK = (
@@ -39,47 +56,77 @@ def verify(
     identity: Signer = None,
     issuer: Issuer = None,
     bundle: BundleFile = None,
+    online: Online = False,
+    most_urls: MostUrls = 1000,
+    rdap: Rdap = None,
+    allow_private: AllowPrivate = False,
     quiet: Quiet = False,
 ) -> None:
     """Check data against their seal, and say what changed: which labels, contents, sources, files.
 
     With `--key` or `--policy` the signatures must suffice too; without, whoever can write to the seal's folder can seal changed data anew.
     Exit code 0: every byte is as it was sealed. 1: something changed, and is named, or the signatures do not suffice. 2: there is no
-    seal, or it is damaged itself. With `--bundle` the data are checked against an OpenSSF model signing bundle that came with them.
+    seal, or it is damaged itself. With `--bundle` the data are checked against an OpenSSF model signing bundle that came with them. With
+    `--online` the URLs that `untaint seal --online` asked are asked again: that pages change is no finding, a host with a new owner is.
 
     Examples:  `untaint verify train.jsonl --key alice.pub`   `untaint verify images/ --quick`   `untaint verify set/ --policy who.toml`
     """
     from untaint.cli import seal_summary, signing
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
+    from untaint.provenance.online import asking
+    from untaint.provenance.recheck import recheck
     from untaint.provenance.seal import settings
-    from untaint.provenance.split_view import split_view
     from untaint.provenance.spot import asked_spot
     from untaint.provenance.verify import Tier
 
     if against is not None:
-        with progress.step("comparing two views", quiet=quiet):
-            view = split_view(data, against, settings(processes))
-        if out is not None:
-            out.write_text(json.dumps(view.document(), indent=2) + "\n", encoding="utf-8")
-        if not quiet:
-            seal_summary.view(view)
-        raise typer.Exit(exits.FINDINGS if view.findings else exits.NOTHING)
+        _two_views(data, against, processes, out, online=online, quiet=quiet)
     ask = asked_spot(spot, confidence, below)
     tier: Tier = "quick" if quick else "spot" if ask is not None else "full"
     who = signing.identity(identity, issuer)
     if bundle is not None:
-        with progress.step("reading every file", quiet=quiet):
-            checked = signing.bundle(data, bundle, keys or [], who)
-        if not quiet:
-            seal_summary.checked(bundle, checked)
-        raise typer.Exit(exits.FINDINGS if checked.problems else exits.NOTHING)
+        _bundled(data, bundle, keys, who, quiet=quiet)
     asked = who or signing.asked_policy(keys or [], policy)
     signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
         found = verifying.verify(data, seal, settings(processes), tier, ask)
-    if out is not None:
-        out.write_text(json.dumps(found.document() | {"signatures": signing.document(signed)}, indent=2) + "\n", encoding="utf-8")
     if not quiet:
         seal_summary.verified(found, signed)
-    enough = signed is None or signed.accepted
+    document, enough = found.document() | {"signatures": signing.document(signed)}, signed is None or signed.accepted
+    if online:
+        with progress.shown(quiet=quiet) as report:
+            again = recheck(found.seal, asking(most_urls, 1, rdap, private=allow_private), report)
+        document["online"], enough = again.document(), enough and not again.findings
+        if not quiet:
+            seal_summary.asked_again(again)
+    if out is not None:
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     raise typer.Exit(exits.NOTHING if found.sound and enough else exits.FINDINGS)
+
+
+def _two_views(data: Path, old: Path, processes: int | None, out: Path | None, *, online: bool, quiet: bool) -> NoReturn:
+    """Compare with an older view, and exit."""
+    from untaint.cli import seal_summary
+    from untaint.provenance.seal import settings
+    from untaint.provenance.split_view import split_view
+
+    if online:
+        raise BadInput("--online asks what the seal of the data says of URLs, and --against compares data.", advice="Give one.")
+    with progress.step("comparing two views", quiet=quiet):
+        view = split_view(data, old, settings(processes))
+    if out is not None:
+        out.write_text(json.dumps(view.document(), indent=2) + "\n", encoding="utf-8")
+    if not quiet:
+        seal_summary.view(view)
+    raise typer.Exit(exits.FINDINGS if view.findings else exits.NOTHING)
+
+
+def _bundled(data: Path, bundle: Path, keys: list[Path] | None, who: "Identity | None", *, quiet: bool) -> NoReturn:
+    """Check against an OpenSSF bundle, and exit."""
+    from untaint.cli import seal_summary, signing
+
+    with progress.step("reading every file", quiet=quiet):
+        checked = signing.bundle(data, bundle, keys or [], who)
+    if not quiet:
+        seal_summary.checked(bundle, checked)
+    raise typer.Exit(exits.FINDINGS if checked.problems else exits.NOTHING)

@@ -3,7 +3,6 @@
 Where there are more hosts than requests, hosts are drawn as well, each as likely as the other; memory is that of the URLs drawn.
 """
 
-import secrets
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,13 +44,13 @@ class Drawn:
 
 class _Ranked(NamedTuple):
     rank: int  # of its host
-    order: float  # within its host
+    order: int  # within its host
     url: Url
 
 
 def drawn_urls(manifest: Manifest, most: int, per_host: int, rng: np.random.Generator) -> Drawn:
     """At most `most` URLs, at most `per_host` of a host. Every URL is asked once, however many samples name it."""
-    key, seen, held = secrets.token_hex(8), set[int](), list[_Ranked]()
+    key, seen, held = rng.bytes(8).hex(), set[int](), list[_Ranked]()
     start, samples, cut, due = 0, 0, 2**64, 8 * most
     for batch in manifest.batches(["url", "id"]):
         names = pc.dictionary_encode(pc.utf8_lower(pc.struct_field(pc.extract_regex(batch.column("url"), _HOST), "host")))
@@ -62,7 +61,7 @@ def drawn_urls(manifest: Manifest, most: int, per_host: int, rng: np.random.Gene
         codes = np.asarray(names.indices.fill_null(-1))
         samples += int((codes >= 0).sum())
         rows = np.flatnonzero((codes >= 0) & (ranks[codes] <= cut if len(ranks) else False))
-        held += _first(batch, rows, (codes, hosts, ranks), per_host, rng, start)
+        held += _first(batch, rows, (codes, hosts, ranks), per_host, key, start)
         start += batch.num_rows
         if len(held) > due:
             held = _thinned(held, most, per_host)
@@ -76,12 +75,14 @@ def _first(
     rows: np.ndarray,
     named: tuple[np.ndarray, list[str], np.ndarray],
     per_host: int,
-    rng: np.random.Generator,
+    key: str,
     start: int,
 ) -> Iterator[_Ranked]:
-    """A few rows of every host, drawn. named: code of every row's host, the hosts, their ranks."""
+    """A few URLs of every host, those whose keyed hashes are least. named: code of every row's host, the hosts, their ranks."""
     codes, hosts, ranks = named
-    order = rng.random(len(rows))
+    urls = pc.dictionary_encode(batch.column("url").take(pa.array(rows)))
+    rows = rows[np.unique(np.asarray(urls.indices), return_index=True)[1]]
+    order = hash_array(np.array(urls.dictionary.to_pylist(), object), hash_key=key) if len(rows) else np.empty(0, np.uint64)
     by_host = np.lexsort((order, codes[rows]))
     firsts = np.flatnonzero(np.diff(codes[rows][by_host], prepend=-1))
     within = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from typing_extensions import override
 
-AGENT: Final = "untaint (checks where training data come from; a few URLs a host; https://pypi.org/project/untaint)"
+AGENT: Final = "untaint (checks that training data are what their URLs show; asks a few URLs of a host, slowly)"
 _SCHEMES: Mapping[str, int] = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRIED = 3  # addresses of a host; a name with more has them for load, not for us

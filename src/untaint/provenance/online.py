@@ -27,6 +27,7 @@ from untaint.provenance.drawn_urls import Url, drawn_urls
 from untaint.provenance.fetch import Limits, Reply, fetch
 from untaint.provenance.manifest import HASH, Manifest, sha256_of
 from untaint.provenance.rdap import BOOTSTRAP, Registries
+from untaint.provenance.sealed import Seal
 from untaint.provenance.signature import signature_of
 from untaint.provenance.sources import host_of
 
@@ -125,6 +126,15 @@ def write(path: Path, asked: Asked) -> str:
     facts = {"urls": str(asked.urls), "hosts": str(asked.hosts), "samples": str(asked.samples)}
     pq.write_table(asked.table.replace_schema_metadata(facts), path, compression="zstd")
     return sha256_of(path)
+
+
+def notes_of(seal: Seal) -> list[str]:
+    """What a seal says of how its URLs were asked, in words; empty where they were not."""
+    table = seal.table(TABLE)
+    if table is None:
+        return []
+    facts = {name: int(table.schema.metadata[name.encode()]) for name in ("urls", "hosts", "samples")}
+    return Asked(table, **facts).notes
 
 
 def ask(urls: Sequence[Url], how: Asking, report: Report) -> pa.Table:

@@ -101,10 +101,11 @@ def _object(reply: Reply) -> dict[str, Any] | None:
 
 def _date(event: Mapping[str, Any]) -> datetime | None:
     """When a registration began; None for any other event, and for a date that is none."""
-    if event.get("eventAction") not in _BEGINNINGS or not isinstance(event.get("eventDate"), str):
+    action, when = event.get("eventAction"), event.get("eventDate")
+    if not isinstance(action, str) or not isinstance(when, str) or action not in _BEGINNINGS:
         return None
     try:
-        return moment(event["eventDate"])
+        return moment(when)
     except ValueError:
         return None
 

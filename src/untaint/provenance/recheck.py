@@ -116,12 +116,17 @@ def compared(old: pa.Table, new: pa.Table, sealed: datetime) -> Rechecked:
     odd = _odd(+seen, totals, owners, leads)
     told = {host.name for host, _ in odd}
     quiet = [
-        f"{host}: {why}; none of its URLs shows something else for certain"
+        f"{host}: {why}; no change of contents speaks for it"
         for host, reasons in owners.items()
         if host not in told
         for why in reasons
     ]
-    notes = [f"stopped after {len(pairs):,} of {len(before):,} URLs"] if len(pairs) < len(before) else []
+    moved = sum(bool(reasons) for host, reasons in leads.items() if host not in told)
+    notes = [
+        f"{count(moved, 'host leads', 'hosts lead')} elsewhere or are certified for others, and changed no more than chance has"
+    ]
+    notes = notes if moved else []
+    notes += [f"stopped after {len(pairs):,} of {len(before):,} URLs"] if len(pairs) < len(before) else []
     return Rechecked(Counter(tiers), local, odd, quiet, len(pairs), len(before), notes)
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing_extensions import Unpack
 
 from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
+from untaint.provenance.beside import Beside, write_tables
 from untaint.provenance.listing import Entry
+from untaint.provenance.manifest import Manifest
 from untaint.provenance.pins import Pins
 from untaint.provenance.plan import Trusted, plan_for, tasks_for
 from untaint.provenance.plan_base import Plan
@@ -56,7 +59,7 @@ class Settings:
     pins: Pins | None = None
 
 
-_DEFAULT = Settings()
+_DEFAULT, _ALONE = Settings(), Beside()
 
 
 def settings(processes: int | None = 1, format: str | None = None, **asked: Unpack[Asked]) -> Settings:
@@ -98,8 +101,12 @@ def reader_for(data: Path, chosen: Settings, sources: Sources) -> Reader:
         ) from error
 
 
-def seal(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT, *, replace: bool = False) -> Seal:
+def seal(
+    data: Path, out: Path | None = None, chosen: Settings = _DEFAULT, *, replace: bool = False, beside: Beside = _ALONE
+) -> Seal:
     """Seal data. out: folder for the seal, None = beside the data.  replace: keep an older seal under `earlier/` and make a new one.
+
+    beside: what else the seal is to hold.
 
     Raises BadInput for data that cannot be read, a seal that is there, or `out` inside the data; CannotWrite for the folder.
     """
@@ -111,7 +118,8 @@ def seal(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT, *, re
     reader = reader_for(data, chosen, sources)
     try:
         found = reader.scan(folder / PARTIAL, chosen)
-        sealed = _stated(reader, found, chosen, folder)
+        tables = write_tables(folder / PARTIAL, Manifest(folder / PARTIAL / MANIFEST, found.parts), beside)
+        sealed = replaced(_stated(reader, found, chosen, folder), tables=tables)
         _put_in_place(folder, sealed)
     except OSError as error:
         raise CannotWrite(
@@ -185,7 +193,7 @@ def _put_in_place(folder: Path, sealed: Sealed) -> None:
         if (folder / SOURCES).exists():
             shutil.copy2(folder / SOURCES, kept / SOURCES)
     (partial / TILES).mkdir(exist_ok=True)
-    for name in (MANIFEST, FILES, TILES):
+    for name in (MANIFEST, FILES, TILES, *sealed.tables):
         _removed(folder / name)
         (partial / name).rename(folder / name)
     new = partial / STATEMENT
