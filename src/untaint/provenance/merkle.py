@@ -177,9 +177,8 @@ class Tiles:
             raise BadInput(f"a tree of {high:,} leaves has no beginning of {old:,}.", advice="The older tree comes first.")
         return self._subproof(old, 0, high, whole=True)
 
-    def check(self) -> None:
-        """Compute every tile from those below. Raises BadInput for one that does not follow, such as two that were swapped."""
-        level = 0
+    def check(self, level: int = 0) -> None:
+        """Compute every tile above a level from those below. Raises BadInput for one that does not follow, as of two that were swapped."""
         while (held := self.size >> (_HEIGHT * (level + 1))) > 0:
             for number in range(held):
                 upper = self.tile(level + 1, number // WIDTH)
@@ -188,6 +187,13 @@ class Tiles:
                     name = tile_name(level, number)
                     raise BadInput(f"{self._folder / name} does not fit the tiles above it.", advice="The tree was changed.")
             level += 1
+
+    def root_of_tiles(self) -> bytes:
+        """Root over all leaves, but from the hashes of whole tiles, as the level above the leaves has them."""
+        whole = self.size // WIDTH
+        above = b"".join(self._load(1, number) for number in range(-(-whole // WIDTH)))
+        rest = self.last(0)
+        return root_of([*_cut(above), *([root_of(rest)] if rest else [])])
 
     def _subproof(self, old: int, low: int, high: int, *, whole: bool) -> list[bytes]:
         """SUBPROOF(old, D[low:high], whole), the tree in question beginning at `low`."""

@@ -20,6 +20,7 @@ from untaint.provenance.quick import Unread
 from untaint.provenance.scan import LEAVES, Scanned
 from untaint.provenance.seal import Reader, Settings, reader_for
 from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, STATEMENT, Seal, folder_for, read_seal
+from untaint.provenance.sealed_rows import check_rows
 from untaint.provenance.sources import Sources, read_sources
 from untaint.provenance.spot import Ask, Drawn, spot
 
@@ -106,6 +107,8 @@ def _read(seal: Seal, reader: Reader, chosen: Settings, changes: Changes, quick:
         if found.root.hex() != seal.sealed.root:
             seal.check()
             compare(*_versions(seal, new, found), changes, ordered=reader.plan.format not in {IMAGES, TEXTS})
+        else:
+            check_rows(seal, Manifest(new / MANIFEST, found.parts), new / LEAVES)
         compare_files(old_files, read_files(new / FILES), changes, found.remarks)
     if found.root.hex() != seal.sealed.root and not changes:  # names alone put samples in another order
         changes.samples["order"] = 1
