@@ -1,5 +1,6 @@
 """A row or a few that lie so far out that they wreck what learns from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -11,6 +12,7 @@ from untaint.evidence.far_rows import FAR, FarOut, far_out, hidden
 from untaint.evidence.leave_out import Effect, leave_out
 from untaint.features.cells import Cells
 from untaint.features.quantities import amounts
+from untaint.numerics.perceptron import Perceptron
 from untaint.types import Labels, Modality
 
 _HARM = 0.05
@@ -32,11 +34,12 @@ class FarRows(Detector):
     """Looks for at most five rows beyond a gap in a column of numbers, or in the distance of whole rows, and measures their harm.
 
     How far out the rows are is measured from the median, and the gap in front of them against the law of the largest quarter of the
-    values before it: a heavy tail has large gaps of its own. Then small linear models learn with those rows and without, scaled as
-    people scale. Rows a hundred times as far out as the next, beyond what the tail explains, that cost accuracy are accused; those
-    nearer or without harm are only told. Rows five times as far out as the next that a heavy tail does explain are told where they cost
-    accuracy, and else listed for a look. Where labels are a quantity they are one more column. The note names the columns whose tails
-    would hide a number ten times as large as any.
+    values before it: a heavy tail has large gaps of its own. Then small models learn with those rows and without, scaled as people
+    scale: linear ones, and a network where the budget has any; the report has the effect on both. Rows a hundred times as far out
+    as the next, beyond what the tail explains, that cost accuracy are accused; those nearer or without harm are only told. Rows five
+    times as far out as the next that a heavy tail does explain are told where they cost accuracy, and else listed for a look. Where
+    labels are a quantity they are one more column. The note names the columns whose tails would hide a number ten times as large as
+    any.
 
     Works when: the rows are ten times as far out as the next in a column without a heavy tail, then they are told; a hundred times in
         most columns, and accused where they cost a model accuracy.
@@ -54,7 +57,9 @@ class FarRows(Detector):
     def budget(self) -> str:
         return "fast"
 
-    def examine(self, cells: Cells, labels: Labels, class_names: tuple[str, ...]) -> Evidence:
+    def examine(
+        self, cells: Cells, labels: Labels, class_names: tuple[str, ...], surrogate_network: Perceptron | None = None
+    ) -> Evidence:
         used, quantity = np.flatnonzero(labels >= 0), amounts(labels, class_names)
         wide = cells if quantity is None else _with_target(cells, quantity)
         scores = np.full(len(labels), np.nan, np.float32)
@@ -63,9 +68,12 @@ class FarRows(Detector):
         tried = far[:_TRIED] if len(used) >= _LEAST else []
         judged = labels if quantity is None else quantity
         own = [tuple(column for column in each.columns if column < len(cells.names)) for each in tried]
-        effects = [leave_out(cells, judged, each.rows, columns, self.seed) for each, columns in zip(tried, own, strict=True)]
+        effects = [
+            leave_out(cells, judged, each.rows, columns, self.seed, surrogate_network)
+            for each, columns in zip(tried, own, strict=True)
+        ]
         found = [_group(wide, each, effect, len(tried)) for each, effect in zip(tried, effects, strict=True)]
-        found += [_group(wide, each, None, 1) for each in far[len(tried) :]]
+        found += [_group(wide, each, (), 1) for each in far[len(tried) :]]
         groups = tuple(group for group in found if group is not None)
         listed = [row for each, group in zip(far, found, strict=True) if group is None for row in each.rows.tolist()]
         note = hidden(wide, used)
@@ -83,15 +91,17 @@ def _with_target(cells: Cells, quantity: np.ndarray) -> Cells:
     )
 
 
-def _group(cells: Cells, far: FarOut, effect: Effect | None, tried: int) -> Group | None:
+def _group(cells: Cells, far: FarOut, effects: Sequence[Effect], tried: int) -> Group | None:
     """An accusation where the tail does not explain the rows and leaving them out is worth much; else something to look at, or nothing."""
     one = len(far.rows) == 1
     many = f"Row {far.rows[0]:,} lies" if one else f"{len(far.rows)} rows ({', '.join(f'{row:,}' for row in far.rows)}) lie"
     said = f"{many} {far.gap.ratio:,.0f} times as far from the middle as the next{_where(cells, far)}."
     left = f"Leaving {'it' if one else 'them'} out"
-    if effect is None:
+    if not effects:
         return _told(far, said)
-    accuracy = f"the accuracy of {effect.model} from {effect.before:.1%} to {effect.after:.1%}"
+    effect = max(effects, key=lambda each: each.gain)
+    others = [f", of {each.model} from {each.before:.1%} to {each.after:.1%}" for each in effects if each is not effect]
+    accuracy = f"the accuracy of {effect.model} from {effect.before:.1%} to {effect.after:.1%}{''.join(others)}"
     sure = min(1.0, effect.p_value * tried)
     if effect.gain < _HARM:
         return _told(far, f"{said} {left} changes {accuracy}, no harm to speak of.")

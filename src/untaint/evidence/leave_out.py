@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, final
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.stats import binomtest
 from sklearn.linear_model import Ridge, RidgeClassifier
 
 from untaint.features.cells import Cells
+from untaint.numerics.perceptron import Perceptron
 from untaint.types import Labels, Rows
 
 _HALF = 2_000  # rows to learn from, and as many others to judge: one in a hundred more right is then beyond chance
@@ -44,8 +46,12 @@ class Effect:
         return self.after - self.before
 
 
-def leave_out(cells: Cells, labels: Labels | Amounts, rows: Rows, columns: Sequence[int], seed: int) -> Effect:
-    """The accuracy of linear models that learn with some rows and without them, judged on rows neither learned from.
+def leave_out(
+    cells: Cells, labels: Labels | Amounts, rows: Rows, columns: Sequence[int], seed: int, network: Perceptron | None = None
+) -> tuple[Effect, ...]:
+    """The accuracy of models that learn with some rows and without them, judged on rows neither learned from.
+
+    Of linear models the one that gains most, and of networks, where one is given.
 
     labels: codes, -1 = none; or a quantity (n,) float, NaN = none.  rows: those in question, labelled.
     columns: the ones in which they are far from all others.
@@ -60,27 +66,31 @@ def leave_out(cells: Cells, labels: Labels | Amounts, rows: Rows, columns: Seque
     values = _matrix(cells, np.concatenate([learn, judge]), columns, rng)
     place = rng.permutation(len(learn))  # those in question come anywhere in training
     kept = place[place >= len(rows)]
-    found = []
-    for name, scale, fit in _OF_QUANTITIES if quantity else _OF_CLASSES:
+    linear = _OF_QUANTITIES if quantity else _OF_CLASSES
+    families = [linear] if network is None else [linear, _networks(network, quantity=quantity)]
+
+    def measured(model: Model) -> Effect:
+        name, scale, fit = model
         said = []
         for used in (place, kept):
             zero, unit = scale(values[used])
             scaled = (values - zero) / np.where(unit > 0, unit, 1.0)
             said.append(fit(scaled[used], labels[learn[used]], scaled[len(learn) :], seed))
         compare = _closer if quantity else _more_right
-        found.append(compare(said[0], said[1], labels[judge], name))
-    return max(found, key=lambda effect: effect.gain)
+        return compare(said[0], said[1], labels[judge], name, sum(map(len, families)))
+
+    return tuple(max(map(measured, family), key=lambda effect: effect.gain) for family in families)
 
 
-def _more_right(before: np.ndarray, after: np.ndarray, labels: Labels, name: str) -> Effect:
+def _more_right(before: np.ndarray, after: np.ndarray, labels: Labels, name: str, tried: int) -> Effect:
     wrong, right = before == labels, after == labels
-    p_value = _chance(int((right & ~wrong).sum()), int((wrong & ~right).sum()), len(_OF_CLASSES))
+    p_value = _chance(int((right & ~wrong).sum()), int((wrong & ~right).sum()), tried)
     return Effect(float(wrong.mean()), float(right.mean()), p_value, name)
 
 
-def _closer(before: np.ndarray, after: np.ndarray, amounts: Amounts, name: str) -> Effect:
+def _closer(before: np.ndarray, after: np.ndarray, amounts: Amounts, name: str, tried: int) -> Effect:
     off = [np.nan_to_num(np.abs(said - amounts), nan=np.inf) for said in (before, after)]
-    p_value = _chance(int((off[1] < off[0]).sum()), int((off[1] > off[0]).sum()), len(_OF_QUANTITIES))
+    p_value = _chance(int((off[1] < off[0]).sum()), int((off[1] > off[0]).sum()), tried)
     usual = float(np.median(np.abs(amounts - np.median(amounts)))) or 1.0
     explained = [max(0.0, 1 - float(np.median(each)) / usual) for each in off]
     return Effect(explained[0], explained[1], p_value, name)
@@ -143,6 +153,18 @@ def _descent_line(values: np.ndarray, amounts: Amounts, judged: np.ndarray, seed
         return np.asarray((asked @ weights)[:, 0] * unit + mean)
 
 
+def _network(network: Perceptron, values: np.ndarray, labels: Labels, judged: np.ndarray, _seed: int) -> np.ndarray:
+    classes, codes = np.unique(labels, return_inverse=True)
+    return np.asarray(classes[network.outputs(values, np.eye(len(classes))[codes], _by_row, judged).argmax(1)])
+
+
+def _network_line(network: Perceptron, values: np.ndarray, amounts: Amounts, judged: np.ndarray, _seed: int) -> np.ndarray:
+    mean, unit = amounts.mean(), amounts.std() or 1.0
+    said = network.outputs(values, ((amounts - mean) / unit)[:, None], lambda said: said, judged)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(said[:, 0] * unit + mean)
+
+
 def _by_row(said: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(said, axis=1))
 
@@ -158,15 +180,21 @@ def _trained(inputs: np.ndarray, wanted: np.ndarray, link: Callable[[np.ndarray]
 
 
 Model: TypeAlias = tuple[str, Scaling, Callable[..., np.ndarray]]
+_SCALINGS: tuple[tuple[str, Scaling], ...] = (
+    ("mean and deviation", _standard),
+    ("smallest and largest", _range),
+    ("median and quartiles", _quartiles),
+)
 _OF_CLASSES: tuple[Model, ...] = (
     ("least squares on numbers scaled by mean and deviation", _standard, _ridge),
-    ("gradient descent on numbers scaled by mean and deviation", _standard, _descent),
-    ("gradient descent on numbers scaled by smallest and largest", _range, _descent),
-    ("gradient descent on numbers scaled by median and quartiles", _quartiles, _descent),
+    *((f"gradient descent on numbers scaled by {how}", scale, _descent) for how, scale in _SCALINGS),
 )
 _OF_QUANTITIES: tuple[Model, ...] = (
     ("least squares on numbers scaled by mean and deviation", _standard, _line),
-    ("gradient descent on numbers scaled by mean and deviation", _standard, _descent_line),
-    ("gradient descent on numbers scaled by smallest and largest", _range, _descent_line),
-    ("gradient descent on numbers scaled by median and quartiles", _quartiles, _descent_line),
+    *((f"gradient descent on numbers scaled by {how}", scale, _descent_line) for how, scale in _SCALINGS),
 )
+
+
+def _networks(network: Perceptron, *, quantity: bool) -> tuple[Model, ...]:
+    fit = partial(_network_line if quantity else _network, network)
+    return tuple((f"a small network on numbers scaled by {how}", scale, fit) for how, scale in _SCALINGS)

@@ -7,6 +7,7 @@ from sklearn.datasets import load_breast_cancer
 from untaint.detectors.far_rows import FarRows
 from untaint.evidence.evidence import Group
 from untaint.features.cells import Cells
+from untaint.numerics.perceptron import Perceptron
 from untaint.types import Labels
 
 NAMES = ("benign", "malign")
@@ -37,6 +38,17 @@ def test_a_row_that_wrecks_models_is_accused(factor: float) -> None:
     assert found.p_value < 1e-3
     assert found.explanation.startswith("Row 413 lies ")
     assert "Leaving it out raises the accuracy of " in found.explanation
+
+
+def test_the_effect_on_a_small_network_is_told_beside_that_on_linear_models() -> None:
+    values, labels = cancer()
+    values[413] = 1e3 * values.max(0)
+    (alone,) = groups(values, labels)
+    (found,) = FarRows().examine(cells(values), labels, NAMES, Perceptron()).groups
+    assert "a small network" not in alone.explanation
+    assert "of gradient descent on numbers scaled by median and quartiles from 24.3% to 95.8%" in found.explanation
+    assert "of a small network on numbers scaled by " in found.explanation
+    assert found.kind == "leverage"
 
 
 def test_a_row_that_does_harm_as_near_as_honest_readings_is_told() -> None:
