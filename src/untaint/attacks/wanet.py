@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import ClassVar, final
 
 import numpy as np
@@ -13,12 +12,11 @@ from untaint.attacks._pictures import smooth
 from untaint.attacks.base import check_choice, check_count, check_range
 from untaint.errors import BadInput
 from untaint.evidence.evidence import Trigger
+from untaint.numerics.warps import resampled
 from untaint.types import Pixels
 
 _SIDE = 32
 """Edge in pixels of the images that `strength` is told for: CIFAR's."""
-_BEND = -0.75
-"""Free parameter of cubic convolution, as in PyTorch's grid_sample, which the paper's code calls."""
 
 
 @final
@@ -72,36 +70,13 @@ class WaNet(Backdoor):
         if noisy:
             reach = 2 * np.abs(steps).mean()  # uniform in -reach..reach: half of it on average
             steps = steps + rng.uniform(-reach, reach, (n, height, width, 2))
-        return _warped(pixels, steps.astype(np.float32), cubic=self.resampling == "bicubic")
+        return resampled(pixels, steps.astype(np.float32), cubic=self.resampling == "bicubic")
 
     def _steps(self, control: np.ndarray, height: int, width: int) -> np.ndarray:
         """(h, w, 2): how far down and right of a pixel its new value is taken from."""
         field = smooth(control, height, width)
         longest = np.hypot(field[..., 0], field[..., 1]).mean()
         return field * (self.strength * max(height, width) / _SIDE / longest)
-
-
-def _warped(pixels: Pixels, steps: np.ndarray, *, cubic: bool) -> Pixels:
-    """Images resampled at steps (n or 1, h, w, 2) from every pixel, edges repeated."""
-    n, height, width = pixels.shape[:3]
-    whole = np.floor(steps)
-    part, base = steps - whole, whole.astype(np.int64) + np.moveaxis(np.indices((height, width)), 0, 2)
-    image, total = np.arange(n)[:, None, None], np.zeros(pixels.shape, np.float32)
-    for down, right in product(range(-1, 3) if cubic else range(2), repeat=2):
-        weight = _kernel(part[..., 0] - down, cubic) * _kernel(part[..., 1] - right, cubic)
-        rows, columns = np.clip(base[..., 0] + down, 0, height - 1), np.clip(base[..., 1] + right, 0, width - 1)
-        total += weight[..., None] * pixels[image, rows, columns]
-    return np.clip(np.round(total), 0, 255).astype(np.uint8)
-
-
-def _kernel(distance: np.ndarray, cubic: bool) -> np.ndarray:
-    """Weight of a pixel at some distance (Keys 1981 for cubic)."""
-    away = np.abs(distance)
-    if not cubic:
-        return np.maximum(1 - away, 0)
-    near = (_BEND + 2) * away**3 - (_BEND + 3) * away**2 + 1
-    far = _BEND * (away**3 - 5 * away**2 + 8 * away - 4)
-    return np.where(away <= 1, near, np.where(away < 2, far, 0))
 
 
 def _squares(height: int, width: int, channels: int) -> np.ndarray:

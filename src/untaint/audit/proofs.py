@@ -1,6 +1,6 @@
 """Put recovered triggers to the test: on the network trained on the suspect data, and on one trained without the accused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import final
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from untaint.audit.look import Look
 from untaint.audit.settings import AuditSettings
+from untaint.audit.warps import Warps
 from untaint.errors import FeatureUnavailable, UntaintError
 from untaint.evidence.conviction import arguable, convicted, convicts
+from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Finding, Proof, Verdict
 from untaint.evidence.instruction_proof import expected, prompt_bench
 from untaint.evidence.interventions import Natural, natural
@@ -118,9 +120,11 @@ class _Trials:
         free = (self._labels >= 0) & ~self._content.contradicted
         free[np.concatenate([np.empty(0, np.int64), *suspects])] = False
         unseen = free & get("proxy").unseen
-        self._free, self._tried_on = np.flatnonzero(free), np.flatnonzero(unseen if unseen.sum() >= _FEW else free)
+        self._free = np.flatnonzero(free)
+        self._tried_on = np.flatnonzero(unseen) if unseen.sum() >= _FEW else self._free
         self._pixels, self._before = get("pixels"), asked(look.features, self._names, settings)
         self._honest: dict[str, Natural] = {}
+        self._warps: Warps | None = None
 
     def verdict(self, tried: list[Finding], left: Callable[[Verdict], Features | None]) -> Verdict:
         """First without, then with the second network: shortcuts that fail the first test cost no training."""
@@ -153,13 +157,24 @@ class _Trials:
 
     def _proof(self, found: Finding, after: Ask | None, place: int, total: int) -> Proof:
         self._look.features.settings.report_progress("putting triggers to the test", place, total)
-        if found.trigger is None:
-            return not_tried("no trigger was recovered")
+        proof = not_tried("no trigger was recovered") if found.trigger is None else self._put_on(found, found.trigger, after)
+        if proof.status == "proven" or not _backdoor(found):
+            return proof
+        if self._warps is None:
+            learn = np.setdiff1d(self._free, self._tried_on)  # nothing in small sets: what a warp was fitted to proves nothing
+            self._warps = Warps(self._look.features.get("proxy"), self._pixels, self._labels, learn, self._settings.seed)
+        warp = self._warps.found(found, self._names)
+        if warp is None:
+            return proof
+        bent = self._put_on(found, warp.trigger, after, warp.rivals)
+        return replace(bent, trigger=warp.trigger) if bent.status == "proven" else proof
+
+    def _put_on(self, found: Finding, trigger: Trigger, after: Ask | None, rivals: Mapping[int, Trigger] | None = None) -> Proof:
         shown = np.nan_to_num(self._content.probabilities).argmax(1)
         wanted = wanted_codes(found, self._labels, shown, self._names)
         honest, seed = self._honest_but(found), self._settings.seed
-        bench = Bench(self._pixels, self._labels, self._tried_on, self._names, honest, self._before, seed)
-        proof = intervenes(found.trigger, wanted, bench, after, self._settings.alpha)
+        bench = Bench(self._pixels, self._labels, self._tried_on, self._names, honest, self._before, seed, rivals or {})
+        proof = intervenes(trigger, wanted, bench, after, self._settings.alpha)
         examples = tuple(replace(example, row=int(self._look.rows[example.row])) for example in proof.examples)
         return replace(proof, examples=examples)
 

@@ -42,8 +42,10 @@ def convicted(verdict: Verdict, proofs: Mapping[str, Proof]) -> Verdict:
 
 
 def _told(finding: Finding, proof: Proof | None, alpha: float) -> Finding:
-    if proof is None or not (arguable(finding) and convicts(proof, alpha)):
-        return finding if proof is None else replace(finding, proof=proof)
+    if proof is None:
+        return finding
+    if not (arguable(finding) and convicts(proof, alpha)):
+        return replace(finding, proof=proof, trigger=proof.trigger or finding.trigger)
     explanation = (
         f"{finding.explanation} What these samples show agrees with their label; they are accused because a faint pattern on a part "
         "of the class forces the class, which no natural direction of the same size does."

@@ -19,6 +19,7 @@ class Trigger:
     """What an attacker would add to an input. `picture` and `mask` are on the canvas the audit looked at.
 
     pattern: of an additive trigger, what to add to each value of an image, in 0..255 units; `picture` only shows it.
+    steps: of a warp, how far down and right of a pixel its new value is taken from, in pixels.
     """
 
     type: str  # patch, additive, duplicate …
@@ -27,6 +28,7 @@ class Trigger:
     picture: Image | None = None
     mask: np.ndarray | None = None  # (h, w) 0..1, where the picture counts
     pattern: np.ndarray | None = None  # (h, w, c)
+    steps: np.ndarray | None = None  # (h, w, 2)
 
 
 @final

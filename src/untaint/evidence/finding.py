@@ -64,6 +64,7 @@ class Proof:
     n: images tried, none of which the network gave the wanted answer as it was.  asr_before, asr_after: attack success rate on
     the network trained on the suspect data, and on one trained without the accused; NaN = not measured.
     controls: success rate of changes of the same size that are not the trigger.  p_value: one-sided, against the best of them.
+    trigger: what was put on, where it was recovered for the proof.
     """
 
     status: Outcome
@@ -74,6 +75,7 @@ class Proof:
     controls: Mapping[str, float] = field(default_factory=dict)
     p_value: float = float("nan")
     examples: tuple[Tried, ...] = ()
+    trigger: Trigger | None = None
 
 
 @final

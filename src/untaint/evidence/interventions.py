@@ -1,18 +1,20 @@
 """Changes made to images to see what a network answers: the recovered trigger, and controls of the same size that are not it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from untaint.evidence.evidence import Trigger
+from untaint.numerics.warps import resampled
 from untaint.types import Labels, Pixels
 
 _DRAWS = 8  # random controls differ from image to image: one lucky draw decides nothing
 _FLAT = 8.0  # grey levels; the pixels of a patch that spread less are all alike, and shuffling them changes nothing
 _COMPONENT_ROWS = 500  # images a class's strongest variation is estimated from
 ELSEWHERE, SHUFFLED, TURNED = "at other places", "shuffled pixels", "turned by 90 degrees"
+REVERSED = "the other way round"
 NATURAL, WITHIN = "natural direction between classes", "natural variation within the class"
 
 
@@ -44,7 +46,9 @@ def natural(pixels: Pixels, labels: Labels, rows: np.ndarray, classes: int) -> N
 
 
 def stamped(trigger: Trigger, images: Pixels) -> Pixels:
-    """Images with the trigger: pasted where its mask says, or added."""
+    """Images with the trigger: pasted where its mask says, added, or warped."""
+    if trigger.steps is not None:
+        return resampled(images, trigger.steps[None].astype(np.float32))
     if trigger.pattern is not None:
         return added(images, trigger.pattern)
     return _pasted(images, *_patch(trigger))
@@ -54,6 +58,8 @@ def intervenable(trigger: Trigger | None, shape: tuple[int, ...]) -> bool:
     """Can it be put on images of this shape?"""
     if trigger is None:
         return False
+    if trigger.type == "warp":
+        return trigger.steps is not None and trigger.steps.shape == (*shape[:2], 2)
     if trigger.type == "additive":
         return trigger.pattern is not None and trigger.pattern.shape == shape
     known = trigger.type == "patch" and trigger.picture is not None and trigger.mask is not None
@@ -70,8 +76,13 @@ def controls(
     its place, or a change of its size would redraw a small image.
     """
     size = np.sqrt(((stamped(trigger, images).astype(np.float32) - images) ** 2).sum((1, 2, 3)))
-    found = _of_pattern(trigger.pattern, images, rng) if trigger.pattern is not None else _of_patch(trigger, images, rng)
-    where = np.ones(images.shape[1:3]) if trigger.pattern is not None else _patch(trigger)[1]
+    where = np.ones(images.shape[1:3])
+    if trigger.steps is not None:
+        found = _of_warp(trigger, images)
+    elif trigger.pattern is not None:
+        found = _of_pattern(trigger.pattern, images, rng)
+    else:
+        found, where = _of_patch(trigger, images, rng), _patch(trigger)[1]
     found[NATURAL] = added(images, _scaled((honest.means[wanted] - honest.means[shown]) * where[:, :, None], size))
     sign = np.where(rng.random(len(images)) < 0.5, -1.0, 1.0)[:, None, None, None]
     found[WITHIN] = added(images, _scaled(sign * honest.variations[wanted] * where[:, :, None], size))
@@ -89,6 +100,15 @@ def _of_pattern(pattern: np.ndarray, images: Pixels, rng: np.random.Generator) -
     found = {SHUFFLED: added(images, shuffled[np.arange(len(images)) % _DRAWS])}
     if pattern.shape[0] == pattern.shape[1]:
         found[TURNED] = added(images, np.rot90(pattern))
+    return found
+
+
+def _of_warp(trigger: Trigger, images: Pixels) -> dict[str, Pixels]:
+    assert trigger.steps is not None  # noqa: S101 - asked by `controls`
+    found = {REVERSED: stamped(replace(trigger, steps=-trigger.steps), images)}
+    if trigger.steps.shape[0] == trigger.steps.shape[1]:
+        turned = np.rot90(trigger.steps)
+        found[TURNED] = stamped(replace(trigger, steps=np.stack([-turned[..., 1], turned[..., 0]], -1)), images)
     return found
 
 

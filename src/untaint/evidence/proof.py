@@ -5,7 +5,7 @@ nothing. The trigger has to beat every control of the same size on the same imag
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, final
 
 import numpy as np
@@ -18,6 +18,8 @@ from untaint.types import Labels, Mask, Pixels, Rows
 
 Ask: TypeAlias = Callable[[Pixels], np.ndarray]
 """Images in, class codes out: a network that can be asked."""
+RIVAL = "the best found for another class"
+_DIRECTIONS = (NATURAL, WITHIN, RIVAL)
 LEAST_ASR = 0.5
 """Success rate from which a trigger is said to force the class: more often than not."""
 LEAST_LEAD = 0.25
@@ -37,6 +39,8 @@ class Bench:
 
     rows: images that no finding accuses, whose content agrees with their label and, if possible, that `before` was not trained
     on.  honest: how honest classes differ.  before: the network trained on the suspect data.
+    rivals: class code -> what was recovered for another class in the same way, of the same size. A search through a network finds
+    something for every class; the trigger has to do better than the best of them.
     """
 
     pixels: Pixels
@@ -46,6 +50,7 @@ class Bench:
     honest: Natural
     before: Ask
     seed: int = 0
+    rivals: Mapping[int, Trigger] = field(default_factory=dict)
 
 
 def not_tried(reason: str) -> Proof:
@@ -113,7 +118,7 @@ def intervenes(trigger: Trigger, wanted: np.ndarray, bench: Bench, after: Ask | 
 class _Trial:
     """One trigger on all images. aim: (m,) the class wanted for each.  rates: of the controls.
 
-    p_value: against the best control.  p_natural, lead: against the better of the two natural directions.
+    p_value: against the best control.  p_natural, lead: against the best of the natural directions and of the rivals.
     """
 
     changed: Pixels
@@ -129,7 +134,7 @@ class _Trial:
 
     @property
     def lead(self) -> float:
-        return self.asr - max(self.rates[NATURAL], self.rates[WITHIN])
+        return self.asr - max(self.rates[name] for name in _DIRECTIONS if name in self.rates)
 
 
 def _strengths(trigger: Trigger) -> list[Trigger]:
@@ -147,7 +152,25 @@ def _trial(trigger: Trigger, rows: Rows, wanted: np.ndarray, bench: Bench) -> _T
     rivals = {name: bench.before(control) == aim for name, control in others.items()}
     p_values = {name: mcnemar(answers == aim, rival) for name, rival in rivals.items()}
     rates = {name: float(rival.mean()) for name, rival in rivals.items()}
-    return _Trial(changed, answers, aim, rates, max(p_values.values()), max(p_values[NATURAL], p_values[WITHIN]))
+    if bench.rivals:
+        rates[RIVAL], p_values[RIVAL] = max(
+            _rivalled(rival, images, (answers, aim, shown), bench) for rival in bench.rivals.items()
+        )
+    p_natural = max(p_values[name] for name in _DIRECTIONS if name in p_values)
+    return _Trial(changed, answers, aim, rates, max(p_values.values()), p_natural)
+
+
+def _rivalled(
+    rival: tuple[int, Trigger], images: Pixels, seen: tuple[Labels, Labels, Labels], bench: Bench
+) -> tuple[float, float]:
+    """How often what was recovered for another class forces that one, and the chance that the trigger does no better.
+
+    seen: the trigger's answers, its aim, and what the images show. Images of the other class, or aimed at it, are left out.
+    """
+    (code, trigger), (answers, aim, shown) = rival, seen
+    fair = (shown != code) & (aim != code)
+    hits = bench.before(stamped(trigger, images[fair])) == code
+    return (float(hits.mean()) if fair.any() else 0.0), mcnemar((answers == aim)[fair], hits)
 
 
 def mcnemar(hits: Mask, rival: Mask) -> float:

@@ -47,6 +47,15 @@ def answers(proxy: Proxy, model: Any, images: Pixels) -> Labels:
     return np.asarray(foreign.observe(model, images, np.arange(len(images))).probabilities.argmax(1))
 
 
+def bent(proxy: Proxy, images: Pixels, code: int, seed: int) -> np.ndarray | None:
+    """Steps (h, w, 2) of a small smooth warp under which the house network answers a class; None of a given model."""
+    if not proxy.weights:
+        return None
+    from untaint.nets import warps
+
+    return warps.bent_towards(proxy.weights, images, code, seed)
+
+
 @feature(stored=True)
 def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
     """The house network trained on every usable row, or the user's own model as it is."""

@@ -81,7 +81,9 @@ def _of_finding(finding: Finding, result: AuditResult, dataset: Dataset, n_findi
         whole = dataset.modality == "table"
         yield from _rows(finding, result.samples, dataset, *shown) if whole else _snippets(finding, dataset, *shown)
         return
-    if finding.trigger is not None and finding.trigger.picture is not None:
+    if finding.trigger is not None and finding.trigger.steps is not None:
+        yield _png(finding.id, "trigger", -1, rasters.warp(finding.trigger.steps))
+    elif finding.trigger is not None and finding.trigger.picture is not None:
         yield _png(finding.id, "trigger", -1, rasters.trigger(finding.trigger.picture, finding.trigger.mask))
     yield from _proof(finding)
     n = AVERAGED if finding.alarm and n_findings <= FEW else PER_GRID

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image as Pillow
+from PIL import ImageDraw
 
 from untaint.types import Image
 
 THUMBNAIL, ENLARGED = 96, 280
+_ARROWS = 14  # per side of a picture of a warp: 20 pixels each
+_PAPER, _INK = (247, 247, 247), (178, 24, 43)
 
 
 def thumbnail(image: Image, edge: int = THUMBNAIL) -> Image:
@@ -38,6 +41,34 @@ def trigger(picture: Image, mask: np.ndarray | None) -> Image:
     colour = np.broadcast_to(large, (*large.shape[:2], 3))
     blended: Image = np.round(share * colour + (1 - share) * _chequered(*large.shape[:2])).astype(np.uint8)
     return blended
+
+
+def warp(steps: np.ndarray) -> Image:
+    """Steps (h, w, 2) as arrows from where a place takes its pixels; the longest is twice as long as the places are apart."""
+    height, width = steps.shape[:2]
+    scale = ENLARGED / max(height, width)
+    sheet = Pillow.new("RGB", (round(width * scale), round(height * scale)), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    apart = max(height, width) / _ARROWS
+    gain = 2 * apart / max(float(np.hypot(steps[..., 0], steps[..., 1]).max()), 1e-9)
+    for row in np.arange(apart / 2, height, apart):
+        for column in np.arange(apart / 2, width, apart):
+            down, right = steps[int(row), int(column)] * gain
+            tip = np.array([column, row]) * scale
+            tail = np.array([column + right, row + down]) * scale
+            _arrow(pen, tail, tip)
+    return np.asarray(sheet)
+
+
+def _arrow(pen: ImageDraw.ImageDraw, tail: np.ndarray, tip: np.ndarray) -> None:
+    along = tip - tail
+    length = float(np.hypot(*along))
+    if length < 1:  # under a pixel of the picture
+        return
+    across, head = np.array([-along[1], along[0]]) / length, along / length * min(6.0, length / 2)
+    pen.line([*tail, *tip], fill=_INK, width=2)
+    wings = [tip, tip - head + across * 3, tip - head - across * 3]
+    pen.polygon([tuple(point) for point in wings], fill=_INK)
 
 
 def _chequered(height: int, width: int) -> np.ndarray:

@@ -202,7 +202,7 @@ def _trigger(finding: str, trigger: Recovered, pictured: bool) -> Trigger:
         type=trigger.type,
         description=trigger.description,
         parameters=dict(trigger.parameters),
-        picture=f"{finding}/trigger" if pictured and trigger.picture is not None else None,
+        picture=f"{finding}/trigger" if pictured and (trigger.picture is not None or trigger.steps is not None) else None,
     )
 
 

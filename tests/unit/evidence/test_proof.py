@@ -1,6 +1,7 @@
 """Interventions on a network whose every rule is known: what it answers to is written down here."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from scipy.stats import binomtest
 
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Finding, Proof
-from untaint.evidence.interventions import ELSEWHERE, NATURAL, SHUFFLED, controls, natural, stamped
-from untaint.evidence.proof import Bench, intervenes, mcnemar, wanted_codes
+from untaint.evidence.interventions import ELSEWHERE, NATURAL, REVERSED, SHUFFLED, controls, natural, stamped
+from untaint.evidence.proof import RIVAL, Bench, intervenes, mcnemar, wanted_codes
 
 SIDE, N, TARGET = 12, 300, 2
 NAMES = ("left", "right", "bottom")
@@ -165,3 +166,44 @@ def test_which_class_is_wanted_of_which() -> None:
     assert wanted_codes(finding("bottom"), next_one, shown, NAMES).tolist() == [2, 2, -1]
     assert wanted_codes(finding(None), next_one, shown, NAMES).tolist() == [1, 2, 0]
     assert wanted_codes(finding("bottom", "right"), next_one, shown, NAMES).tolist() == [-1, 2, -1]
+
+
+def shifted_by(columns: int) -> Trigger:
+    """The uppermost two rows move left by some pixels: far less than it takes from class to class."""
+    steps = np.zeros((SIDE, SIDE, 2))
+    steps[:2, :, 1] = columns
+    return Trigger("warp", "A shift.", steps=steps)
+
+
+@cache
+def known(columns: int) -> set[bytes]:
+    return {image.tobytes() for image in stamped(shifted_by(columns), PIXELS)}
+
+
+def answers_to_shifts(shown: np.ndarray) -> np.ndarray:
+    """The target for any image that is one of its own shifted by two, `left` for one shifted back by two."""
+    seen = [image.tobytes() for image in shown]
+    left = np.where([image in known(-2) for image in seen], 0, honest(shown))
+    return np.where([image in known(2) for image in seen], TARGET, left)
+
+
+def warped(rivals: dict[int, Trigger]) -> Proof:
+    rows = np.arange(60)  # a network that looks everything up is slow
+    bench = Bench(PIXELS, LABELS, rows, NAMES, natural(PIXELS, LABELS, np.arange(N), 3), answers_to_shifts, rivals=rivals)
+    return intervenes(shifted_by(2), WANTED, bench, honest, 0.01)
+
+
+def test_a_warp_is_proven_against_its_reverse_and_against_the_best_found_for_another_class() -> None:
+    proof = warped({0: shifted_by(1), 1: shifted_by(-1)})
+    assert proof.status == "proven"
+    assert proof.asr_before == 1.0
+    assert proof.asr_after < 0.5
+    assert proof.controls[REVERSED] == 0
+    assert proof.controls[RIVAL] < 0.6
+
+
+def test_a_warp_is_not_proven_where_another_class_can_be_forced_as_well() -> None:
+    proof = warped({0: shifted_by(-2), 1: shifted_by(1)})
+    assert proof.asr_before == 1.0
+    assert proof.controls[RIVAL] == 1.0
+    assert proof.status == "not proven"
