@@ -139,7 +139,7 @@ def audit(
     result = run(dataset, settings)
     if vouched is not None:
         result = replace(
-            result, verdict=advised(result.verdict, vouched.seal), dataset={**result.dataset, "seal": dict(vouched.facts)}
+            result, verdict=advised(result.verdict, vouched), dataset={**result.dataset, "seal": dict(vouched.facts)}
         )
     if target is not None:
         folder.write(result, dataset, target)
@@ -287,7 +287,7 @@ def verify(
 
 
 def checker(seal: str | Path) -> Checker:
-    """Checks samples against the seal in a folder while training reads them: see `untaint.provenance.on_read`."""
+    """Checks samples against the seal in a folder while training reads them: see `untaint.provenance.wrapped`."""
     return Checker(read_seal(Path(seal)))
 
 

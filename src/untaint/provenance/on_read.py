@@ -1,38 +1,48 @@
 """Check samples as training reads them, and say afterwards which of them it read.
 
     checker = Checker(read_seal(Path("train.jsonl.untaint")))
-    for text, label in DataLoader(checked(dataset, checker, payload="text", label="label"), num_workers=4): ...
+    for text, label in DataLoader(checked(dataset, checker, payload="text", label="label"), num_workers=4): ...  # see `wrapped`
     checker.consumed().root        # equals the sealed root when every sample was read
 
 A sample is looked up by its content, so any order will do: shuffled, sharded, repeated. What is checked is what an audit calls the
-payload: wrap a data set before images are decoded or changed. Between the check and the use of a sample nobody can exchange it.
+payload, and whatever of label, source, transform and split is given. Between the check and the use of a sample nobody can exchange it.
 """
 
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypedDict, final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import Unpack
 
 from untaint.data.readers._recipe import as_name
 from untaint.errors import BadInput, CannotWrite
-from untaint.provenance.leaves import text_digest
+from untaint.provenance.leaves import FIELDS, Field, text_digest
 from untaint.provenance.manifest import sha256_of
 from untaint.provenance.merkle import TileWriter
 from untaint.provenance.reading import id_of
 from untaint.provenance.sealed import STATEMENT, Seal
 
 SCHEMA_KEY, SCHEMA = b"untaint", b"untaint.consumed/v1"
-Pick: TypeAlias = str | int | Callable[[Any], Any]
-"""How a part of an item is got: a key, a place, or a function."""
 _KEPT = 1000  # wrong samples that are kept one by one; all are counted
 _RUN = 1 << 16
+
+
+@final
+class Claimed(TypedDict, total=False):
+    """What a sample is read with; None = nothing, and what is left out is not checked."""
+
+    label: object
+    source: object
+    transform: object
+    split: object
 
 
 @final
@@ -59,7 +69,7 @@ class Consumed:
 class Checker:
     """Checks samples against a seal, and marks those it met. Copies in worker processes mark in the same place.
 
-    wrong: `raise` NotSealed at the first sample that is not as sealed, or `note` it and go on.  folder: for an index of 81 bytes a sample,
+    wrong: `raise` NotSealed at the first sample that is not as sealed, or `note` it and go on.  folder: for an index of 177 bytes a sample,
     None = a temporary one.  Raises BadInput for a seal that is damaged.
     """
 
@@ -81,23 +91,24 @@ class Checker:
         self.__dict__.update(state)
         self._open()
 
-    def check(self, payload: object, label: object = None, *, labelled: bool = False) -> int | None:
-        """The row of a sample; None for one that is not as sealed, where that is only noted. labelled: whether the label counts.
+    def check(self, payload: object, **claimed: Unpack[Claimed]) -> int | None:
+        """The row of a sample; None for one that is not as sealed, where that is only noted. claimed: counts where it is given.
 
         Raises NotSealed, and BadInput for a payload that is no bytes, text or array.
         """
-        name = as_name(label)
         known = np.frombuffer(id_of(_plain(payload)), np.uint8)
         rows = self._rows_of(known)
         if not len(rows):
             self._refuse("its content is not among the sealed samples")
             return None
-        if labelled:
-            claimed = np.frombuffer(text_digest("label", name), np.uint8)
-            same = (self._labels[rows] == claimed).all(axis=1)
+        for field, index in self._claims.items():
+            if field not in claimed:
+                continue
+            name = as_name(claimed[field])
+            same = (index[rows] == np.frombuffer(text_digest(field, name), np.uint8)).all(axis=1)
             if not same.any():
                 where = f"row {int(rows[0]):,} of the manifest"
-                self._refuse(f"its label is {name!r}, and it was sealed with another one ({where})")
+                self._refuse(f"its {field} is {name!r}, and it was sealed with another one ({where})")
                 return None
             rows = rows[same]
         unread = rows[self._seen[rows] == 0]
@@ -159,85 +170,8 @@ class Checker:
         self._keys = _mapped(self._folder / "keys.bin", "<u8", (size,))
         self._order = _mapped(self._folder / "rows.bin", "<i8", (size,))
         self._ids = _mapped(self._folder / "ids.bin", "u1", (size, 32))
-        self._labels = _mapped(self._folder / "labels.bin", "u1", (size, 32))
+        self._claims = {field: _mapped(_claims_file(self._folder, field), "u1", (size, 32)) for field in FIELDS}
         self._seen = _mapped(self._folder / "seen.bin", "u1", (size,), "r+")
-
-
-@final
-class CheckedDataset:
-    """A map-style data set (torch's or Hugging Face's) whose every item is checked before it is handed on."""
-
-    def __init__(self, dataset: Any, checker: Checker, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
-        self._dataset, self._checker, self._picks, self._names = dataset, checker, (payload, label), names
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: Any) -> Any:
-        item = self._dataset[index]
-        if isinstance(index, int | np.integer):
-            _check(self._checker, item, *self._picks, self._names)
-        else:
-            _check_batch(self._checker, item, *self._picks, self._names)
-        return item
-
-    def __getitems__(self, indices: list[int]) -> Any:
-        """What torch asks a whole batch by."""
-        return [self[index] for index in indices]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._dataset, name)
-
-
-def checked(
-    dataset: Any, checker: Checker, *, payload: Pick = 0, label: Pick | None = None, names: Sequence[str] | None = None
-) -> CheckedDataset:
-    """A data set that checks what is read from it.
-
-    payload: the key, place or function that gives bytes, text or an array of an item; label: the same of its label, None = labels are not
-    checked.  names: class names, where labels are their numbers.
-    """
-    return CheckedDataset(dataset, checker, payload, label, names)
-
-
-def batches(
-    found: Iterable[Any], checker: Checker, *, payload: Pick = 0, label: Pick | None = None, names: Sequence[str] | None = None
-) -> Iterator[Any]:
-    """Batches (columns of equal length, by key or place) that are checked one by one before they are handed on."""
-    for batch in found:
-        _check_batch(checker, batch, payload, label, names)
-        yield batch
-
-
-def _check_batch(checker: Checker, batch: Any, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
-    payloads = _picked(batch, payload)
-    labels = [None] * len(payloads) if label is None else _picked(batch, label)
-    if len(labels) != len(payloads):
-        raise BadInput(f"a batch has {len(payloads)} payloads and {len(labels)} labels.", advice="Give columns of one length.")
-    for one, other in zip(payloads, labels, strict=True):
-        checker.check(one, _named(other, names), labelled=label is not None)
-
-
-def _check(checker: Checker, item: Any, payload: Pick, label: Pick | None, names: Sequence[str] | None) -> None:
-    checker.check(
-        _picked(item, payload), None if label is None else _named(_picked(item, label), names), labelled=label is not None
-    )
-
-
-def _picked(item: Any, pick: Pick) -> Any:
-    if callable(pick):
-        return pick(item)
-    try:
-        return item[pick]
-    except (KeyError, IndexError, TypeError) as error:
-        raise BadInput(f"an item has no {pick!r}.", advice="Name its key or place, or give a function.") from error
-
-
-def _named(label: Any, names: Sequence[str] | None) -> Any:
-    value = label.item() if hasattr(label, "item") else label
-    return names[value] if names is not None and isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _plain(payload: object) -> bytes | str | np.ndarray:
@@ -253,17 +187,20 @@ def _plain(payload: object) -> bytes | str | np.ndarray:
 
 
 def _index(seal: Seal, folder: Path) -> None:
-    """Ids, labels, and the rows in order of their ids. The manifest is checked first."""
+    """Ids, claims, and the rows in order of their ids. The manifest is checked first."""
     seal.check()
     if (folder / "seen.bin").exists():
         return
     keys = np.empty(seal.sealed.size, "<u8")
     start = 0
-    with (folder / "ids.bin").open("wb") as ids, (folder / "labels.bin").open("wb") as labels:
-        for batch in seal.manifest.batches(["id", "label"]):
+    with ExitStack() as files:
+        ids = files.enter_context((folder / "ids.bin").open("wb"))
+        claims = {field: files.enter_context(_claims_file(folder, field).open("wb")) for field in FIELDS}
+        for batch in seal.manifest.batches(["id", *FIELDS]):
             raw = b"".join(batch.column("id").to_pylist())
             ids.write(raw)
-            labels.write(b"".join(text_digest("label", label) for label in batch.column("label").to_pylist()))
+            for field, file in claims.items():
+                file.write(b"".join(text_digest(field, text) for text in batch.column(field).to_pylist()))
             keys[start : start + batch.num_rows] = np.frombuffer(raw, np.uint8).reshape(-1, 32)[:, :8].copy().view("<u8")[:, 0]
             start += batch.num_rows
     order = np.argsort(keys, kind="stable").astype("<i8")
@@ -271,6 +208,10 @@ def _index(seal: Seal, folder: Path) -> None:
     keys[order].tofile(folder / "keys.bin")
     with (folder / "seen.bin").open("wb") as file:
         os.truncate(file.fileno(), seal.sealed.size)
+
+
+def _claims_file(folder: Path, field: Field) -> Path:
+    return folder / f"{field}s.bin"
 
 
 def _mapped(path: Path, kind: str, shape: tuple[int, ...], mode: Literal["r", "r+"] = "r") -> np.ndarray:

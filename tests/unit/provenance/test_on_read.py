@@ -8,9 +8,10 @@ import pytest
 
 from untaint.errors import BadInput
 from untaint.provenance.merkle import root_of
-from untaint.provenance.on_read import Checker, NotSealed, batches, checked
+from untaint.provenance.on_read import Checker, NotSealed
 from untaint.provenance.seal import seal
 from untaint.provenance.sealed import Seal
+from untaint.provenance.wrapped import batches, checked, checked_as_sealed
 
 ROWS: list[dict[str, Any]] = [{"text": f"text number {n} of them", "label": "ab"[n % 2]} for n in range(40)]
 
@@ -71,7 +72,7 @@ def test_equal_samples_are_read_one_after_another(tmp_path: Path) -> None:
     rows = [{"text": "the same text again", "label": label} for label in "aab"]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     checker = Checker(seal(path))
-    assert [checker.check("the same text again", label, labelled=True) for label in "abaa"] == [0, 2, 1, 0]
+    assert [checker.check("the same text again", label=label) for label in "abaa"] == [0, 2, 1, 0]
     assert checker.consumed().complete
 
 
@@ -112,8 +113,8 @@ def test_pictures_by_their_bytes(tmp_path: Path) -> None:
         (root / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
         (root / "ab"[n % 2] / f"{n}.png").write_bytes(b"\x89PNG" + bytes([n]))
     checker = Checker(seal(root))
-    assert checker.check({"bytes": b"\x89PNG\x02", "path": None}, "a", labelled=True) == 1
-    assert checker.check(b"\x89PNG\x01", 1, labelled=False) == 2
+    assert checker.check({"bytes": b"\x89PNG\x02", "path": None}, label="a") == 1
+    assert checker.check(b"\x89PNG\x01") == 2
     with pytest.raises(NotSealed):
         checker.check(np.zeros((2, 2)))
     with pytest.raises(BadInput, match="a list was read, which cannot be compared"):
@@ -127,3 +128,65 @@ def test_an_edited_manifest_is_refused(sealed: Seal) -> None:
     part.write_bytes(part.read_bytes() + b"x")
     with pytest.raises(BadInput, match="is not the manifest that was sealed"):
         Checker(sealed)
+
+
+FROM: list[dict[str, Any]] = [
+    row | {"source": f"s{n % 3}" if n % 5 else None, "split": "train" if n < 30 else "test"} for n, row in enumerate(ROWS)
+]
+
+
+@pytest.fixture
+def sourced(tmp_path: Path) -> Seal:
+    path = tmp_path / "from.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in FROM))
+    return seal(path)
+
+
+def test_source_and_split_are_checked_where_they_are_asked_for(sourced: Seal) -> None:
+    checker = Checker(sourced)
+    found = checked(FROM, checker, payload="text", label="label", source="source", split="split")
+    assert [found[row] for row in range(40)] == FROM
+    assert checker.consumed().root == sourced.sealed.root
+    moved = [FROM[0] | {"source": "forum"}, FROM[35] | {"split": "train"}, FROM[7] | {"source": None}]
+    with pytest.raises(NotSealed, match="its source is 'forum', and it was sealed with another one \\(row 0"):
+        checked(moved, checker, payload="text", source="source")[0]
+    with pytest.raises(NotSealed, match="its split is 'train', and it was sealed with another one \\(row 35"):
+        checked(moved, checker, payload="text", split="split")[1]
+    with pytest.raises(NotSealed, match="its source is None"):
+        checked(moved, checker, payload="text", source="source")[2]
+    assert checked(moved, checker, payload="text", label="label")[0] == moved[0]  # sources were not to be checked
+    noting = Checker(sourced, wrong="note")
+    columns = {name: [row[name] for row in (*moved, *FROM[10:12])] for name in FROM[0]}
+    assert len(list(batches([columns], noting, payload="text", source="source", split="split"))) == 1
+    assert len(noting.wrong) == 3
+    assert noting.consumed().rows == 2
+    with pytest.raises(BadInput, match="a batch has 5 of payload, 4 of source"):
+        list(batches([columns | {"source": columns["source"][1:]}], noting, payload="text", source="source"))
+
+
+def test_records_are_checked_as_they_were_sealed(sourced: Seal, tmp_path: Path) -> None:
+    checker = Checker(sourced)
+    found = pickle.loads(pickle.dumps(checked_as_sealed(FROM, checker)))
+    assert [found[row] for row in range(40)] == FROM
+    assert checker.consumed().complete
+    for change in ({"text": "x"}, {"label": "c"}, {"source": "x"}, {"split": "x"}):
+        with pytest.raises(NotSealed):
+            checked_as_sealed([FROM[3] | change], checker)[0]
+    with pytest.raises(BadInput, match="an item has no 'source'"):
+        checked_as_sealed([ROWS[3]], checker)[0]
+    (tmp_path / "some" / "a").mkdir(parents=True)
+    (tmp_path / "some/a/1.png").write_bytes(b"x")
+    with pytest.raises(BadInput, match="does not say which part of an item is the payload"):
+        checked_as_sealed(FROM, Checker(seal(tmp_path / "some")))
+
+
+def test_class_names_of_hugging_face(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    made = datasets.Dataset.from_list([row | {"label": n % 2} for n, row in enumerate(ROWS)], features=features)
+    made.to_parquet(tmp_path / "set.parquet")
+    checker = Checker(seal(tmp_path / "set.parquet"))
+    found = checked_as_sealed(made, checker)
+    assert len(found[5:40]["text"]) == 35
+    assert [found[row]["label"] for row in range(5)] == [0, 1, 0, 1, 0]
+    assert checker.consumed().root == checker.seal.sealed.root

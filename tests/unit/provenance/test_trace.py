@@ -248,7 +248,7 @@ def test_a_model_that_did_not_read_a_sample_is_not_said_to_have_eaten_it(store: 
     seal = read_seal(data.with_name("train.jsonl.untaint"))
     checker = Checker(seal)
     for row in (0, 1, 2, 3, 9):
-        checker.check(f"sentence {row}", "a", labelled=True)
+        checker.check(f"sentence {row}", label="a")
     done = checker.write(tmp_path / "read.parquet")
     assert (done.rows, done.total) == (5, 20)
     ran = replace(training(data, "partial.bin"), materials=(of_data(seal), of_consumed(done.root, done.rows)))
