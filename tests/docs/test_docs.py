@@ -160,6 +160,16 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
+@cache
+def said() -> dict[str, set[Path]]:
+    """Every string of the source, with the files that hold it."""
+    found: dict[str, set[Path]] = {}
+    for path in SOURCES:
+        for text in strings(path):
+            found.setdefault(text, set()).add(path)
+    return found
+
+
 @pytest.mark.parametrize("kind", ["Detectors", "Attacks"])
 def test_an_algorithm_is_named_in_its_own_file_only(kind: str) -> None:
     (chosen,) = [known for known in generator().KINDS if known.heading == kind]
@@ -168,9 +178,8 @@ def test_an_algorithm_is_named_in_its_own_file_only(kind: str) -> None:
         own = Path(sys.modules[member.__module__].__file__ or "")
         spec = "" if name in get_args(Kind) else "?"  # an attack may share its name with a kind of finding: then only specs tell
         pattern = re.compile(rf"\s*{re.escape(name)}\s*(\(.*){spec}", re.DOTALL)  # the id alone, or a spec
-        found += [
-            f"{name}: {path.relative_to(ROOT)}" for path in SOURCES if path != own and any(map(pattern.fullmatch, strings(path)))
-        ]
+        naming = {path for text, paths in said().items() if pattern.fullmatch(text) for path in paths}
+        found += [f"{name}: {path.relative_to(ROOT)}" for path in sorted(naming - {own})]
     assert found == []
 
 
