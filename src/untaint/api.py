@@ -373,7 +373,7 @@ def sign(
 
 
 def check_signatures(seal: str | Path, asked: Policy | Identity) -> Decision:
-    """Who signed a seal, and whether that is enough. asked: `policy.read(file)`, `policy.of_key(key, name)`, or who by Sigstore."""
+    """Who signed a seal, and whether that is enough. asked: `policy_file.read(file)`, `policy.of_key(key, name)`, or who by Sigstore."""
     found, now = read_seal(Path(seal)), datetime.now(UTC)
     if isinstance(asked, Identity):
         return signing.verify_keyless(found, asked, now=now)

@@ -28,6 +28,12 @@ from untaint.cli.options import (
 
 _INIT = "Only write sources.toml, with every source that samples name, for people to fill in: owner, vetting, hosts, paths."
 _OUT = "Folder for the seal. DATA.untaint beside the data when not given; never inside them."
+_AGAINST = (
+    "Older version of the set: data with a seal beside them, or the folder of a seal. Samples that it does not hold are marked as fresh; "
+    "seals that this one replaces are looked at anyway. Repeatable."
+)
+_DAYS = "Samples collected in so many days before the snapshot are marked as fresh."
+_SNAPSHOT = "When the snapshot was taken; the newest time of a sample when not given."
 _REPLACE = "Seal anew where there is a seal; the old one is kept in its earlier/."
 
 
@@ -41,6 +47,11 @@ def seal(
     format: Format = None,
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     replace: Annotated[bool, typer.Option("--replace", help=_REPLACE)] = False,
+    against: Annotated[list[Path] | None, typer.Option("--against", help=_AGAINST, show_default=False)] = None,
+    fresh_days: Annotated[float, typer.Option("--fresh-days", help=_DAYS)] = 7.0,
+    snapshot: Annotated[
+        datetime | None, typer.Option("--snapshot", help=_SNAPSHOT, formats=["%Y-%m-%d"], show_default=False)
+    ] = None,
     processes: Processes = None,
     keys: SigningKeys = None,
     expires: Expires = None,
@@ -70,6 +81,7 @@ def seal(
     `untaint seal images/ --init`  and, when sources.toml says who sends what,  `untaint seal images/`
     """
     from untaint.cli import seal_summary, signing
+    from untaint.provenance import fresh
     from untaint.provenance import online as asked
     from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
     from untaint.provenance.beside import Beside
@@ -84,9 +96,10 @@ def seal(
     signers = signing.private_keys(keys or [], password_file)  # before hours of reading, not after
     how = asked.asking(most_urls, per_host, rdap, private=allow_private) if online else None
     with progress.shown(quiet=quiet) as report:
+        beside = Beside(how, report, against or [], fresh_days, snapshot)
         report("reading every sample", 0, 1)
-        made = sealing.seal(data, out, settings, replace=replace, beside=Beside(how, report))
+        made = sealing.seal(data, out, settings, replace=replace, beside=beside)
     notes = signing.sign(made, signers, data=data, expires=expires)
     if not quiet:
-        seal_summary.sealed(made, signers, [*asked.notes_of(made), *notes])
+        seal_summary.sealed(made, signers, [*fresh.notes_of(made), *asked.notes_of(made), *notes])
         seal_summary.sources(exposure(made, sources_of(made), datetime.now(UTC).date()))

@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from untaint.data.dataset import INDEX, Dataset
 from untaint.evidence.finding import Verdict
+from untaint.provenance.fresh import fresh_of
+from untaint.provenance.freshness import weighed
 from untaint.provenance.manifest import SAMPLES
 from untaint.provenance.sealed import SOURCES, Seal
 from untaint.provenance.sources import Source, read_sources
@@ -21,11 +23,15 @@ _TAKEN: Mapping[str, str] = {"source": "source", "collected_at": "time"}
 
 @final
 class Joined(NamedTuple):
-    """dataset: with what the seal adds, and notes of what is not as sealed.  facts: for the report.  seal: None = it was not used."""
+    """dataset: with what the seal adds, and notes of what is not as sealed.  facts: for the report.  seal: None = it was not used.
+
+    marks: (n,) of every row, 1 = fresh, 0 = not, -1 = not in the seal; None = the seal marks none.
+    """
 
     dataset: Dataset
     facts: Mapping[str, Any]
     seal: Seal | None
+    marks: np.ndarray | None = None
 
 
 def joined(dataset: Dataset, seal: Seal) -> Joined:
@@ -52,17 +58,23 @@ def joined(dataset: Dataset, seal: Seal) -> Joined:
     columns = replace(dataset.columns, **dict.fromkeys(filled, "the seal")) if filled else dataset.columns
     notes = _notes(dataset, table, found, taken)
     whole = replace(dataset, index=index, columns=columns, notes=(*dataset.notes, *notes))
-    return Joined(whole, _facts(seal, filled) | {"problems": notes}, seal)
+    fresh = fresh_of(seal)
+    marks = None if fresh is None else np.where(found, fresh.mask()[np.where(found, places, 0)], -1)
+    told = {} if fresh is None else {"fresh": fresh.sentence}
+    return Joined(whole, _facts(seal, filled) | {"problems": notes} | told, seal, marks)
 
 
 _SURE = 1e-3
 """p-value of a source's share from which it is named for revocation: what `evidence.sources` calls certain."""
 
 
-def advised(verdict: Verdict, seal: Seal | None) -> Verdict:
-    """A verdict whose accusing findings say which sources to revoke, and what is written down of them."""
-    if seal is None:
+def advised(verdict: Verdict, known: Joined) -> Verdict:
+    """A verdict whose accusing findings say which sources to revoke, and what is written down of them; and whose samples are fresh."""
+    if known.seal is None:
         return verdict
+    seal, fresh = known.seal, fresh_of(known.seal)
+    if fresh is not None and known.marks is not None:
+        verdict = weighed(verdict, known.marks, fresh)
     listed = read_sources(seal.folder / SOURCES).named() if seal.sealed.sources is not None else {}
     findings = []
     for finding in verdict.findings:

@@ -19,7 +19,7 @@ from typing_extensions import Unpack
 
 from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
-from untaint.provenance.beside import Beside, write_tables
+from untaint.provenance.beside import Beside, window, write_tables
 from untaint.provenance.listing import Entry
 from untaint.provenance.manifest import Manifest
 from untaint.provenance.pins import Pins
@@ -115,10 +115,10 @@ def seal(
         advice = "Check the data with `untaint verify`, or seal them anew with --replace, which keeps the old seal in earlier/."
         raise BadInput(f"{folder} holds a seal already.", advice=advice)
     sources = read_sources(folder / SOURCES) if (folder / SOURCES).exists() else Sources()
-    reader = reader_for(data, chosen, sources)
+    reader, fresh = reader_for(data, chosen, sources), window(folder, beside)
     try:
         found = reader.scan(folder / PARTIAL, chosen)
-        tables = write_tables(folder / PARTIAL, Manifest(folder / PARTIAL / MANIFEST, found.parts), beside)
+        tables = write_tables(folder / PARTIAL, Manifest(folder / PARTIAL / MANIFEST, found.parts), beside, fresh)
         sealed = replaced(_stated(reader, found, chosen, folder), tables=tables)
         _put_in_place(folder, sealed)
     except OSError as error:

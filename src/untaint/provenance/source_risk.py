@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from untaint.provenance.fresh import fresh_of
 from untaint.provenance.sealed import Seal
 from untaint.provenance.sources import Source, Sources
 
@@ -44,7 +45,7 @@ _OPEN = frozenset({"api", "live-url", "scrape", "crowd", "contractor", None})
 class SourceRisk:
     """One source. risk: 0–1, high is bad.  reasons: what it is made of.  stray: samples from hosts it is not expected to use.
 
-    fresh: samples collected in the last week before the newest of the set.
+    fresh: samples that the seal marks as such; where it marks none, those collected in the last week before the newest of the set.
     """
 
     name: str
@@ -99,23 +100,27 @@ class _Counts:
 
 def exposure(seal: Seal, sources: Sources, today: date, hits: Mapping[str, float] | None = None) -> Exposure:
     """Risks of every source, the highest first. hits: share of a source's samples that an audit flagged."""
-    counts = _counted(seal)
+    marked = fresh_of(seal)
+    counts = _counted(seal, None if marked is None else marked.mask())
     total = max(1, sum(found.samples for found in counts.values()))
     named = sources.named()
-    risks = [_risk(name, found, total, named.get(name), today, (hits or {}).get(name)) for name, found in counts.items()]
+    why = f"are fresh: {marked.why}" if marked else "were collected in the last week before the newest"
+    risks = [_risk(name, found, total, named.get(name), (today, why, (hits or {}).get(name))) for name, found in counts.items()]
     units = _units(counts, named)
     takeovers = (_takeover(share, units, total) for share in SHARES)
     return Exposure(tuple(sorted(risks, key=lambda risk: (-risk.risk, -risk.samples))), tuple(filter(None, takeovers)))
 
 
-def _counted(seal: Seal) -> dict[str, _Counts]:
-    """Samples by source and host, a batch at a time."""
-    counts = defaultdict[str, _Counts](_Counts)
-    newest = _newest(seal)
+def _counted(seal: Seal, marks: np.ndarray | None) -> dict[str, _Counts]:
+    """Samples by source and host, a batch at a time. marks: (n,) which are fresh, None = as their times say."""
+    counts, start = defaultdict[str, _Counts](_Counts), 0
+    newest = _newest(seal) if marks is None else None
     for batch in seal.manifest.batches(["source", "url", "collected_at"]):
         names = pc.fill_null(batch.column("source"), UNNAMED)
         hosts = pc.fill_null(pc.utf8_lower(pc.struct_field(pc.extract_regex(batch.column("url"), _HOST), "host")), "")
-        fresh = pa.array(np.zeros(batch.num_rows, np.int64)) if newest is None else _fresh(batch.column("collected_at"), newest)
+        here = np.zeros(batch.num_rows, np.int64) if marks is None else marks[start : start + batch.num_rows].astype(np.int64)
+        fresh = pa.array(here) if newest is None else _fresh(batch.column("collected_at"), newest)
+        start += batch.num_rows
         table = pa.table({"source": names, "host": hosts, "fresh": fresh, "one": np.ones(batch.num_rows, np.int64)})
         for row in table.group_by(["source", "host"]).aggregate([("one", "sum"), ("fresh", "sum")]).to_pylist():
             found = counts[row["source"]]
@@ -135,10 +140,13 @@ def _fresh(times: pa.Array, newest: datetime) -> pa.Array:
     return pc.fill_null(pc.greater(times, pa.scalar(newest - FRESH, times.type)), False).cast(pa.int64())
 
 
-def _risk(name: str, found: _Counts, total: int, source: Source | None, today: date, hits: float | None) -> SourceRisk:
-    """One minus the product of what each reason leaves."""
+def _risk(name: str, found: _Counts, total: int, source: Source | None, known: tuple[date, str, float | None]) -> SourceRisk:
+    """One minus the product of what each reason leaves. known: the date, what fresh means, what an audit flagged."""
+    today, why, hits = known
     stray = sum(count for host, count in found.hosts.items() if not source.expects(host)) if source and source.hosts else 0
-    reasons = list(_reasons(found, source, today, stray / max(1, found.samples)))
+    reasons = list(_reasons(source, today, stray / max(1, found.samples)))
+    if source is not None and found.fresh > found.samples / 2 and found.samples > 1:
+        reasons.append((_OLD, f"{found.fresh:,} of its samples {why}"))
     if hits:
         reasons.append((min(1.0, 10 * hits), f"an audit flagged {hits:.2%} of its samples"))
     risk = 1 - float(np.prod([1 - weight for weight, _ in reasons])) if reasons else 0.0
@@ -148,7 +156,7 @@ def _risk(name: str, found: _Counts, total: int, source: Source | None, today: d
     )
 
 
-def _reasons(found: _Counts, source: Source | None, today: date, stray: float) -> Iterator[tuple[float, str]]:
+def _reasons(source: Source | None, today: date, stray: float) -> Iterator[tuple[float, str]]:
     if source is None:
         yield _UNLISTED, "not listed in sources.toml"
         return
@@ -164,8 +172,6 @@ def _reasons(found: _Counts, source: Source | None, today: date, stray: float) -
         yield min(0.8, _OWNER * source.owner_changes), f"its owner changed {source.owner_changes} times"
     if stray:
         yield _STRAY, f"{stray:.1%} of its samples come from hosts it is not expected to use"
-    if found.fresh > found.samples / 2 and found.samples > 1:
-        yield _OLD, f"{found.fresh:,} of its samples were collected in the last week before the newest"
 
 
 def _units(counts: Mapping[str, _Counts], named: Mapping[str, Source]) -> list[tuple[int, str, bool]]:
