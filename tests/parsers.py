@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from untaint.errors import BadInput
-from untaint.provenance import attest, dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy, sealed, sources, strict
+from untaint.provenance import attest, dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy_file, sealed, sources, strict
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.log import Log
 from untaint.provenance.log_proof import LogProof
@@ -111,7 +111,7 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "note": (_note, _NOTE.dump()),
     "proof": (_proof, LogProof(1, (bytes(32), bytes(32)), _NOTE).dump()),
     "entries": (_entries, b"\x00\x03one\x00\x03two"),
-    "policy": (_in_a_file(policy.read), _POLICY.encode()),
+    "policy": (_in_a_file(policy_file.read), _POLICY.encode()),
     "sources": (_in_a_file(sources.read_sources), _SOURCES.encode()),
     "public key": (lambda content: keys.parse_public(content, "it"), P256.public.pem),
     "private key": (_in_a_file(keys.load_private), pkcs8.pem("PRIVATE KEY", bytes(40))),

@@ -10,7 +10,7 @@ import typer
 
 from untaint.cli.options import PASSWORD
 from untaint.errors import BadInput
-from untaint.provenance import keys, policy
+from untaint.provenance import keys, policy, policy_file
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PrivateKey, PublicKey
 from untaint.provenance.oms_check import Checked, check_bundle
@@ -50,7 +50,7 @@ def asked_policy(paths: Sequence[Path], file: Path | None) -> Policy | None:
     if paths and file is not None:
         raise BadInput("--key and --policy exclude each other.", advice="A policy names the keys itself.")
     if file is not None:
-        return policy.read(file)
+        return policy_file.read(file)
     return policy.of_keys({str(path): keys.load_public(path) for path in paths}) if paths else None
 
 

@@ -1,46 +1,18 @@
-"""Who must have signed: a policy file names keys, the roles each may act in, and how many signers a role needs.
+"""Who must have signed: keys, the roles each may act in, how many signers a role needs, and keys that no longer count.
 
-    schema = "untaint.policy/v1"
-    max_age_days = 180          # a statement older than that no longer counts; leave it out for no limit
-
-    [require]                   # of a seal: role = number of different keys
-    collector = 1
-    vetter = 2
-
-    [training]                  # of the attestation of a training run
-    trainer = 1
-
-    [[key]]
-    name = "alice"
-    file = "alice.pub"          # beside this file; or  public = "-----BEGIN PUBLIC KEY-----…"
-    roles = ["collector", "vetter"]
-    expires = 2027-06-30        # its signatures do not count after that day
-
-    [log]                       # leave it out where a log is nice to have
-    witnesses = 1               # number of different witnesses that must have countersigned the log
-
-    [[witness]]
-    name = "example.com/w1"
-    file = "w1.pub"
-
-What a key may do stands here, with whoever verifies, never in what was signed.
+What a key may do stands with whoever verifies (`policy_file`), never in what was signed.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, final, get_args
+from typing import Literal, TypeAlias, final, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from untaint.errors import BadInput
-from untaint.provenance import keys
 from untaint.provenance.dsse import Envelope
 from untaint.provenance.keys import PublicKey
 
-SCHEMA = "untaint.policy/v1"
+Asked: TypeAlias = Literal["require", "training", "verification"]
+"""What a policy asks of: a seal, the attestation of a training run, that of a verification."""
 Role: TypeAlias = Literal["collector", "vetter", "trainer", "releaser"]
 """Who brought the data, who looked at it, who trained on it, who let the model out."""
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -62,24 +34,45 @@ class Trusted:
 
 @final
 @dataclass(frozen=True)
+class Revoked:
+    """Why a key no longer counts.  since: statements of that day and later do not, None = none does, whatever its date."""
+
+    since: date | None = None
+    why: str = ""
+
+    def counts(self, created: datetime) -> bool:
+        """Whether a signature under a statement of this time still does. Whoever holds the key could date it back."""
+        return self.since is not None and created.astimezone(UTC).date() < self.since
+
+
+@final
+@dataclass(frozen=True)
 class Policy:
     """Whom we trust, and what we ask of them.
 
-    require: of a seal, role → how many different keys must have signed in it.  training: the same of an attestation.
-    everybody: instead of roles, every key must have signed.
+    require: of a seal, role → how many different keys must have signed in it.  training: the same of the attestation of a training run.
+    verification: of that of a verification.  everybody: instead of roles, every key must have signed.
     max_age: of a statement.  what: how messages call it.
     log: whether there must be one.  witnesses, least: who may countersign it, and how many of them must have.
+    revoked: by the fingerprint of a key.
     """
 
     keys: tuple[Trusted, ...]
     require: Mapping[Role, int] = field(default_factory=dict)
     training: Mapping[Role, int] = field(default_factory=dict)
+    verification: Mapping[Role, int] = field(default_factory=dict)
     everybody: bool = False
     max_age: timedelta | None = None
     what: str = "the policy"
     log: bool = False
     witnesses: Mapping[str, PublicKey] = field(default_factory=dict)
     least: int = 0
+    revoked: Mapping[str, Revoked] = field(default_factory=dict)
+
+    def standing(self, key: PublicKey) -> bool:
+        """Whether a key was not revoked for good: it may vouch for a log."""
+        found = self.revoked.get(key.fingerprint)
+        return found is None or found.since is not None
 
 
 @final
@@ -96,40 +89,6 @@ class Decision:
         return not self.problems
 
 
-_Least: TypeAlias = Annotated[int, Field(ge=1)]
-
-
-class _Key(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    name: Annotated[str, Field(min_length=1)]
-    roles: list[Role]
-    file: str | None = None
-    public: str | None = None
-    expires: date | None = None
-
-
-class _Witness(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    name: Annotated[str, Field(min_length=1)]
-    file: str
-
-
-class _Log(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    witnesses: Annotated[int, Field(ge=0)] = 0
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    schema_name: Annotated[str, Field(alias="schema")]
-    require: dict[Role, _Least] = {}
-    training: dict[Role, _Least] = {}
-    key: list[_Key] = []
-    max_age_days: Annotated[int | float, Field(gt=0, le=36_500)] | None = None
-    log: _Log | None = None
-    witness: list[_Witness] = []
-
-
 def of_key(key: PublicKey, name: str) -> Policy:
     """The policy that one key signed, in whatever role."""
     return of_keys({name: key})
@@ -141,66 +100,6 @@ def of_keys(named: Mapping[str, PublicKey]) -> Policy:
     return Policy(trusted, everybody=True, what="the command line")
 
 
-def read(path: Path) -> Policy:
-    """The policy in a file.
-
-    Raises BadInput when it cannot be read, is of a newer version, requires nothing (an empty policy is a failure, not a pass),
-    or requires more signers of a role than it has keys for.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"no policy at {path}: {error.strerror}.", advice="Give the file with --policy.") from error
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, str(error)) from error
-    schema = document.get("schema", SCHEMA) if document else None
-    if schema is not None and schema != SCHEMA:
-        raise BadInput(f"{path} has the schema {schema!r}; this release reads {SCHEMA}.", advice="Use a newer release.")
-    try:
-        file = _File.model_validate({"schema": SCHEMA, **document})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _bad(path, f"{where}: {first['msg']}") from error
-    return _checked(path, file)
-
-
-def _checked(path: Path, file: _File) -> Policy:
-    if not file.require and not file.training:
-        advice = "Name at least one role under [require], for seals, or [training], for attestations"
-        raise _bad(path, f"it requires no signature, so anything would pass it. {advice}")
-    trusted = tuple(_trusted(path, key) for key in file.key)
-    names = [key.name for key in trusted]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise _bad(path, f"two keys are called {min(twice)!r}")
-    for role, least in (*file.require.items(), *file.training.items()):
-        able = {key.key for key in trusted if role in key.roles}
-        if len(able) < least:
-            raise _bad(
-                path, f"it requires {_signers(least)} as {role} and has {len(able)} different keys that may, so nothing can pass"
-            )
-    age = None if file.max_age_days is None else timedelta(days=file.max_age_days)
-    witnesses = {witness.name: keys.load_public(path.parent / witness.file) for witness in file.witness}
-    least = file.log.witnesses if file.log else 0
-    if len(set(witnesses.values())) < least:
-        raise _bad(
-            path, f"it requires {least} witnesses and names {len(set(witnesses.values()))} different ones, so nothing can pass"
-        )
-    return Policy(
-        trusted, file.require, file.training, False, age, str(path), log=file.log is not None, witnesses=witnesses, least=least
-    )
-
-
-def _trusted(path: Path, key: _Key) -> Trusted:
-    if (key.file is None) == (key.public is None):
-        raise _bad(path, f"the key {key.name!r} needs either `file` or `public`")
-    if key.file is not None:
-        public = keys.load_public(path.parent / key.file)
-    else:
-        public = keys.parse_public(str(key.public).encode("utf-8", "replace"), f"`public` of {key.name!r} in {path}")
-    return Trusted(key.name, public, frozenset(key.roles), key.expires)
-
-
 def decide(
     envelope: Envelope,
     policy: Policy,
@@ -208,21 +107,23 @@ def decide(
     created: datetime,
     now: datetime,
     expires: datetime | None = None,
-    training: bool = False,
+    of: Asked = "require",
 ) -> Decision:
     """Whether an envelope meets a policy.
 
-    created, expires: what the signed statement says of itself.  now: this machine's clock.  training: it is an attestation, not a
-    seal. A policy that requires nothing of this kind of statement is not met by it.
-    A key counts once, under however many names it stands in the policy; a key that has expired does not count. A clock that
-    is before the statement was made is a problem: with it, what has expired would look fresh.
+    created, expires: what the signed statement says of itself.  now: this machine's clock.  of: what kind of statement it is. A policy that
+    requires nothing of this kind of statement is not met by it.
+    A key counts once, under however many names it stands in the policy; a key that has expired or was revoked does not count. A clock
+    that is before the statement was made is a problem: with it, what has expired would look fresh.
     """
     signed = set(envelope.signers(trusted.key for trusted in policy.keys))
-    signers = [trusted for trusted in policy.keys if trusted.key in signed]
+    dropped = {fingerprint: found for fingerprint, found in policy.revoked.items() if not found.counts(created)}
+    gone = [trusted for trusted in policy.keys if trusted.key in signed and trusted.key.fingerprint in dropped]
+    signers = [trusted for trusted in policy.keys if trusted.key in signed and trusted not in gone]
     lapsed = [trusted for trusted in signers if trusted.expires is not None and now.date() > trusted.expires]
     problems = [f"the key of {trusted.name} expired on {trusted.expires}" for trusted in lapsed]
     problems += _times(policy, created, now, expires)
-    required = policy.training if training else policy.require
+    required: Mapping[Role, int] = getattr(policy, of)
     if not (policy.keys if policy.everybody else required):
         problems.append(f"{policy.what} asks for nothing here, so nothing meets it")
     if policy.everybody:
@@ -231,10 +132,20 @@ def decide(
     for role, least in required.items():
         able = {trusted.key: trusted.name for trusted in signers if role in trusted.roles and trusted not in lapsed}
         if len(able) < least:
-            problems.append(
-                f"{policy.what} requires {_signers(least)} as {role}, and {_names(tuple(able.values()))} signed as such"
-            )
+            short = f"{policy.what} requires {said_signers(least)} as {role}, and {_names(tuple(able.values()))} signed as such"
+            problems += [short, *_revoked(gone, dropped, role)]
     return Decision(tuple(trusted.name for trusted in signers), tuple(problems))
+
+
+def _revoked(gone: Sequence[Trusted], dropped: Mapping[str, Revoked], role: Role) -> list[str]:
+    """Who signed in a role with a key that no longer counts."""
+    found = []
+    for trusted in gone:
+        if role in trusted.roles:
+            revoked = dropped[trusted.key.fingerprint]
+            since = "" if revoked.since is None else f" for what is of {revoked.since} or later"
+            found.append(f"the key of {trusted.name} was revoked{since}{f': {revoked.why}' if revoked.why else ''}")
+    return found
 
 
 def _times(policy: Policy, created: datetime, now: datetime, expires: datetime | None) -> list[str]:
@@ -261,13 +172,10 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _signers(least: int) -> str:
+def said_signers(least: int) -> str:
+    """A number of signers in words."""
     return "one signer" if least == 1 else f"{least} signers"
 
 
 def _names(names: Sequence[str]) -> str:
     return " and ".join(names) if names else "nobody"
-
-
-def _bad(path: Path, why: str) -> BadInput:
-    return BadInput(f"the policy {path} cannot be used: {why}.", advice="See the page on signing.")

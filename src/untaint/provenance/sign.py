@@ -125,7 +125,7 @@ def _log_problems(folder: Path, facts: Facts, asked: Policy) -> list[str]:
     log = Log(folder)
     if not (folder / CHECKPOINT).exists():
         return [f"{asked.what} requires a log, and there is none in {folder}"] if asked.log else []
-    owner = next((trusted.key for trusted in asked.keys if log.claims(trusted.key)), None)
+    owner = next((trusted.key for trusted in asked.keys if asked.standing(trusted.key) and log.claims(trusted.key)), None)
     if owner is None:
         return [f"{asked.what} requires a log, and none of its keys signed the one in {folder}"] if asked.log else []
     checked = log.check(owner, asked.witnesses, asked.least)

@@ -122,7 +122,7 @@ def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, no
     problems: list[str] = []
     signers: tuple[str, ...] = ()
     for path, envelope, training in zip(attestations, envelopes, trainings, strict=True):
-        decision = policy.decide(envelope, asked, created=training.finished, now=now, training=True)
+        decision = policy.decide(envelope, asked, created=training.finished, now=now, of="training")
         problems += [f"{path}: {problem}" for problem in decision.problems]
         signers = decision.signers
         problems += [f"{path}: {problem}" for problem in _consumed_problems(training)]

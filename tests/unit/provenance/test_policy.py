@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from untaint.errors import BadInput
-from untaint.provenance import dsse, keys, policy
+from untaint.provenance import dsse, keys, policy, policy_file
 from untaint.provenance.keys import PrivateKey
 from untaint.provenance.policy import Decision
 
@@ -48,7 +48,7 @@ def written(folder: Path, text: str) -> Path:
 def decided(
     folder: Path, *signers: PrivateKey, created: datetime = NOW, now: datetime = NOW, text: str = TWO_VETTERS
 ) -> Decision:
-    found = policy.read(written(folder, text))
+    found = policy_file.read(written(folder, text))
     return policy.decide(dsse.sign(b"{}", signers), found, created=created, now=now)
 
 
@@ -97,7 +97,7 @@ def test_an_expired_vetting(folder: Path) -> None:
     (problem,) = decided(folder, ALICE, BOB, created=NOW - timedelta(days=31)).problems
     assert "more than 30 days ago: vet the data again" in problem
     signed = dsse.sign(b"{}", [ALICE, BOB])
-    rules = policy.read(written(folder, TWO_VETTERS))
+    rules = policy_file.read(written(folder, TWO_VETTERS))
     found = policy.decide(signed, rules, created=NOW, now=NOW, expires=NOW - timedelta(seconds=1))
     assert found.problems == ("the statement counted until 2026-11-27T11:59:59Z: vet the data again",)
 
@@ -120,18 +120,20 @@ def test_the_policy_of_one_key() -> None:
 
 
 def test_seals_and_attestations_ask_for_roles_of_their_own(folder: Path) -> None:
-    rules = policy.read(
+    rules = policy_file.read(
         written(
             folder,
             TWO_VETTERS.replace('["collector", "vetter"]', '["collector", "vetter", "trainer"]') + "[training]\ntrainer = 1\n",
         )
     )
     by_alice, by_bob = dsse.sign(b"{}", [ALICE]), dsse.sign(b"{}", [BOB])
-    assert policy.decide(by_alice, rules, created=NOW, now=NOW, training=True).accepted
+    assert policy.decide(by_alice, rules, created=NOW, now=NOW, of="training").accepted
     assert not policy.decide(by_alice, rules, created=NOW, now=NOW).accepted
-    (problem,) = policy.decide(by_bob, rules, created=NOW, now=NOW, training=True).problems
+    (problem,) = policy.decide(by_bob, rules, created=NOW, now=NOW, of="training").problems
     assert problem.endswith("requires one signer as trainer, and nobody signed as such")
-    (problem,) = policy.decide(by_alice, policy.read(written(folder, TWO_VETTERS)), created=NOW, now=NOW, training=True).problems
+    (problem,) = policy.decide(
+        by_alice, policy_file.read(written(folder, TWO_VETTERS)), created=NOW, now=NOW, of="training"
+    ).problems
     assert problem.endswith("policy.toml asks for nothing here, so nothing meets it")
 
 
@@ -163,17 +165,73 @@ def test_seals_and_attestations_ask_for_roles_of_their_own(folder: Path) -> None
 )
 def test_bad_policies(text: str, message: str, folder: Path) -> None:
     with pytest.raises(BadInput, match=message):
-        policy.read(written(folder, text))
+        policy_file.read(written(folder, text))
 
 
 def test_a_policy_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no policy at"):
-        policy.read(tmp_path / "none.toml")
+        policy_file.read(tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="cannot be used"):
-        policy.read(tmp_path / "binary.toml")
+        policy_file.read(tmp_path / "binary.toml")
 
 
 def test_a_key_may_stand_in_the_policy_itself(folder: Path) -> None:
     text = TWO_VETTERS.replace('file = "bob.pub"', f'public = """{BOB.public.pem.decode()}"""')
     assert decided(folder, ALICE, BOB, text=text).accepted
+
+
+STOLEN = '[[revoked]]\nname = "bob"\nwhy = "stolen"\n'
+
+
+def test_a_revoked_key_counts_for_nothing_whatever_the_date(folder: Path) -> None:
+    text = TWO_VETTERS + STOLEN
+    found = decided(folder, ALICE, BOB, text=text, created=NOW - timedelta(days=20))
+    assert found.signers == ("alice",)
+    assert found.problems[0].endswith("requires 2 signers as vetter, and alice signed as such")
+    assert found.problems[1] == "the key of bob was revoked: stolen"
+    assert decided(folder, ALICE, CAROL, text=text).accepted
+    assert decided(folder, ALICE, CAROL, BOB, text=text).accepted  # whoever stole it cannot spoil what others signed
+
+
+def test_a_key_revoked_since_a_day(folder: Path) -> None:
+    text = TWO_VETTERS + STOLEN.replace("why", "since = 2026-11-20\nwhy")
+    assert decided(folder, ALICE, BOB, text=text, created=NOW - timedelta(days=8)).accepted  # the 19th
+    late = decided(folder, ALICE, BOB, text=text, created=NOW - timedelta(days=7))
+    assert late.problems[1] == "the key of bob was revoked for what is of 2026-11-20 or later: stolen"
+    harder = text + STOLEN  # named twice, the harder counts
+    assert not decided(folder, ALICE, BOB, text=harder, created=NOW - timedelta(days=8)).accepted
+
+
+def test_a_key_is_revoked_under_every_name(folder: Path) -> None:
+    """By its fingerprint, so that no second entry brings it back."""
+    again = '[[key]]\nname = "robert"\nfile = "bob.pub"\nroles = ["vetter"]\n'
+    text = f'{TWO_VETTERS}{again}[[revoked]]\nfingerprint = "{BOB.public.fingerprint}"\n'
+    assert not decided(folder, ALICE, BOB, text=text).accepted
+    stranger = TWO_VETTERS + f'[[revoked]]\nfingerprint = "{EVE.public.fingerprint}"\n'
+    assert decided(folder, ALICE, BOB, text=stranger).accepted
+
+
+def test_a_revoked_key_owns_no_log_and_is_no_witness(folder: Path) -> None:
+    log = '[log]\nwitnesses = 1\n[[witness]]\nname = "w/1"\nfile = "carol.pub"\n'
+    rules = policy_file.read(written(folder, TWO_VETTERS + log + STOLEN))
+    assert (list(rules.witnesses), rules.standing(ALICE.public), rules.standing(BOB.public)) == (["w/1"], True, False)
+    with pytest.raises(BadInput, match="requires 1 witnesses and names 0 different ones"):
+        policy_file.read(
+            written(folder, TWO_VETTERS.replace("= 2\n[[key]]", "= 1\n[[key]]") + log + STOLEN.replace("bob", "carol"))
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[revoked]]\n", "needs either `name`, of a key of this file, or `fingerprint`"),
+        ('[[revoked]]\nname = "eve"\n', "it revokes 'eve', and no key is called so"),
+        ('[[revoked]]\nfingerprint = "abc"\n', "revoked.0.fingerprint"),
+        ('[[revoked]]\nname = "bob"\nsince = "never"\n', "revoked.0.since"),
+        (STOLEN + STOLEN.replace("bob", "carol"), "requires 2 signers as vetter and has 1 different keys that may"),
+    ],
+)
+def test_bad_revocations(text: str, message: str, folder: Path) -> None:
+    with pytest.raises(BadInput, match=message):
+        policy_file.read(written(folder, TWO_VETTERS + text))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from untaint.provenance import keys, log_proof, policy, sign, training
+from untaint.provenance import keys, log_proof, policy, policy_file, sign, training
 from untaint.provenance.log import Log
 from untaint.provenance.oms_check import Checked, check_bundle
 
@@ -19,7 +19,7 @@ def test_the_key_opens_and_is_the_same(folder: Path) -> None:
 
 
 def test_the_envelope_meets_its_policy(folder: Path) -> None:
-    found = sign.verify((folder / "envelope.json").read_bytes(), policy.read(folder / "policy.toml"), now=NOW)
+    found = sign.verify((folder / "envelope.json").read_bytes(), policy_file.read(folder / "policy.toml"), now=NOW)
     assert found.decision == policy.Decision(("alice", "bob"), ())
     assert (found.facts.name, found.facts.samples, found.facts.files) == ("set.jsonl", 2, 1)
 
@@ -38,7 +38,7 @@ def test_the_log_and_its_witness(folder: Path) -> None:
 
 
 def test_the_attestations(folder: Path) -> None:
-    asked = policy.read(folder / "policy.toml")
+    asked = policy_file.read(folder / "policy.toml")
     found = training.check(None, [folder / "step-1.json", folder / "step-2.json"], asked, now=NOW)
     assert (found.signers, found.problems) == (("alice",), ())
     assert [one.step for one in found.trainings] == [1, 2]
