@@ -26,7 +26,7 @@ from untaint.data.writers.parquet import write_dataset
 from untaint.errors import BadInput, CannotWrite
 from untaint.evidence.finding import AuditResult
 from untaint.features.settings import Budget
-from untaint.provenance import keys, log_proof, oms_check, trace_store, training
+from untaint.provenance import dsse, keys, log_proof, oms_check, trace_store, training
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
@@ -415,7 +415,7 @@ def attest(
     """Write a signed attestation of a checkpoint: what it was made of. out: None = `MODEL.attest.json` beside the model."""
     now, path = datetime.now(UTC), Path(model)
     envelope = training.attested(path, inputs or Inputs(), point or Point(), signers, now=now, tool=sealing.tool())
-    return training.write(envelope, path, _path(out))
+    return dsse.save(envelope, path, _path(out))
 
 
 def check_attestations(model: str | Path | None, attestations: Sequence[str | Path], asked: Policy) -> Attested:

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from untaint.cli.options import PasswordFile, PolicyFile, Quiet
 from untaint.errors import BadInput
+
+if TYPE_CHECKING:
+    from untaint.provenance.policy import Policy
 
 
 class Action(StrEnum):
@@ -18,12 +21,15 @@ class Action(StrEnum):
     check = "check"
 
 
+_MODEL = "File or folder of the model, which is never written to; for check of a verification the folder of the seal."
+_FILES = "For check: attestations of the run, oldest first; or of verifications."
+_PASSED = "For check of a verification: property that must be stated, such as UNTAINT_DATA_AS_SEALED. Repeatable."
+
+
 def attest(
     action: Annotated[Action, typer.Argument(help="Attest a checkpoint, or check attestations.", show_default=False)],
-    model: Annotated[Path, typer.Argument(help="File or folder of the model. It is never written to.", show_default=False)],
-    attestations: Annotated[
-        list[Path] | None, typer.Argument(help="For check: attestations of the run, oldest first.", show_default=False)
-    ] = None,
+    model: Annotated[Path, typer.Argument(help=_MODEL, show_default=False)],
+    attestations: Annotated[list[Path] | None, typer.Argument(help=_FILES, show_default=False)] = None,
     key: Annotated[
         list[Path] | None,
         typer.Option("--key", help="For new: private key. For check: public key. Repeatable.", show_default=False),
@@ -55,22 +61,26 @@ def attest(
     ] = None,
     started: Annotated[datetime | None, typer.Option("--started", help="When the run began, UTC.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the attestation. MODEL.attest.json if not given.")] = None,
+    passed: Annotated[list[str] | None, typer.Option("--property", help=_PASSED, show_default=False)] = None,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
     """State what a model was made of, signed: data, what was read of them, audit, code, settings, environment, base model.
 
     Every checkpoint names the one before, so that none can be left out, put in or exchanged later without it showing. The format is
-    SLSA provenance v1. `check` says whether the signatures suffice, the chain is whole, and the model is the one it is about.
+    SLSA provenance v1. `check` says whether the signatures suffice, the chain is whole, and the model is the one it is about; and the same
+    of what `untaint verify --attest` wrote.
 
     Examples:
 
     `untaint attest new model/ --key trainer.pem --data set.untaint --code src --audit untaint-audit --parameter seed=7`
 
     `untaint attest check model/ model.attest.json --key trainer.pub`
+
+    `untaint attest check set.untaint set.verified.json --key vetter.pub --property UNTAINT_DATA_AS_SEALED`
     """
     from untaint.cli import exits, signing
-    from untaint.provenance import training  # not through `api`, which takes two seconds to load
+    from untaint.provenance import dsse, training  # not through `api`, which takes two seconds to load
     from untaint.provenance.seal import tool
 
     if action == Action.new:
@@ -87,21 +97,36 @@ def attest(
             now=datetime.now(UTC),
             tool=tool(),
         )
-        made = training.write(envelope, model, out)
+        made = dsse.save(envelope, model, out)
         if not quiet:
             typer.echo(f"written to {made}")
         return
     asked = signing.asked_policy(key or [], policy)
     if asked is None:
         raise BadInput("`untaint attest check` needs --key or --policy.", advice="Whom do you trust?")
-    found = training.check(model, attestations or [], asked, now=datetime.now(UTC))
-    for problem in found.problems:
+    problems, said = _checked(model, attestations or [], asked, passed or [])
+    for problem in problems:
         typer.echo(f"problem: {problem}", err=True)
-    if not quiet and not found.problems:
-        typer.echo(
-            f"{len(found.trainings)} checkpoints of one run, signed by {', '.join(found.signers)}; {model} is the last of them"
-        )
-    raise typer.Exit(exits.FINDINGS if found.problems else exits.NOTHING)
+    if not quiet and not problems:
+        typer.echo(said)
+    raise typer.Exit(exits.FINDINGS if problems else exits.NOTHING)
+
+
+def _checked(model: Path, files: list[Path], asked: "Policy", passed: list[str]) -> tuple[tuple[str, ...], str]:
+    """What is wrong with attestations of a run, or of verifications; and what they say where nothing is."""
+    from untaint.provenance import dsse, svr, training
+    from untaint.provenance.sealed import read_seal
+
+    now = datetime.now(UTC)
+    if files and svr.is_result(dsse.load(files[0]).payload, str(files[0])):
+        found = svr.check(read_seal(model), files, asked, now=now, passed=passed)
+        told = "; ".join(f"{', '.join(result.properties)} at {result.created:%Y-%m-%dT%H:%M:%SZ}" for result in found.results)
+        return found.problems, f"{told}, signed by {', '.join(found.signers)}"
+    if passed:
+        raise BadInput("--property is of the attestation of a verification.", advice="Leave it out for a training run.")
+    run = training.check(model, files, asked, now=now)
+    count = f"{len(run.trainings)} checkpoints of one run"
+    return run.problems, f"{count}, signed by {', '.join(run.signers)}; {model} is the last of them"
 
 
 def _pairs(texts: list[str] | None, flag: str) -> dict[str, str]:

@@ -10,13 +10,17 @@ import typer
 
 from untaint.cli.options import PASSWORD
 from untaint.errors import BadInput
-from untaint.provenance import keys, policy, policy_file
+from untaint.provenance import dsse, keys, policy, policy_file, svr
+from untaint.provenance.attest import Material
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PrivateKey, PublicKey
+from untaint.provenance.manifest import sha256_of
 from untaint.provenance.oms_check import Checked, check_bundle
 from untaint.provenance.policy import Decision, Policy
+from untaint.provenance.seal import tool
 from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.sign import sign_keyless, sign_seal, verify_keyless, verify_seal
+from untaint.provenance.verify import Verified
 
 
 def private_keys(paths: Sequence[Path], password_file: Path | None) -> list[PrivateKey]:
@@ -52,6 +56,13 @@ def asked_policy(paths: Sequence[Path], file: Path | None) -> Policy | None:
     if file is not None:
         return policy_file.read(file)
     return policy.of_keys({str(path): keys.load_public(path) for path in paths}) if paths else None
+
+
+def policies(paths: Sequence[Path], file: Path | None) -> list[Material]:
+    """What `asked_policy` is made of, by digest: the file, or the keys with their fingerprints."""
+    if file is not None:
+        return [Material(file.name, {"sha256": sha256_of(file)})]
+    return [Material(path.name, {"sha256": keys.load_public(path).fingerprint}) for path in paths]
 
 
 def sign(seal: Seal, signers: Sequence[PrivateKey], *, data: Path | None, expires: datetime | None) -> tuple[str, ...]:
@@ -90,6 +101,12 @@ def bundle(data: Path, path: Path, public: Sequence[Path], who: Identity | None)
     if bool(public) == (who is not None):
         raise BadInput("a bundle is checked against --key, or against --identity and --issuer.", advice="Give one of them.")
     return check_bundle(data, path, [keys.load_public(key) for key in public], who)
+
+
+def attested(found: Verified, signed: Decision | None, held: Sequence[Material], signers: Sequence[PrivateKey]) -> dsse.Envelope:
+    """The result of a verification that found nothing, signed. held: what signatures were held against."""
+    result = svr.result_of(found, signed, held, now=datetime.now(UTC), tool=tool())
+    return dsse.sign(svr.statement(result), signers)
 
 
 def document(signed: Decision | None) -> dict[str, object]:

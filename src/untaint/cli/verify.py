@@ -14,6 +14,7 @@ from untaint.cli.options import (
     Issuer,
     MostUrls,
     Online,
+    PasswordFile,
     PolicyFile,
     Processes,
     Quiet,
@@ -39,6 +40,8 @@ _AGAINST = (
     "rotted and hosts that changed hands are told apart; that bytes differ is then no finding."
 )
 _OUT = "File for what was found, as JSON."
+_ATTEST = "Private key to sign the result with, where nothing is found: an in-toto verification result. Repeatable."
+_ATTEST_OUT = "File for the signed result. DATA.verified.json beside the data when not given."
 
 
 def verify(
@@ -60,6 +63,9 @@ def verify(
     most_urls: MostUrls = 1000,
     rdap: Rdap = None,
     allow_private: AllowPrivate = False,
+    attest: Annotated[list[Path] | None, typer.Option("--attest", help=_ATTEST, show_default=False)] = None,
+    attest_out: Annotated[Path | None, typer.Option("--attest-out", help=_ATTEST_OUT, show_default=False)] = None,
+    password_file: PasswordFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Check data against their seal, and say what changed: which labels, contents, sources, files.
@@ -68,10 +74,12 @@ def verify(
     Exit code 0: every byte is as it was sealed. 1: something changed, and is named, or the signatures do not suffice. 2: there is no
     seal, or it is damaged itself. With `--bundle` the data are checked against an OpenSSF model signing bundle that came with them. With
     `--online` the URLs that `untaint seal --online` asked are asked again: that pages change is no finding, a host with a new owner is.
+    With `--attest` the result is signed, for whoever trusts you and does not want to read the data (`untaint attest check`).
 
     Examples:  `untaint verify train.jsonl --key alice.pub`   `untaint verify images/ --quick`   `untaint verify set/ --policy who.toml`
     """
     from untaint.cli import seal_summary, signing
+    from untaint.provenance import dsse
     from untaint.provenance import verify as verifying  # not through `api`, which takes two seconds to load
     from untaint.provenance.online import asking
     from untaint.provenance.recheck import recheck
@@ -87,6 +95,7 @@ def verify(
     if bundle is not None:
         _bundled(data, bundle, keys, who, quiet=quiet)
     asked = who or signing.asked_policy(keys or [], policy)
+    signers = signing.private_keys(attest or [], password_file)  # before hours of reading, not after
     signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
         found = verifying.verify(data, seal, settings(processes), tier, ask)
@@ -101,6 +110,11 @@ def verify(
             seal_summary.asked_again(again)
     if out is not None:
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if signers and found.sound and enough:
+        made = signing.attested(found, signed, signing.policies(keys or [], policy), signers)
+        written = dsse.save(made, data, attest_out, "verified")
+        if not quiet:
+            typer.echo(f"attested in {written}")
     raise typer.Exit(exits.NOTHING if found.sound and enough else exits.FINDINGS)
 
 

@@ -218,8 +218,8 @@ def _training(found: _Statement) -> Training:
         details.builder.id,
         details.metadata.invocation,
         int(step),
-        _moment(details.metadata.started),
-        _moment(details.metadata.finished),
+        moment(details.metadata.started),
+        moment(details.metadata.finished),
         definition.external,
         None if parent is None else bytes.fromhex(parent),
         tuple(_material(resource) for resource in details.byproducts),
@@ -239,7 +239,8 @@ def _material(found: _Resource) -> Material:
     return Material(found.name, found.digest, facts, found.uri)
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A time as `policy.stamp` writes it. Raises ValueError for one that no calendar has."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 

@@ -9,9 +9,10 @@ import binascii
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
-from untaint.errors import BadInput
+from untaint.errors import BadInput, CannotWrite
 from untaint.provenance import json_text
 from untaint.provenance.keys import PrivateKey, PublicKey
 
@@ -19,6 +20,9 @@ IN_TOTO = "application/vnd.in-toto+json"
 """Type of every payload we sign: an in-toto Statement v1."""
 MAX_SIGNATURES = 64
 """More than any set of roles needs; each is tried with every trusted key, and an attacker may send as many as we read."""
+
+_MAX_FILE = 1 << 24
+"""Bytes of an attestation: 64 signatures, and a few hundred materials."""
 
 
 @final
@@ -87,6 +91,31 @@ def pae(type: str, payload: bytes) -> bytes:
 def read(content: bytes, what: str) -> Envelope:
     """The envelope in JSON text.  what: how errors call it. Raises BadInput; nothing is verified here."""
     return parse(json_text.parse(content, what), what)
+
+
+def load(path: Path) -> Envelope:
+    """The envelope around a statement in a file. Raises BadInput when there is none; nothing is verified here."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise BadInput(f"no attestation at {path}: {error.strerror}.", advice="Make one with `untaint attest new`.") from error
+    if len(content) > _MAX_FILE:
+        raise BadInput(f"{path} is larger than {_MAX_FILE:,} bytes.", advice="It is no attestation.")
+    envelope = read(content, str(path))
+    if envelope.type != IN_TOTO:
+        raise BadInput(f"{path} is an envelope around {envelope.type!r}, not around a statement.", advice="Attest again.")
+    return envelope
+
+
+def save(envelope: Envelope, about: Path, out: Path | None, ending: str = "attest") -> Path:
+    """Write an envelope; where it went. out: None = `ABOUT.<ending>.json` beside what it is about. Raises CannotWrite."""
+    target = out or about.resolve().with_name(f"{about.resolve().name}.{ending}.json")
+    try:
+        target.write_bytes(envelope.dump())
+    except OSError as error:
+        raise CannotWrite(f"{target} cannot be written: {error.strerror}.", advice="Name another file for it.") from error
+    return target
 
 
 def parse(document: object, what: str) -> Envelope:

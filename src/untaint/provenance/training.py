@@ -8,16 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import final
 
-from untaint.errors import BadInput, CannotWrite
+from untaint.errors import BadInput
 from untaint.provenance import attest, dsse, materials, policy
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.dsse import Envelope
 from untaint.provenance.keys import PrivateKey
 from untaint.provenance.policy import Policy
 from untaint.provenance.sealed import read_seal
-
-_MAX_FILE = 1 << 24
-"""Bytes of an attestation: 64 signatures, and a few hundred materials."""
 
 
 @final
@@ -80,7 +77,7 @@ def attested(
 
     Raises BadInput when something is not there, nobody signs, or the parent is at a later step.
     """
-    before = _read(point.parent) if point.parent is not None else None
+    before = dsse.load(point.parent) if point.parent is not None else None
     earlier = attest.parse(before.payload, str(point.parent)) if before else None
     if earlier is not None and point.step <= earlier.step:
         advice = "Say how far training had come with --step."
@@ -100,16 +97,6 @@ def attested(
     return dsse.sign(attest.statement(training), signers)
 
 
-def write(envelope: Envelope, model: Path, out: Path | None) -> Path:
-    """Write an attestation; where it went. out: None = `MODEL.attest.json` beside the model. Raises CannotWrite."""
-    target = out or model.resolve().with_name(f"{model.resolve().name}.attest.json")
-    try:
-        target.write_bytes(envelope.dump())
-    except OSError as error:
-        raise CannotWrite(f"{target} cannot be written: {error.strerror}.", advice="Name another file with --out.") from error
-    return target
-
-
 def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, now: datetime) -> Attested:
     """Check the attestations of a run, oldest first. model: that the newest is about, None = it is not at hand.
 
@@ -117,7 +104,7 @@ def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, no
     """
     if not attestations:
         raise BadInput("no attestation was given, so nothing was checked.", advice="Name the files, oldest first.")
-    envelopes = [_read(path) for path in attestations]
+    envelopes = [dsse.load(path) for path in attestations]
     trainings = [attest.parse(envelope.payload, str(path)) for envelope, path in zip(envelopes, attestations, strict=True)]
     problems: list[str] = []
     signers: tuple[str, ...] = ()
@@ -145,17 +132,3 @@ def _consumed_problems(training: Training) -> list[str]:
     if int(read) == int(there) and consumed.digest.get("sha256") != data.facts.get("root"):
         return ["it read every sample of its data set, and came to another root: what was read is not what was sealed"]
     return []
-
-
-def _read(path: Path) -> Envelope:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise BadInput(f"no attestation at {path}: {error.strerror}.", advice="Make one with `untaint attest new`.") from error
-    if len(content) > _MAX_FILE:
-        raise BadInput(f"{path} is larger than {_MAX_FILE:,} bytes.", advice="It is no attestation.")
-    envelope = dsse.read(content, str(path))
-    if envelope.type != dsse.IN_TOTO:
-        raise BadInput(f"{path} is an envelope around {envelope.type!r}, not around a statement.", advice="Attest again.")
-    return envelope
