@@ -43,6 +43,7 @@ from untaint.provenance.source_risk import Exposure, exposure
 from untaint.provenance.spot import Ask
 from untaint.provenance.trace import Answer, Tracer
 from untaint.provenance.trace import Kind as TraceKind
+from untaint.provenance.trace_signatures import Signatures
 from untaint.provenance.training import Attested, Inputs, Point
 from untaint.provenance.verify import Verified
 from untaint.provenance.witness import Witness
@@ -334,19 +335,22 @@ def trace(
     seal: str | Path | None = None,
     add: Sequence[str | Path] = (),
     store: str | Path | None = None,
+    asked: Policy | None = None,
 ) -> Answer:
     """Where a sample, a source or a model comes from, what audits and people said of it, and every model that ate it.
 
     what: the beginning of an id, a place such as `train.jsonl:17`, a source, or a model; None = all that is entered.  seal: of the
     data, None = beside them.  add: folders of audits, of `clean` and of seals, and attestations, remembered from then on.
-    store: file, None = `trace.duckdb` in the seal's folder.  Raises BadInput for what is not known, MissingExtra without DuckDB.
+    store: file, None = `trace.duckdb` in the seal's folder.  asked: who must have signed seals and attestations, None = not checked.
+    Raises BadInput for what is not known, MissingExtra without DuckDB.
     """
     own = read_seal(_path(seal) or folder_for(Path(data)))
     with trace_store.opened(_path(store) or own.folder / trace_store.FILE) as opened:
         traced.enter(opened, own.folder)
         for path in add:
             traced.enter(opened, Path(path))
-        return Tracer(opened, datetime.now(UTC).date()).answer(what, kind)
+        now = datetime.now(UTC)
+        return Tracer(opened, now.date(), Signatures(asked, now)).answer(what, kind)
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -23,6 +23,7 @@ class Action(StrEnum):
 
 _MODEL = "File or folder of the model, which is never written to; for check of a verification the folder of the seal."
 _FILES = "For check: attestations of the run, oldest first; or of verifications."
+_LOG = "Folder of a seal or a log: for new the attestation is entered there, with the key of the log; for check it must be in it."
 _PASSED = "For check of a verification: property that must be stated, such as UNTAINT_DATA_AS_SEALED. Repeatable."
 
 
@@ -61,6 +62,7 @@ def attest(
     ] = None,
     started: Annotated[datetime | None, typer.Option("--started", help="When the run began, UTC.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the attestation. MODEL.attest.json if not given.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", help=_LOG, show_default=False)] = None,
     passed: Annotated[list[str] | None, typer.Option("--property", help=_PASSED, show_default=False)] = None,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
@@ -88,16 +90,19 @@ def attest(
             raise BadInput(
                 "`untaint attest new` takes no policy and no attestations.", advice="Name the one before with --parent."
             )
+        signers = signing.private_keys(key or [], password_file)
         paths = {name: Path(path) for name, path in _pairs(material, "--material").items()}
         envelope = training.attested(
             model,
             training.Inputs(data, code, settings, base, audit, _root(consumed), paths),
             training.Point(step, parent, started and started.replace(tzinfo=UTC), _pairs(parameter, "--parameter")),
-            signing.private_keys(key or [], password_file),
+            signers,
             now=datetime.now(UTC),
             tool=tool(),
         )
         made = dsse.save(envelope, model, out)
+        if log is not None:
+            training.log(envelope, log, signers, now=datetime.now(UTC))
         if not quiet:
             typer.echo(f"written to {made}")
         return
@@ -105,6 +110,9 @@ def attest(
     if asked is None:
         raise BadInput("`untaint attest check` needs --key or --policy.", advice="Whom do you trust?")
     problems, said = _checked(model, attestations or [], asked, passed or [])
+    if log is not None:
+        found = [(path, training.unlogged(dsse.load(path), log, asked)) for path in attestations or []]
+        problems += tuple(f"{path}: {problem}" for path, whys in found for problem in whys)
     for problem in problems:
         typer.echo(f"problem: {problem}", err=True)
     if not quiet and not problems:

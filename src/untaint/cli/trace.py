@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from untaint.cli.options import Data, Quiet
+from untaint.cli.options import Data, PolicyFile, Quiet, TrustedKeys
 
 
 class What(StrEnum):
@@ -45,13 +45,16 @@ def trace(
         Path | None, typer.Option("--seal", help="Folder of the seal. DATA.untaint when not given.", show_default=False)
     ] = None,
     store: Annotated[Path | None, typer.Option("--store", help=_STORE, show_default=False)] = None,
+    keys: TrustedKeys = None,
+    policy: PolicyFile = None,
     json: Annotated[bool, typer.Option("--json", help="The answer as JSON, for programs.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Where a sample comes from, what became of it, and every model that ate it; or the same from a source or a model.
 
     Seals say which sample came from whom, audits which are accused, `clean` which were set aside, attestations which model was trained
-    on what. Entered once with --add, they answer in both directions.
+    on what. Entered once with --add, they answer in both directions. With `--key` or `--policy` signatures of seals and attestations are
+    checked, and one that does not suffice makes the exit code 1; without, the answer says that nobody vouches for them.
 
     Examples:
 
@@ -60,10 +63,13 @@ def trace(
     `untaint trace train.jsonl train.jsonl:17`  `untaint trace train.jsonl contractor-7`  `untaint trace train.jsonl model.safetensors`
     """
     from untaint import api
-    from untaint.cli import trace_summary
+    from untaint.cli import exits, signing, trace_summary
 
-    found = api.trace(data, what, kind=None if kind is None else _KINDS[kind], seal=seal, add=add or (), store=store)
+    asked = signing.asked_policy(keys or [], policy)
+    about = None if kind is None else _KINDS[kind]
+    found = api.trace(data, what, kind=about, seal=seal, add=add or (), store=store, asked=asked)
     if json:
         typer.echo(trace_summary.to_json(found))
     elif not quiet:
-        trace_summary.told(found)
+        trace_summary.told(found, checked=asked is not None)
+    raise typer.Exit(exits.FINDINGS if found.problems else exits.NOTHING)

@@ -14,8 +14,9 @@ _SHOWN = 20  # lines of a section; --json has all
 
 
 def to_json(answer: Answer) -> str:
-    """The answer as an object: kind, name, one list of objects per section, notes. Times in ISO 8601."""
-    document = {"schema": "untaint.trace/v1", "kind": answer.kind, "name": answer.name, **answer.facts, "notes": answer.notes}
+    """The answer as an object: kind, name, one list of objects per section, notes, problems. Times in ISO 8601."""
+    document: dict[str, Any] = {"schema": "untaint.trace/v1", "kind": answer.kind, "name": answer.name, **answer.facts}
+    document |= {"notes": answer.notes, "problems": answer.problems}
     return json.dumps(document, indent=2, default=_plain)
 
 
@@ -23,8 +24,8 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def told(answer: Answer) -> None:
-    """The answer for a person."""
+def told(answer: Answer, *, checked: bool) -> None:
+    """The answer for a person. checked: whether signatures were asked for."""
     out = console()
     if answer.kind != "overview":
         out.print(Text(one_line(f"{answer.kind.upper()}  {answer.name}"), style="bold"))
@@ -32,11 +33,16 @@ def told(answer: Answer) -> None:
         heading, line = _SECTIONS[section if answer.kind != "overview" else f"all {section}"]
         out.print(Text(f"{heading}:" if rows else f"{heading}: none"))
         for row in rows[:_SHOWN]:
-            out.print(Text(one_line(f"  {line(row)}")), soft_wrap=True)
+            vouched = f"; {row['signatures']}" if checked and "signatures" in row else ""
+            out.print(Text(one_line(f"  {line(row)}{vouched}")), soft_wrap=True)
         if len(rows) > _SHOWN:
             out.print(Text(f"  … and {len(rows) - _SHOWN:,} more (--json has all)"))
     for note in answer.notes:
         out.print(Text(one_line(f"note: {note}"), style="yellow"), soft_wrap=True)
+    if not checked:
+        out.print(Text("signatures: not checked; --key or --policy says whom you trust"), soft_wrap=True)
+    for problem in answer.problems:
+        out.print(Text(one_line(f"problem: {problem}"), style="bold red"), soft_wrap=True)
 
 
 def _place(row: Facts) -> str:

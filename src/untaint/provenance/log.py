@@ -25,6 +25,7 @@ from untaint.provenance.keys import PrivateKey, PublicKey
 from untaint.provenance.merkle import WIDTH, Tiles, TileWriter, leaf_hash, root_of, tile_name
 from untaint.provenance.notes import Checkpoint, Note
 from untaint.provenance.policy import SKEW, stamp
+from untaint.provenance.sealed import STATEMENT
 
 CHECKPOINT = "checkpoint"
 MAX_ENTRY = (1 << 16) - 1
@@ -182,9 +183,9 @@ class Log:
 
 
 def found_in(folder: Path) -> Log:
-    """The log of a seal in this folder, or the log that this folder is."""
+    """The log of a seal in this folder, whether it was begun or not, or the log that this folder is."""
     inside = folder / "log"
-    return Log(inside if inside.is_dir() else folder)
+    return Log(inside if inside.is_dir() or (folder / STATEMENT).is_file() else folder)
 
 
 def record(log: Log, document: Mapping[str, Any], key: PrivateKey, *, now: datetime, origin: str | None = None) -> Checkpoint:

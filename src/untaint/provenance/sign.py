@@ -10,17 +10,18 @@ No network is used, whatever the keys; only `sign_keyless` needs it.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import final
 
 from untaint.errors import BadInput, CannotWrite
-from untaint.provenance import dsse, json_text, keyless, oms, oms_names, policy, strict
+from untaint.provenance import dsse, keyless, oms, oms_names, policy, strict
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PrivateKey
-from untaint.provenance.log import CHECKPOINT, Log, record
+from untaint.provenance.log import CHECKPOINT, Log
+from untaint.provenance.log_search import absent, enter
 from untaint.provenance.policy import Decision, Policy
 from untaint.provenance.sealed import STATEMENT, Seal
 from untaint.provenance.strict import Facts
@@ -76,7 +77,8 @@ def sign_seal(
         "root": facts.root.hex(),
         "keys": [key.public.fingerprint for key in signers],
     }
-    return (*notes, *_logged(seal.folder / LOG, what, signers, now))
+    why = enter(Log(seal.folder / LOG), what, signers, now=now)
+    return (*notes, *([f"not in the log: {why}"] if why else []))
 
 
 def verify_seal(seal: Seal, asked: Policy, *, now: datetime) -> Verified:
@@ -125,14 +127,9 @@ def _log_problems(folder: Path, facts: Facts, asked: Policy) -> list[str]:
     log = Log(folder)
     if not (folder / CHECKPOINT).exists():
         return [f"{asked.what} requires a log, and there is none in {folder}"] if asked.log else []
-    owner = next((trusted.key for trusted in asked.keys if asked.standing(trusted.key) and log.claims(trusted.key)), None)
-    if owner is None:
+    if not any(asked.standing(trusted.key) and log.claims(trusted.key) for trusted in asked.keys):
         return [f"{asked.what} requires a log, and none of its keys signed the one in {folder}"] if asked.log else []
-    checked = log.check(owner, asked.witnesses, asked.least)
-    if checked.problems:
-        return [f"the log: {problem}" for problem in checked.problems]
-    entries = (json_text.parse(entry, f"an entry of {folder}") for entry in log.entries())
-    return [] if any(entry.get("seal") == facts.seal.hex() for entry in entries) else ["the log has no entry for this seal"]
+    return absent(log, {"seal": facts.seal.hex()}, asked, "this seal")
 
 
 def _envelope(seal: Seal) -> dsse.Envelope | None:
@@ -154,18 +151,6 @@ def _write_bundle(seal: Seal, data: Path, signers: Sequence[PrivateKey]) -> list
         return [f"no {BUNDLE} for other tools was written: {listed}"]
     _write(seal.folder / BUNDLE, oms.sign(listed, able[0]))
     return []
-
-
-def _logged(folder: Path, what: Mapping[str, object], signers: Sequence[PrivateKey], now: datetime) -> list[str]:
-    why = ""
-    for key in signers:
-        try:
-            record(Log(folder), what, key, now=now)
-        except BadInput as error:  # another signer may own the log; a changed one is never signed again
-            why = error.message
-        else:
-            return []
-    return [f"not in the log: {why}"]
 
 
 def _read(path: Path) -> bytes:

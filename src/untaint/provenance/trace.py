@@ -6,7 +6,7 @@ beginning of its digest). The answer is plain data, the same for a person and fo
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
@@ -19,6 +19,7 @@ from untaint.errors import BadInput
 from untaint.provenance.manifest import HASH
 from untaint.provenance.sealed import SOURCES, Seal, read_seal
 from untaint.provenance.sources import Source, read_sources
+from untaint.provenance.trace_signatures import Signatures
 from untaint.provenance.trace_store import Store
 
 Kind: TypeAlias = Literal["sample", "source", "model", "overview"]
@@ -33,25 +34,35 @@ _COLUMNS = "file, number, lower(hex(id)) AS id, label, source, transform, split,
 @final
 @dataclass(frozen=True)
 class Answer:
-    """kind, name: what was asked about.  facts: see `docs/provenance.md`, lists of mappings by section.  notes: what is not known."""
+    """kind, name: what was asked about.  facts: see `docs/provenance.md`, lists of mappings by section.  notes: what is not known.
+
+    problems: signatures that do not suffice.
+    """
 
     kind: Kind
     name: str
     facts: Mapping[str, list[Facts]]
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @final
 @dataclass(frozen=True)
 class Tracer:
-    """Answers from a store. today: on which vettings are judged."""
+    """Answers from a store. today: on which vettings are judged.  signatures: checks who vouches for seals and attestations."""
 
     store: Store
     today: date
+    signatures: Signatures
     notes: list[str] = field(default_factory=list)
 
     def answer(self, what: str | None, kind: Kind | None = None) -> Answer:
         """The answer. kind: what it is, None = a model if one is called so, else a source, else a sample. Raises BadInput for neither."""
+        found = self._answer(what, kind)
+        problems = tuple(f"{name}: {problem}" for name, problem in self.signatures.problems.items())
+        return replace(found, problems=problems)
+
+    def _answer(self, what: str | None, kind: Kind | None) -> Answer:
         if what is None:
             return self._overview()
         if kind in (None, "model") and (models := self._models(what)):
@@ -66,8 +77,13 @@ class Tracer:
 
     def _overview(self) -> Answer:
         tables = {"sets": "name, samples, created, root, folder", "audits": "verdict, samples, flagged, folder"}
-        tables |= {"ledgers": "location, time, folder", "models": "name, step, finished, file"}
+        tables |= {"ledgers": "location, time, folder", "models": "name, step, finished, file, attestation"}
         found = {table: self.store.rows(f"SELECT {columns} FROM {table}") for table, columns in tables.items()}  # noqa: S608
+        for each in found["sets"]:
+            each["signatures"] = self.signatures.of_seal(each["folder"])
+        known = {row["attestation"]: row for row in self.store.rows("SELECT * FROM models")}
+        for each in found["models"]:
+            each["signatures"] = self._vouched(known[each.pop("attestation")])
         return Answer("overview", "", found)
 
     def _sample(self, what: str, places: list[Facts]) -> Answer:
@@ -162,7 +178,13 @@ class Tracer:
                 self.notes.append(f"the checkpoint before {model['name']} at step {model['step']:,} is not entered.")
             waiting += [each for each in before if each["attestation"] not in found]
             found |= {each["attestation"]: each for each in before}
-        return sorted(found.values(), key=lambda model: (model["finished"], model["step"]), reverse=True)
+        chain = sorted(found.values(), key=lambda model: (model["finished"], model["step"]), reverse=True)
+        return [{**model, "signatures": self._vouched(model)} for model in chain]
+
+    def _vouched(self, model: Facts) -> str:
+        """Who signed the attestation of a model."""
+        folders = [row["folder"] for row in self.store.rows("SELECT folder FROM sets WHERE seal = ?", model["seal"])]
+        return self.signatures.of_attestation(model["file"], model["attestation"], next(iter(folders), None))
 
     def _trained_on(self, sets: set[str]) -> list[Facts]:
         """Models trained on any of these sets, and models that began from those; each with what is known of what it read."""
@@ -180,7 +202,12 @@ class Tracer:
             eaters |= more
         names = ("name", "step", "finished", "digest", "file", "consumed")
         return [
-            {**{name: model[name] for name in names}, "how": eaters[model["attestation"]], "read": _read(model)}
+            {
+                **{name: model[name] for name in names},
+                "how": eaters[model["attestation"]],
+                "read": _read(model),
+                "signatures": self._vouched(model),
+            }
             for model in models
             if model["attestation"] in eaters
         ]
@@ -226,7 +253,8 @@ class Tracer:
             for row in self._rows_of(seal, what, names):
                 file = names[row["file"]]
                 path = f"{file}:{row['number']}" if row["number"] else file
-                found.append({"seal": digest, "set": seal.sealed.name, "path": path, **_without(row, "file", "number")})
+                held = {"seal": digest, "set": seal.sealed.name, "path": path, **_without(row, "file", "number")}
+                found.append({**held, "signatures": self.signatures.of_seal(str(seal.folder))})
         if len(found) > _SAMPLES:
             self.notes.append(f"{len(found):,} places, {_SAMPLES:,} are told.")
         return found[:_SAMPLES]
@@ -251,7 +279,7 @@ class Tracer:
             query = (
                 "SELECT count(*) AS samples, min(collected_at) AS first, max(collected_at) AS last FROM manifest WHERE source = ?"
             )
-            held = {"seal": digest, "name": seal.sealed.name}
+            held = {"seal": digest, "name": seal.sealed.name, "signatures": self.signatures.of_seal(str(seal.folder))}
             rows = self.store.rows_of(seal, query, source)
             found += [{**held, **row, "share": row["samples"] / seal.sealed.size} for row in rows if row["samples"]]
         return found

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import final
 
 from untaint.errors import BadInput
-from untaint.provenance import attest, dsse, materials, policy
+from untaint.provenance import attest, dsse, log_search, materials, policy
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.dsse import Envelope
 from untaint.provenance.keys import PrivateKey
+from untaint.provenance.log import found_in
 from untaint.provenance.policy import Policy
 from untaint.provenance.sealed import read_seal
 
@@ -95,6 +96,30 @@ def attested(
         tool=tool,
     )
     return dsse.sign(attest.statement(training), signers)
+
+
+def log(envelope: Envelope, folder: Path, signers: Sequence[PrivateKey], *, now: datetime) -> None:
+    """Enter an attestation in a log, by its digest. folder: of the log, or of the seal whose log it is.
+
+    Raises BadInput when none of the keys is that of the log, or the log was changed.
+    """
+    training = attest.parse(envelope.payload, "the attestation")
+    entry = {
+        "type": "attest",
+        "attestation": hashlib.sha256(envelope.payload).hexdigest(),
+        "model": training.output.digest.get("sha256", ""),
+        "run": training.run,
+        "step": str(training.step),
+        "keys": [key.public.fingerprint for key in signers],
+    }
+    if why := log_search.enter(found_in(folder), entry, signers, now=now):
+        raise BadInput(f"the attestation is not in the log: {why}", advice="Give the key of the log, or begin another log.")
+
+
+def unlogged(envelope: Envelope, folder: Path, asked: Policy) -> list[str]:
+    """Why an attestation is not in a log that a trusted key signed; nothing = it is."""
+    digest = hashlib.sha256(envelope.payload).hexdigest()
+    return log_search.absent(found_in(folder), {"type": "attest", "attestation": digest}, asked, "this attestation")
 
 
 def check(model: Path | None, attestations: Sequence[Path], asked: Policy, *, now: datetime) -> Attested:

@@ -1,7 +1,9 @@
 """Attestations of training runs: what they say, the chain of checkpoints, and what shows when somebody bends them."""
 
+import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from untaint.cli import app
 from untaint.errors import BadInput
 from untaint.provenance import attest, dsse, keys, materials, policy, training
 from untaint.provenance.attest import Material, Training
+from untaint.provenance.log import Log
 from untaint.provenance.policy import Policy
 from untaint.provenance.seal import seal
 from untaint.provenance.sealed import read_seal
@@ -298,3 +302,41 @@ def test_the_commit_that_is_checked_out(tmp_path: Path) -> None:
     for head in ("ref: ../../secret", "ref: refs/../../secret", "ref: refs/heads/none", "hello", "\udcff"):
         (tmp_path / ".git" / "HEAD").write_bytes(head.encode("utf-8", "surrogateescape"))
         assert materials.git_commit(tmp_path) is None
+
+
+def test_an_attestation_in_the_log_of_its_data(place: Path, chain: list[Path]) -> None:
+    folder = place / "set.jsonl.untaint"
+    envelopes = [dsse.load(path) for path in chain]
+    training.log(envelopes[0], folder, [TRAINER], now=NOW)
+    assert training.unlogged(envelopes[0], folder, BY_TRAINER) == []
+    assert training.unlogged(envelopes[0], folder / "log", BY_TRAINER) == []
+    assert training.unlogged(envelopes[1], folder, BY_TRAINER) == ["the log has no entry for this attestation"]
+    entry = json.loads(next(Log(folder / "log").entries()))
+    assert entry["type"] == "attest"
+    assert entry["attestation"] == hashlib.sha256(envelopes[0].payload).hexdigest()
+    assert (entry["step"], entry["keys"]) == ("100", [TRAINER.public.fingerprint])
+    with pytest.raises(BadInput, match="the attestation is not in the log: the log in .* is signed with another key"):
+        training.log(envelopes[1], folder, [OTHER], now=NOW)
+    training.log(envelopes[1], folder, [OTHER, TRAINER], now=NOW)
+    assert training.unlogged(envelopes[1], folder, BY_TRAINER) == []
+    (problem,) = training.unlogged(envelopes[0], folder, policy.of_key(OTHER.public, "other"))
+    assert "none of the keys of the command line signed the log" in problem
+    assert training.unlogged(envelopes[0], place, BY_TRAINER) == [f"there is no log in {place}"]
+
+
+def test_the_log_from_the_command_line(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def untaint(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["untaint", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            app.run()
+        return int(str(ended.value.code))
+
+    keys.new(place / "t.pem", password=None)
+    seal_folder, made = place / "set.jsonl.untaint", place / "a.json"
+    new = ("attest", "new", place / "model", "--key", place / "t.pem", "--data", seal_folder)
+    check = ("attest", "check", place / "model", made, "--key", place / "t.pub", "--log", seal_folder)
+    assert untaint(*new, "--out", made) == 0
+    assert untaint(*check) == 1
+    assert "there is no log in" in capsys.readouterr().err
+    assert untaint(*new, "--out", made, "--log", seal_folder) == 0
+    assert untaint(*check) == 0

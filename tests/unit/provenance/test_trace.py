@@ -1,6 +1,8 @@
 """The join, walked both ways, on a set with an audit, a quarantine and two models made by hand."""
 
+import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -11,13 +13,16 @@ import pyarrow as pa
 import pytest
 
 from untaint import api
+from untaint.cli import app
 from untaint.errors import BadInput
-from untaint.provenance import trace_store
+from untaint.provenance import attest, dsse, keys, policy, sign, trace_store
+from untaint.provenance import training as run
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.materials import of_consumed, of_data
 from untaint.provenance.on_read import Checker
 from untaint.provenance.sealed import read_seal
 from untaint.provenance.trace import Tracer
+from untaint.provenance.trace_signatures import Signatures
 from untaint.provenance.trace_store import AuditEntry, LedgerEntry, Store
 from untaint.report.traced import enter
 
@@ -116,7 +121,7 @@ def store(data: Path, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def tracer(store: Store) -> Tracer:
-    return Tracer(store, date(2026, 6, 1))
+    return Tracer(store, date(2026, 6, 1), Signatures(None, NOON))
 
 
 def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -218,8 +223,6 @@ def test_what_is_not_known_is_said(tracer: Tracer, what: str) -> None:
 
 
 def test_from_the_command_line_to_json(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from untaint.cli import app
-
     monkeypatch.setattr("sys.argv", ["untaint", "trace", str(data), "train.jsonl:4", "--json"])
     with pytest.raises(SystemExit) as stop:
         app.run()
@@ -257,11 +260,96 @@ def test_a_model_that_did_not_read_a_sample_is_not_said_to_have_eaten_it(store: 
     assert enter(store, tmp_path / "read.parquet") == "consumed"
     assert read_by(store, "train.jsonl:4") == read_by(store, "train.jsonl:10") == "read it"
     assert read_by(store, "train.jsonl:5") is None
-    tracer = Tracer(store, date(2026, 6, 1))
+    tracer = Tracer(store, date(2026, 6, 1), Signatures(None, NOON))
     tracer.answer("train.jsonl:5")
     assert "1 models were trained on a set that holds it and did not read it." in tracer.notes
 
 
 def read_by(store: Store, what: str) -> str | None:
-    models = Tracer(store, date(2026, 6, 1)).answer(what).facts["models"]
+    models = Tracer(store, date(2026, 6, 1), Signatures(None, NOON)).answer(what).facts["models"]
     return next((model["read"] for model in models if model["name"] == "partial.bin"), None)
+
+
+ALICE, TRAINER, EVE = (keys.generate("p256") for _ in range(3))
+WHEN = datetime(2099, 1, 1, tzinfo=UTC)
+
+
+def asked(*, log: bool = False) -> policy.Policy:
+    trusted = (
+        policy.Trusted("alice", ALICE.public, frozenset(["collector"])),
+        policy.Trusted("trainer", TRAINER.public, frozenset(["trainer"])),
+    )
+    return policy.Policy(trusted, {"collector": 1}, {"trainer": 1}, what="policy.toml", log=log)
+
+
+@pytest.fixture
+def signed(store: Store, data: Path, tmp_path: Path) -> Store:
+    """The set signed by alice, a model attested by the trainer and one by somebody else."""
+    sealed = read_seal(data.with_name("train.jsonl.untaint"))
+    sign.sign_seal(sealed, [ALICE], now=datetime.now(UTC))
+    for name, key in (("good.bin", TRAINER), ("bad.bin", EVE)):
+        envelope = dsse.sign(attest.statement(training(data, name)), [key])
+        path = dsse.save(envelope, tmp_path / name, None)
+        store.add_training(training(data, name), hashlib.sha256(envelope.payload).hexdigest(), path)
+    return store
+
+
+def test_signatures_are_not_checked_unless_asked_for(signed: Store) -> None:
+    found = Tracer(signed, date(2026, 6, 1), Signatures(None, NOON)).answer("train.jsonl:4")
+    assert {row["signatures"] for section in ("places", "models") for row in found.facts[section]} == {"not checked"}
+    assert found.problems == ()
+
+
+def test_who_signed_is_told_of_seals_and_models(signed: Store, data: Path, tmp_path: Path) -> None:
+    tracer = Tracer(signed, date(2026, 6, 1), Signatures(asked(), WHEN))
+    found = tracer.answer("train.jsonl:4")
+    assert only(found.facts["places"])["signatures"] == "signed by alice"
+    models = {row["name"]: row["signatures"] for row in found.facts["models"]}
+    assert models["good.bin"] == "signed by trainer"
+    assert models["bad.bin"] == "not trusted: policy.toml requires one signer as trainer, and nobody signed as such"
+    assert models["first.bin"].startswith("not trusted: no attestation at ")
+    assert f"{tmp_path}/bad.bin.attest.json: policy.toml requires one signer as trainer" in "\n".join(found.problems)
+    assert Tracer(signed, date(2026, 6, 1), Signatures(asked(), WHEN)).answer("good.bin").problems == ()
+    (tmp_path / "good.bin.attest.json").write_bytes((tmp_path / "bad.bin.attest.json").read_bytes())
+    again = Tracer(signed, date(2026, 6, 1), Signatures(asked(), WHEN)).answer("good.bin")
+    assert again.problems[0].endswith("it is another attestation than the one that was entered")
+
+
+def test_a_policy_with_a_log_asks_for_the_entry_of_the_attestation(signed: Store, data: Path, tmp_path: Path) -> None:
+    def told() -> str:
+        found = Tracer(signed, date(2026, 6, 1), Signatures(asked(log=True), WHEN)).answer("good.bin")
+        return str(only(found.facts["checkpoints"])["signatures"])
+
+    assert told() == "not trusted: the log has no entry for this attestation"
+    folder = data.with_name("train.jsonl.untaint")
+    run.log(dsse.load(tmp_path / "good.bin.attest.json"), folder, [ALICE], now=datetime.now(UTC))
+    assert told() == "signed by trainer"
+
+
+def test_a_policy_of_seals_says_nothing_of_models(signed: Store) -> None:
+    seals = policy.Policy(asked().keys, {"collector": 1}, what="policy.toml")
+    found = Tracer(signed, date(2026, 6, 1), Signatures(seals, WHEN)).answer(None)
+    assert only(found.facts["sets"])["signatures"] == "signed by alice"
+    assert {row["signatures"] for row in found.facts["models"]} == {"not checked"}
+
+
+def test_signatures_from_the_command_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign.sign_seal(read_seal(data.with_name("train.jsonl.untaint")), [ALICE], now=datetime.now(UTC))
+    for name, key in (("alice", ALICE), ("eve", EVE)):
+        (tmp_path / f"{name}.pub").write_bytes(key.public.pem)
+
+    def untaint(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["untaint", "trace", str(data), *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            app.run()
+        return int(str(ended.value.code)), " ".join(capsys.readouterr().out.split())
+
+    code, said = untaint("train.jsonl:4")
+    assert (code, said.endswith("signatures: not checked; --key or --policy says whom you trust")) == (0, True)
+    code, said = untaint("train.jsonl:4", "--key", tmp_path / "alice.pub")
+    assert (code, "; signed by " in said) == (0, True)
+    code, said = untaint("train.jsonl:4", "--key", tmp_path / "eve.pub")
+    assert (code, "not trusted: it is not signed with the key" in said, "problem: " in said) == (1, True, True)
+    assert json.loads(untaint("train.jsonl:4", "--json", "--key", tmp_path / "eve.pub")[1])["problems"]
