@@ -28,6 +28,10 @@ from untaint.cli.options import (
 
 _INIT = "Only write sources.toml, with every source that samples name, for people to fill in: owner, vetting, hosts, paths."
 _OUT = "Folder for the seal. DATA.untaint beside the data when not given; never inside them."
+_CROISSANT = (
+    "Croissant file that describes the data, the one in or beside them when not given: with --init its source is written down, else files "
+    "are compared with the digests it has of them."
+)
 _AGAINST = (
     "Older version of the set: data with a seal beside them, or the folder of a seal. Samples that it does not hold are marked as fresh; "
     "seals that this one replaces are looked at anyway. Repeatable."
@@ -47,6 +51,7 @@ def seal(
     format: Format = None,
     out: Annotated[Path | None, typer.Option("--out", help=_OUT, show_default=False)] = None,
     replace: Annotated[bool, typer.Option("--replace", help=_REPLACE)] = False,
+    croissant: Annotated[Path | None, typer.Option("--croissant", help=_CROISSANT, show_default=False)] = None,
     against: Annotated[list[Path] | None, typer.Option("--against", help=_AGAINST, show_default=False)] = None,
     fresh_days: Annotated[float, typer.Option("--fresh-days", help=_DAYS)] = 7.0,
     snapshot: Annotated[
@@ -85,21 +90,25 @@ def seal(
     from untaint.provenance import online as asked
     from untaint.provenance import seal as sealing  # not through `api`, which takes two seconds to load
     from untaint.provenance.beside import Beside
+    from untaint.provenance.coverage import coverage
+    from untaint.provenance.croissant import beside, read_croissant
     from untaint.provenance.source_risk import exposure
     from untaint.provenance.verify import sources_of
 
     settings = sealing.settings(processes, format, label=label, source=source, payload=payload, time=time)
+    found = croissant or beside(data)
+    described = None if found is None else read_croissant(found)
     if init:
-        path = sealing.init(data, out, settings)
+        path = sealing.init(data, out, settings, described)
         typer.echo(f"{path}: fill it in, then run `untaint seal` again." if not quiet else str(path))
         return
     signers = signing.private_keys(keys or [], password_file)  # before hours of reading, not after
     how = asked.asking(most_urls, per_host, rdap, private=allow_private) if online else None
     with progress.shown(quiet=quiet) as report:
-        beside = Beside(how, report, against or [], fresh_days, snapshot)
+        wanted = Beside(how, report, against or [], fresh_days, snapshot, described)
         report("reading every sample", 0, 1)
-        made = sealing.seal(data, out, settings, replace=replace, beside=beside)
+        made = sealing.seal(data, out, settings, replace=replace, beside=wanted)
     notes = signing.sign(made, signers, data=data, expires=expires)
     if not quiet:
-        seal_summary.sealed(made, signers, [*fresh.notes_of(made), *asked.notes_of(made), *notes])
+        seal_summary.sealed(made, signers, [*coverage(made).notes, *fresh.notes_of(made), *asked.notes_of(made), *notes])
         seal_summary.sources(exposure(made, sources_of(made), datetime.now(UTC).date()))

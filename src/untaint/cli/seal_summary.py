@@ -11,7 +11,8 @@ from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
 from untaint.provenance.recheck import Rechecked
 from untaint.provenance.sealed import Seal
-from untaint.provenance.source_risk import UNNAMED, Exposure
+from untaint.provenance.source_risk import Exposure
+from untaint.provenance.sources import UNNAMED
 from untaint.provenance.split_view import SplitView
 from untaint.provenance.verify import Verified
 

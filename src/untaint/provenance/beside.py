@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias, final
 
-from untaint.provenance import fresh, online
+from untaint.provenance import croissant, fresh, online
+from untaint.provenance.croissant import Described
 from untaint.provenance.manifest import Manifest
 from untaint.provenance.online import Asking
+from untaint.provenance.sealed import FILES
 
 Report: TypeAlias = Callable[[str, int, int], None]
 
@@ -23,7 +25,8 @@ class Beside:
     """What else a seal is to hold.
 
     online: how URLs are asked, None = they are not.  report: of progress.  earlier: seals of earlier versions, or data with one beside
-    them; those that the new seal replaces are looked at anyway.  days, snapshot: see `fresh.Window`.
+    them; those that the new seal replaces are looked at anyway.  days, snapshot: see `fresh.Window`.  described: what files should be,
+    None = nobody says so.
     """
 
     online: Asking | None = None
@@ -31,6 +34,7 @@ class Beside:
     earlier: Sequence[Path] = ()
     days: float = fresh.DAYS
     snapshot: datetime | None = None
+    described: Described | None = None
 
 
 def window(folder: Path, wanted: Beside) -> fresh.Window:
@@ -43,6 +47,9 @@ def write_tables(folder: Path, manifest: Manifest, wanted: Beside, chosen: fresh
     found: dict[str, str] = {}
     if (digest := fresh.write_marks(folder / fresh.TABLE, manifest, chosen)) is not None:
         found[fresh.TABLE] = digest
+    if wanted.described is not None:
+        digest = croissant.write_claims(folder / croissant.TABLE, folder / FILES, wanted.described)
+        found |= {croissant.TABLE: digest} if digest else {}
     if wanted.online is not None:
         found[online.TABLE] = online.write(folder / online.TABLE, online.ask_set(manifest, wanted.online, wanted.report))
     return found

@@ -18,6 +18,7 @@ from untaint.provenance.pins import FolderPin, MetadataPin, Pins
 from untaint.provenance.plan_base import Plan
 from untaint.provenance.reading import SPLITS, TRANSFORMS, URLS, Sample, moment_of, rest_digest
 from untaint.provenance.tasks import How, Item, Remark
+from untaint.provenance.upstream import NAMES, upstream_of
 
 IMAGES, TEXTS = "image-folder", "text-folder"
 PICTURES = tuple(sorted(IMAGE_SUFFIXES))
@@ -106,7 +107,8 @@ def _sample(row: Mapping[str, object], metadata: MetadataPin) -> Sample:
     roles = (metadata.label, metadata.source, metadata.transform, metadata.split, metadata.url)
     rest = rest_digest({name: value for name, value in row.items() if name not in {"file_name", *roles[:4]}})
     label, source, change, part, address = (as_name(row.get(name)) if name else None for name in roles)
-    return Sample(b"", rest, label, source, change, part, address, moment_of(row.get(metadata.time)) if metadata.time else None)
+    time = moment_of(row.get(metadata.time)) if metadata.time else None
+    return Sample(b"", rest, label, source, change, part, address, time, upstream_of(row, NAMES & row.keys()))
 
 
 def _now(root: Path, pin: FolderPin) -> str:

@@ -33,6 +33,11 @@ SAMPLES = pa.schema(
         ("split", pa.string()),
         ("url", pa.string()),
         ("collected_at", pa.timestamp("us", "UTC")),
+        ("upstream", pa.binary()),  # digest that the sample came with; its length says which
+        (
+            "fits",
+            pa.bool_(),
+        ),  # whether its bytes have that digest, null = not compared; false without a digest = what stood there is none
     ]
 )
 FILES = pa.schema(
@@ -214,7 +219,7 @@ class Manifest:
             with _readable(path), pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(_GROUP, columns=None if columns is None else list(columns)):
                     if skip < batch.num_rows:
-                        yield batch.slice(skip)
+                        yield _whole(batch.slice(skip), columns)
                     skip = max(0, skip - batch.num_rows)
 
     def take(self, rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
@@ -226,7 +231,15 @@ class Manifest:
             with _readable(path), pq.ParquetFile(path) as file:
                 found += list(_taken(file, rows[parts == number] - starts[number], columns))
         schema = SAMPLES if columns is None else pa.schema([SAMPLES.field(name) for name in columns])
-        return pa.concat_tables(found) if found else schema.empty_table()
+        return _whole(pa.concat_tables(found), columns) if found else schema.empty_table()
+
+
+def _whole(found: Any, columns: Sequence[str] | None) -> Any:
+    """With the columns that manifests of earlier releases lack, in which nothing is known."""
+    for field in SAMPLES:
+        if field.name not in found.schema.names and (columns is None or field.name in columns):
+            found = found.append_column(field, pa.nulls(found.num_rows, field.type))
+    return found
 
 
 def _taken(file: Any, rows: np.ndarray, columns: Sequence[str] | None) -> Iterator[pa.Table]:

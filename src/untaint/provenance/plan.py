@@ -21,6 +21,7 @@ from untaint.data.readers._shards import split_of
 from untaint.data.readers.base import Reader, Request
 from untaint.data.roles import Roles
 from untaint.errors import BadInput
+from untaint.provenance import img2dataset
 from untaint.provenance.cutting import Asks, cutter_for, format_of
 from untaint.provenance.folder_plan import IMAGES, PICTURES, TEXTS, folder_plan
 from untaint.provenance.listing import Entry, listed
@@ -34,6 +35,7 @@ Trusted: TypeAlias = Callable[[Entry], Known | None]
 
 FILES, MIXED = "files", "mixed"
 """Formats beside the readers': each file is a sample; each file by itself, cut into records where it is of such a format."""
+_OWN = (FILES, MIXED, img2dataset.FORMAT)
 _RECORDS = {
     "jsonl": json_lines.SUFFIXES,
     "csv": (".csv", ".tsv"),
@@ -74,8 +76,11 @@ def plan_for(path: Path, context: Context, request: Request, format_id: str | No
     Raises BadInput for a format that is not known, or a column that is not there.
     """
     known = readers()
-    if format_id is not None and format_id not in {*known, FILES, MIXED}:
-        raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {FILES}, {MIXED}, {', '.join(known)}.")
+    if format_id is not None and format_id not in {*known, *_OWN}:
+        raise BadInput(f"unknown format {format_id!r}.", advice=f"Known: {', '.join(_OWN)}, {', '.join(known)}.")
+    asked = request.label or request.payload
+    if format_id == img2dataset.FORMAT or (format_id is None and not asked and img2dataset.wrote(path)):
+        return img2dataset.img2dataset_plan(path, context, request, pins.every if pins else None)
     claims = [format_id] if format_id else _claims(path, known)
     claimed = claims[0] if len(claims) == 1 else None
     if claimed in {IMAGES, TEXTS} and path.is_dir():

@@ -16,6 +16,7 @@ from untaint.data.readers.base import Request
 from untaint.data.roles import ROW_NUMBERS, Roles, choose, find_source, find_time, is_missing
 from untaint.data.times import moment
 from untaint.errors import BadInput
+from untaint.provenance.upstream import NAMES, Upstream, compared, upstream_of
 
 URLS = ("url", "image_url", "source_url", "link", "uri")
 SPLITS = ("split", "subset", "fold", "partition")
@@ -25,7 +26,10 @@ TRANSFORMS = ("transform", "transform_id", "preprocessing")
 
 @final
 class Sample(NamedTuple):
-    """One sample as its record has it. id: 32 bytes.  rest: SHA-256 of its other fields, None = it has none."""
+    """One sample as its record has it. id: 32 bytes.  rest: SHA-256 of its other fields, None = it has none.
+
+    upstream: the digest it came with.
+    """
 
     id: bytes
     rest: bytes | None = None
@@ -35,6 +39,7 @@ class Sample(NamedTuple):
     split: str | None = None
     url: str | None = None
     collected_at: datetime | None = None
+    upstream: Upstream | None = None
 
 
 @final
@@ -72,7 +77,17 @@ class Reading:
             None if self.split is None else _name(record.get(self.split)),
             None if self.url is None else _name(record.get(self.url)),
             None if roles.time is None else moment_of(record.get(roles.time)),
+            self._upstream(record, payload, known) if NAMES & record.keys() else None,
         )
+
+    def _upstream(self, record: Mapping[str, object], payload: Payload, known: bytes) -> Upstream | None:
+        """The digest that came with a record. Of a table it is that of what a URL shows, so that nothing here can be compared."""
+        claim = upstream_of(record, NAMES & record.keys())
+        if claim is None or (self.recipe.roles.modality == "table" and self.url is None):
+            return None
+        if self.recipe.roles.modality == "table" or not isinstance(payload, str | bytes):
+            return claim
+        return compared(claim, known, lambda: payload if isinstance(payload, bytes) else payload.encode("utf-8", "surrogatepass"))
 
     def _more(self) -> Sequence[tuple[str, str | None]]:
         return (("url", self.url), ("split", self.split), ("transform", self.transform))

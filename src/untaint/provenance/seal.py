@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as replaced
@@ -20,6 +21,7 @@ from typing_extensions import Unpack
 from untaint.data.readers.base import Asked, Request
 from untaint.errors import BadInput, CannotWrite
 from untaint.provenance.beside import Beside, window, write_tables
+from untaint.provenance.croissant import Described
 from untaint.provenance.listing import Entry
 from untaint.provenance.manifest import Manifest
 from untaint.provenance.pins import Pins
@@ -27,7 +29,7 @@ from untaint.provenance.plan import Trusted, plan_for, tasks_for
 from untaint.provenance.plan_base import Plan
 from untaint.provenance.scan import Report, Scan, Scanned
 from untaint.provenance.sealed import FILES, MANIFEST, SOURCES, STATEMENT, TILES, Seal, Sealed, folder_for, read_seal
-from untaint.provenance.sources import Sources, read_sources, template
+from untaint.provenance.sources import Sources, host_of, read_sources, template
 from untaint.provenance.tasks import Context
 
 PARTIAL, EARLIER = "partial", "earlier"
@@ -128,23 +130,31 @@ def seal(
     return read_seal(folder)
 
 
-def init(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT) -> Path:
-    """Write a `sources.toml` to be filled in, with every source that samples name. Raises CannotWrite when there is one."""
+def init(data: Path, out: Path | None = None, chosen: Settings = _DEFAULT, described: Described | None = None) -> Path:
+    """Write a `sources.toml` to be filled in, with every source that samples name, and the hosts that URLs name most.
+
+    described: by a Croissant file, whose source is written down as well.  Raises CannotWrite when there is a `sources.toml`.
+    """
     folder = _writable(data, out)
     path = folder / SOURCES
     if path.exists():
         raise CannotWrite(f"{path} is there already.", advice="Edit it, or move it away.")
-    reader, named = reader_for(data, chosen, Sources()), dict[str, None]()
+    reader, named, hosts = reader_for(data, chosen, Sources()), dict[str, None](), Counter[str]()
     for task in tasks_for(reader.plan, reader.path, reader.context, _nothing):
-        named |= dict.fromkeys(task.run().rows.column("source").drop_null().unique().to_pylist())
-        if len(named) >= _NAMED:
+        rows = task.run().rows
+        named |= dict.fromkeys(rows.column("source").drop_null().unique().to_pylist())
+        hosts.update(host for url in rows.column("url").drop_null().to_pylist() if (host := host_of(url)))
+        if len(named) >= _NAMED or len(hosts) >= _HOSTS:
             break
-    path.write_text(template(list(named)[:_NAMED]), encoding="utf-8")
+    known = [] if described is None else [described.source]
+    path.write_text(template(list(named)[:_NAMED], known, [host for host, _ in hosts.most_common(_SHOWN)]), encoding="utf-8")
     return path
 
 
 _NAMED = 200
 """Sources that are written down for people to fill in; of more, patterns and hosts are the way."""
+_HOSTS, _SHOWN = 100_000, 50
+"""Hosts that are counted, and the most frequent that are written down."""
 
 
 def tool() -> str:

@@ -1,12 +1,12 @@
 """How much trust a set places in each source, and the cheapest way to control a share of it.
 
-What is counted are facts of the manifest and of `sources.toml`; the weights below are judgement, not measurement, and each risk comes
-with its reasons. The count of domains or accounts that hold a share of a set is that of Carlini et al. 2023 (arXiv 2302.10149), table I.
+What is counted are facts of the manifest and of `sources.toml`; what they weigh is judgement (`risk_reasons`), and each risk comes with
+its reasons. The count of domains or accounts that hold a share of a set is that of Carlini et al. 2023 (arXiv 2302.10149), table I.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final, final
 
@@ -14,27 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from untaint.provenance.fresh import fresh_of
+from untaint.provenance.coverage import Coverage, coverage
+from untaint.provenance.fresh import DAYS, fresh_of
+from untaint.provenance.risk_reasons import Facts, reasons
 from untaint.provenance.sealed import Seal
-from untaint.provenance.sources import Source, Sources
+from untaint.provenance.sources import UNNAMED, Source, Sources
 
-UNNAMED: Final = "(no source)"
 SHARES: Final = (0.0001, 0.001, 0.01, 0.1)
 """Of a set; .01 % was enough for the attacks that Carlini et al. cite."""
-FRESH: Final = timedelta(days=7)
-"""Before the newest sample: long enough to edit ahead of a dump, short beside the months that honest data span."""
-_AGE = timedelta(days=365)  # of a vetting that is old: a year, as certificates and audits are renewed
-_KINDS: Mapping[str, tuple[float, str]] = {
-    "pinned": (0.02, "bytes that are pinned by a digest"),
-    "internal": (0.05, "made in-house"),
-    "contractor": (0.2, "made by people paid per sample, whose accounts can be had"),
-    "api": (0.3, "an interface that may answer otherwise next time"),
-    "live-url": (0.4, "live URLs: whoever holds the domain decides what they show"),
-    "scrape": (0.5, "scraped: whoever holds one of the sites decides what it shows"),
-    "crowd": (0.6, "anybody can edit it"),
-}
-"""Risk of a kind by itself: how many strangers can change what it sends."""
-_UNLISTED, _UNVETTED, _EXPIRED, _OLD, _OWNER, _STRAY = 0.5, 0.3, 0.3, 0.1, 0.2, 0.5
+FRESH: Final = timedelta(days=DAYS)
+"""Before the newest sample."""
 _HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/:?#]+)"
 _OPEN = frozenset({"api", "live-url", "scrape", "crowd", "contractor", None})
 """Kinds of which a stranger can own a part; None = unlisted."""
@@ -46,6 +35,7 @@ class SourceRisk:
     """One source. risk: 0–1, high is bad.  reasons: what it is made of.  stray: samples from hosts it is not expected to use.
 
     fresh: samples that the seal marks as such; where it marks none, those collected in the last week before the newest of the set.
+    coverage: those that came with a digest.
     """
 
     name: str
@@ -57,6 +47,7 @@ class SourceRisk:
     hosts: int
     stray: int
     fresh: int
+    coverage: Coverage
 
 
 @final
@@ -105,7 +96,9 @@ def exposure(seal: Seal, sources: Sources, today: date, hits: Mapping[str, float
     total = max(1, sum(found.samples for found in counts.values()))
     named = sources.named()
     why = f"are fresh: {marked.why}" if marked else "were collected in the last week before the newest"
-    risks = [_risk(name, found, total, named.get(name), (today, why, (hits or {}).get(name))) for name, found in counts.items()]
+    covered = coverage(seal).sources
+    known = {name: Facts(today, why, (hits or {}).get(name), covered.get(name, Coverage())) for name in counts}
+    risks = [_risk(name, found, total, named.get(name), known[name]) for name, found in counts.items()]
     units = _units(counts, named)
     takeovers = (_takeover(share, units, total) for share in SHARES)
     return Exposure(tuple(sorted(risks, key=lambda risk: (-risk.risk, -risk.samples))), tuple(filter(None, takeovers)))
@@ -140,38 +133,13 @@ def _fresh(times: pa.Array, newest: datetime) -> pa.Array:
     return pc.fill_null(pc.greater(times, pa.scalar(newest - FRESH, times.type)), False).cast(pa.int64())
 
 
-def _risk(name: str, found: _Counts, total: int, source: Source | None, known: tuple[date, str, float | None]) -> SourceRisk:
-    """One minus the product of what each reason leaves. known: the date, what fresh means, what an audit flagged."""
-    today, why, hits = known
+def _risk(name: str, found: _Counts, total: int, source: Source | None, known: Facts) -> SourceRisk:
+    """One minus the product of what each reason leaves."""
     stray = sum(count for host, count in found.hosts.items() if not source.expects(host)) if source and source.hosts else 0
-    reasons = list(_reasons(source, today, stray / max(1, found.samples)))
-    if source is not None and found.fresh > found.samples / 2 and found.samples > 1:
-        reasons.append((_OLD, f"{found.fresh:,} of its samples {why}"))
-    if hits:
-        reasons.append((min(1.0, 10 * hits), f"an audit flagged {hits:.2%} of its samples"))
-    risk = 1 - float(np.prod([1 - weight for weight, _ in reasons])) if reasons else 0.0
-    told = tuple(reason for _, reason in reasons)
-    return SourceRisk(
-        name, found.samples, found.samples / total, risk, told, source is not None, len(found.hosts), stray, found.fresh
-    )
-
-
-def _reasons(source: Source | None, today: date, stray: float) -> Iterator[tuple[float, str]]:
-    if source is None:
-        yield _UNLISTED, "not listed in sources.toml"
-        return
-    if source.kind is not None:
-        yield _KINDS[source.kind]
-    if source.vetted_by is None or source.vetted_on is None:
-        yield _UNVETTED, "nobody has vetted it"
-    elif source.expires is not None and source.expires < today:
-        yield _EXPIRED, f"its vetting expired on {source.expires}"
-    elif source.vetted_on < today - _AGE:
-        yield _OLD, f"it was vetted on {source.vetted_on}, more than a year ago"
-    if source.owner_changes:
-        yield min(0.8, _OWNER * source.owner_changes), f"its owner changed {source.owner_changes} times"
-    if stray:
-        yield _STRAY, f"{stray:.1%} of its samples come from hosts it is not expected to use"
+    why = list(reasons(source, replace(known, samples=found.samples, stray=stray, fresh=found.fresh)))
+    risk = 1 - float(np.prod([1 - weight for weight, _ in why])) if why else 0.0
+    told, listed, hosts = tuple(reason for _, reason in why), source is not None, len(found.hosts)
+    return SourceRisk(name, found.samples, found.samples / total, risk, told, listed, hosts, stray, found.fresh, known.coverage)
 
 
 def _units(counts: Mapping[str, _Counts], named: Mapping[str, Source]) -> list[tuple[int, str, bool]]:

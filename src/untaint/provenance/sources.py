@@ -18,6 +18,7 @@ from untaint.errors import BadInput
 
 SCHEMA: Final = "untaint.sources/v1"
 Kind: TypeAlias = Literal["pinned", "internal", "live-url", "api", "scrape", "crowd", "contractor"]
+UNNAMED: Final = "(no source)"
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 _MOST = 10_000  # sources in a file; more are not kept by people
 _HOSTS = 65_536  # hosts whose source is kept at hand
@@ -165,8 +166,8 @@ def _regex(pattern: str) -> str:
     return "".join(words.get(piece, re.escape(piece)) for piece in re.split(r"(\*\*/|\*\*|\*|\?)", pattern))
 
 
-def template(found: Sequence[str]) -> str:
-    """A `sources.toml` to be filled in by people. found: sources that samples name."""
+def template(found: Sequence[str], known: Sequence[Source] = (), hosts: Sequence[str] = ()) -> str:
+    """A `sources.toml` to be filled in by people. found: sources that samples name.  known: of which something is.  hosts: of URLs."""
     head = f"""# Who sends these samples. Edit, then run `untaint seal` again: it goes into the seal.
 # kind: {", ".join(KINDS)}
 # A sample's source: what its record says, else the source with its URL's host, else the one whose path pattern matches, else default.
@@ -174,9 +175,14 @@ schema = "{SCHEMA}"
 # default = "house"                     # source of samples nobody else claims
 # transform = "resized to 224, JPEG 90"  # what was done to all samples, where no column says it
 """
-    names = found or ["unnamed"]
-    return head + "".join(
-        f"""
+    names = [name for name in found if name not in {source.name for source in known}] or ([] if known else ["unnamed"])
+    told = "".join(f"# {_quoted(host)},\n" for host in hosts)
+    head += f"\n# Hosts that URLs name, the most frequent first, to be put into `hosts`:\n{told}" if told else ""
+    return (
+        head
+        + "".join(map(_written, known))
+        + "".join(
+            f"""
 [[source]]
 name = {_quoted(name)}
 # kind = "internal"
@@ -188,7 +194,21 @@ name = {_quoted(name)}
 # paths = ["{"**" if not found else "folder/**"}"]
 # owner_changes = 0
 """
-        for name in names
+            for name in names
+        )
+    )
+
+
+def _written(source: Source) -> str:
+    """A source with what is known of it."""
+    lists = {"hosts": source.hosts, "paths": source.paths}
+    told = [f"{key} = [{', '.join(map(_quoted, values))}]" for key, values in lists.items() if values]
+    words = {"name": source.name, "kind": source.kind, "owner": source.owner}
+    told = [f"{key} = {_quoted(value)}" for key, value in words.items() if value] + told
+    return (
+        "\n[[source]]  # as a Croissant file has it: look before you believe it\n"
+        + "\n".join(told)
+        + '\n# vetted_by = ""\n# vetted_on = 2026-05-31\n'
     )
 
 

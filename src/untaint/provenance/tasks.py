@@ -27,6 +27,7 @@ from untaint.provenance.listing import Entry, file_digest, opened, whole
 from untaint.provenance.manifest import SAMPLES
 from untaint.provenance.reading import Reading, Sample
 from untaint.provenance.sources import Sources
+from untaint.provenance.upstream import Upstream, compared
 
 How: TypeAlias = Literal["bytes", "text", "none"]
 """What of a file is a sample: its bytes, the text in it, or nothing."""
@@ -120,11 +121,11 @@ class Rows:
 
     def add(self, place: tuple[int, int, int, int], name: str, sample: Sample, split: str | None) -> None:
         """One sample. place: file, number, offset and size.  name: of its file.  split: where its record says none."""
-        known, rest, label, said, transform, part, url, time = sample
+        known, rest, label, said, transform, part, url, time, upstream = sample
         source = self._context.sources.source_of(said, name, url) if said is None else said
         transform = self._context.transform if transform is None else transform
         part = split if part is None else part
-        self._rows.append((*place, known, rest, label, source, transform, part, url, time))
+        self._rows.append((*place, known, rest, label, source, transform, part, url, time, *(upstream or _NO_UPSTREAM)))
         self._leaves.append(leaf(content_digest(known, rest), claims(label, source, transform, part)))
 
     def done(self, digests: Sequence[bytes | None] = (), remarks: Sequence[Remark] = ()) -> Done:
@@ -135,6 +136,7 @@ class Rows:
         return Done(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES), b"".join(self._leaves), digests, remarks)
 
 
+_NO_UPSTREAM = (None, None)
 _NO_ROWS = pa.RecordBatch.from_pylist([], schema=SAMPLES)
 
 
@@ -190,8 +192,16 @@ class WholeFiles(Task):
             sha256, known = self._read(item)
             digests.append(sha256)
             if item.sample is not None:
-                rows.add((item.number, 0, 0, item.entry.size), item.entry.name, Sample(known, *item.sample[1:]), item.split)
+                sample = item.sample._replace(id=known, upstream=self._upstream(item, sha256))
+                rows.add((item.number, 0, 0, item.entry.size), item.entry.name, sample, item.split)
         return rows.done(digests)
+
+    def _upstream(self, item: Item, sha256: bytes | None) -> Upstream | None:
+        """What the file came with; of another digest than SHA-256 it is read once more."""
+        claim = None if item.sample is None else item.sample.upstream
+        if claim is None or sha256 is None:
+            return claim
+        return compared(claim, sha256, lambda: whole(f"{self.context.root}/{item.entry.name}", item.entry))
 
     def _read(self, item: Item) -> tuple[bytes | None, bytes]:
         """The file's digest, and the sample's."""

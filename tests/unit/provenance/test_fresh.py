@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from untaint import api
 from untaint.errors import BadInput
@@ -142,18 +141,14 @@ def test_findings_of_any_samples_say_so_as_rarely_as_promised() -> None:
 
 
 def test_an_honest_burst_is_no_attack(tmp_path: Path) -> None:
-    """A third of an honest set is new and came in one day: the report says so, and the audit does not call it poisoned."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for n in range(12):
-        Image.fromarray(np.full((8, 8), 20 * n, np.uint8)).save(folder / f"{n}.png")
-    lines = [f"{n}.png,{'ab'[n % 2]},{(DAY - timedelta(days=0 if n >= 8 else 300 - n)).isoformat()}\n" for n in range(12)]
-    (folder / "metadata.csv").write_text("file_name,label,collected_at\n" + "".join(lines))
-    assert len(marks(seal(folder))) == 4
-    result = api.audit(folder, budget="fast")
-    told: Any = result.dataset
-    assert told["seal"]["fresh"] == "fresh: 4 samples (33.3%); 4 collected in the 7 days before 2026-06-01"
-    assert result.verdict.answer != "poisoned"
+    """A third of an honest set came in one day: the report says so, and a verdict stays what it was."""
+    rows = [row(n, collected_at=(DAY - timedelta(days=0 if n >= 8 else 300 - n)).isoformat()) for n in range(12)]
+    path = written(tmp_path / "set.jsonl", rows)
+    found = joined(api.load(path), seal(path))
+    assert found.facts["fresh"] == "fresh: 4 samples (33.3%); 4 collected in the 7 days before 2026-06-01"
+    clean = Verdict("no evidence", 0.01, 0.6, (finding(np.arange(6, 12), alarm=False),), (), "")
+    after = advised(clean, found)
+    assert (after.answer, after.p_value, after.findings) == (clean.answer, clean.p_value, clean.findings)
 
 
 def test_rows_are_joined_by_content(tmp_path: Path) -> None:
