@@ -30,6 +30,8 @@ from untaint.provenance import dsse, keys, log_proof, oms_check, trace_store, tr
 from untaint.provenance import seal as sealing
 from untaint.provenance import sign as signing
 from untaint.provenance import verify as verifying
+from untaint.provenance.beside import Beside
+from untaint.provenance.croissant import read_croissant
 from untaint.provenance.joined import Joined, advised, joined
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import Kind, PrivateKey, PublicKey
@@ -259,20 +261,33 @@ def seal(
     replace: bool = False,
     processes: int | None = 1,
     format: str | None = None,
+    beside: Beside | None = None,
     **asked: Unpack[Asked],
 ) -> Seal:
     """Write down what data at a path are, sample by sample and file by file. out: folder, None = `DATA.untaint` beside the data.
 
     replace: keep an older seal in `earlier/` and make a new one.  processes: that share the work, None = one per core; with more than
     one a script needs `if __name__ == "__main__":`.  asked: label, source, payload, time, the names of columns.
-    Raises BadInput for data that cannot be read or a seal that is there, CannotWrite for the folder.
+    beside: what else it is to hold. Raises BadInput for data that cannot be read or a seal that is there, CannotWrite for the folder.
     """
-    return sealing.seal(Path(data), _path(out), sealing.settings(processes, format, **asked), replace=replace)
+    chosen = sealing.settings(processes, format, **asked)
+    return sealing.seal(Path(data), _path(out), chosen, replace=replace, beside=beside or Beside())
 
 
-def seal_init(data: str | Path, *, out: str | Path | None = None, format: str | None = None, **asked: Unpack[Asked]) -> Path:
-    """Write a `sources.toml` to be filled in beside data at a path. Raises CannotWrite when there is one."""
-    return sealing.init(Path(data), _path(out), sealing.settings(1, format, **asked))
+def seal_init(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    format: str | None = None,
+    croissant: str | Path | None = None,
+    **asked: Unpack[Asked],
+) -> Path:
+    """Write a `sources.toml` to be filled in beside data at a path. croissant: a file that describes them, whose source is written down.
+
+    Raises CannotWrite when there is a `sources.toml`.
+    """
+    described = None if croissant is None else read_croissant(Path(croissant))
+    return sealing.init(Path(data), _path(out), sealing.settings(1, format, **asked), described)
 
 
 def verify(

@@ -77,7 +77,7 @@ class Reading:
             None if self.split is None else _name(record.get(self.split)),
             None if self.url is None else _name(record.get(self.url)),
             None if roles.time is None else moment_of(record.get(roles.time)),
-            self._upstream(record, payload, known) if NAMES & record.keys() else None,
+            None if NAMES.isdisjoint(record) else self._upstream(record, payload, known),
         )
 
     def _upstream(self, record: Mapping[str, object], payload: Payload, known: bytes) -> Upstream | None:
