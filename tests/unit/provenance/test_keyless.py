@@ -1,15 +1,18 @@
 """Sigstore without its network: what is refused offline, and what is asked of its package when signing."""
 
+import base64
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import pytest
+from tests.sigstore_instance import NOW, Instance
 
 from untaint.errors import BadInput, MissingExtra, UntaintError
-from untaint.provenance import dsse, keyless, keys, oms, sign
+from untaint.provenance import dsse, keyless, keys, oms, policy, sign
 from untaint.provenance.keyless import Identity
 from untaint.provenance.seal import seal
 
@@ -129,3 +132,116 @@ def test_who_signed_a_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert sign.verify_keyless(again, ALICE, now=now).problems == ("statement.json is not the seal that was signed",)
     monkeypatch.setattr(keyless, "verify", lambda *_: "it is not signed by alice")
     assert sign.verify_keyless(again, ALICE, now=now).problems == ("it is not signed by alice",)
+
+
+# --- against an instance of our own: every step of verification, no network
+
+
+@pytest.fixture(scope="module")
+def instance() -> Instance:
+    return Instance()
+
+
+@pytest.fixture
+def alice(instance: Instance, tmp_path: Path) -> Identity:
+    (tmp_path / "trust.json").write_text(instance.configuration(), encoding="utf-8")
+    return Identity(ALICE.name, ALICE.issuer, tmp_path / "trust.json")
+
+
+PAYLOAD = b'{"_type":"https://in-toto.io/Statement/v1"}'
+
+
+def test_what_an_identity_signed(instance: Instance, alice: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_socket(*_arguments: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr("socket.socket.connect", no_socket)
+    found = keyless.verify(instance.bundle(PAYLOAD, alice.name, alice.issuer), alice, "it")
+    assert found == dsse.Envelope(PAYLOAD, dsse.IN_TOTO, ())
+
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def entry(bundle: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = bundle["verificationMaterial"]["tlogEntries"][0]
+    return found
+
+
+def with_payload(bundle: dict[str, Any]) -> None:
+    bundle["dsseEnvelope"]["payload"] = base64.b64encode(b"{}").decode()
+
+
+def with_body(bundle: dict[str, Any]) -> None:
+    entry(bundle)["canonicalizedBody"] = base64.b64encode(b"{}").decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_payload, "DSSE: invalid signature"),
+        (with_body, "invalid log entry"),
+        (lambda bundle: entry(bundle).update(integratedTime=str(int(NOW.timestamp()) + 3600)), "chain"),
+        (lambda bundle: entry(bundle).update(integratedTime=str(int(NOW.timestamp()) + 60)), "SET: invalid inclusion promise"),
+        (
+            lambda bundle: entry(bundle)["inclusionProof"].update(hashes=[base64.b64encode(bytes(32)).decode()]),
+            "invalid log entry",
+        ),
+        (lambda bundle: entry(bundle)["inclusionProof"].update(logIndex="0"), "invalid log entry"),
+    ],
+)
+def test_a_bundle_that_was_bent(change: Change, message: str, instance: Instance, alice: Identity) -> None:
+    bundle = json.loads(instance.bundle(PAYLOAD, alice.name, alice.issuer))
+    change(bundle)
+    said = keyless.verify(json.dumps(bundle).encode(), alice, "it")
+    assert isinstance(said, str)
+    assert said.startswith("it is not signed by alice@example.com of https://accounts.example.com: ")
+    assert message in said
+
+
+def test_a_bundle_without_a_time(instance: Instance, alice: Identity) -> None:
+    bundle = json.loads(instance.bundle(PAYLOAD, alice.name, alice.issuer))
+    del entry(bundle)["inclusionPromise"]
+    with pytest.raises(BadInput, match="must contain an inclusion promise or signed timestamp"):
+        keyless.verify(json.dumps(bundle).encode(), alice, "it")
+
+
+def test_parts_of_two_bundles(instance: Instance, alice: Identity) -> None:
+    """The certificate of one, the signature and the log entry of another."""
+    one, other = (json.loads(instance.bundle(PAYLOAD, alice.name, alice.issuer)) for _ in range(2))
+    for part in ("certificate", "tlogEntries"):
+        mixed = {**one, "verificationMaterial": {**one["verificationMaterial"], part: other["verificationMaterial"][part]}}
+        assert isinstance(keyless.verify(json.dumps(mixed).encode(), alice, "it"), str)
+
+
+@pytest.mark.parametrize(
+    ("name", "issuer"),
+    [("eve@example.com", ALICE.issuer), (ALICE.name, "https://eve.example"), ("ALICE@example.com", ALICE.issuer)],
+)
+def test_another_identity(name: str, issuer: str, instance: Instance, alice: Identity) -> None:
+    assert isinstance(keyless.verify(instance.bundle(PAYLOAD, name, issuer), alice, "it"), str)
+
+
+def test_another_instance(alice: Identity) -> None:
+    """Whoever runs a Sigstore of their own can say anything; only the roots that one trusts count."""
+    said = keyless.verify(Instance().bundle(PAYLOAD, alice.name, alice.issuer), alice, "it")
+    assert isinstance(said, str)
+    instance = Instance()
+    instance.certificates = Instance().certificates  # the authority is trusted, what it issued was not logged
+    assert alice.roots is not None
+    alice.roots.write_text(instance.configuration(), encoding="utf-8")
+    instance.certificates = Instance().certificates
+    assert "SCT" in str(keyless.verify(instance.bundle(PAYLOAD, alice.name, alice.issuer), alice, "it"))
+
+
+def test_a_seal_from_end_to_end(instance: Instance, alice: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set.jsonl").write_text('{"text": "a", "label": "0"}\n{"text": "b", "label": "1"}\n', encoding="utf-8")
+    sealed, now = seal(tmp_path / "set.jsonl"), datetime.now(UTC)
+    monkeypatch.setattr(keyless, "sign", lambda statement, **_: instance.bundle(statement, alice.name, alice.issuer))
+    sign.sign_keyless(sealed)
+    assert sign.verify_keyless(sealed, alice, now=now) == policy.Decision(("alice@example.com",), ())
+    (tmp_path / "set.jsonl").write_text('{"text": "evil", "label": "0"}\n', encoding="utf-8")
+    kept = (sealed.folder / sign.KEYLESS).read_bytes()
+    again = seal(tmp_path / "set.jsonl", replace=True)
+    (again.folder / sign.KEYLESS).write_bytes(kept)
+    assert sign.verify_keyless(again, alice, now=now).problems == ("statement.json is not the seal that was signed",)

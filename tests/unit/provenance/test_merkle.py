@@ -1,5 +1,6 @@
 import hashlib
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,20 +9,27 @@ from untaint.errors import BadInput
 from untaint.provenance.merkle import Tiles, TileWriter, leaf_hash, root_of, tile_name, verify_consistency, verify_inclusion
 
 
-def naive(hashes: list[bytes]) -> bytes:
-    """RFC 6962, 2.1, from the top as it is written there."""
-    if not hashes:
-        return hashlib.sha256(b"").digest()
-    if len(hashes) == 1:
-        return hashes[0]
-    k = 1
-    while 2 * k < len(hashes):
-        k *= 2
-    return hashlib.sha256(b"\x01" + naive(hashes[:k]) + naive(hashes[k:])).digest()
+@cache
+def leaf(i: int) -> bytes:
+    return leaf_hash(f"leaf {i}".encode())
 
 
 def leaves(n: int) -> list[bytes]:
-    return [leaf_hash(f"leaf {i}".encode()) for i in range(n)]
+    return [leaf(i) for i in range(n)]
+
+
+@cache
+def naive(stop: int, start: int = 0) -> bytes:
+    """RFC 6962, 2.1, from the top as it is written there; roots of all sizes share what is whole."""
+    n = stop - start
+    if n == 0:
+        return hashlib.sha256(b"").digest()
+    if n == 1:
+        return leaf(start)
+    k = 1
+    while 2 * k < n:
+        k *= 2
+    return hashlib.sha256(b"\x01" + naive(start + k, start) + naive(stop, start + k)).digest()
 
 
 def written(folder: Path, hashes: list[bytes]) -> bytes:
@@ -31,6 +39,8 @@ def written(folder: Path, hashes: list[bytes]) -> bytes:
 
 
 SIZES = [0, 1, 2, 3, 7, 8, 255, 256, 257, 511, 512, 513, 769]
+LEVELS = (65_535, 65_536, 65_537, 65_836)
+"""Around the first leaf that opens a third level of tiles."""
 
 
 def test_the_published_roots_of_rfc_6962() -> None:
@@ -44,25 +54,29 @@ def test_the_published_roots_of_rfc_6962() -> None:
 
 @pytest.mark.parametrize("n", SIZES)
 def test_a_root_is_that_of_the_naive_twin(n: int, tmp_path: Path) -> None:
-    assert root_of(leaves(n)) == naive(leaves(n))
-    assert written(tmp_path, leaves(n)) == naive(leaves(n))
+    assert root_of(leaves(n)) == naive(n)
+    assert written(tmp_path, leaves(n)) == naive(n)
     tiles = Tiles(tmp_path, n)
-    assert tiles.root() == naive(leaves(n))
-    assert [tiles.root(size) for size in range(0, n + 1, 13)] == [naive(leaves(size)) for size in range(0, n + 1, 13)]
+    assert tiles.root() == tiles.root_of_tiles() == naive(n)
+    assert [tiles.root(size) for size in range(0, n + 1, 13)] == [naive(size) for size in range(0, n + 1, 13)]
 
 
 def test_a_tree_of_three_levels_of_tiles(tmp_path: Path) -> None:
-    n = 256 * 256 + 300
-    hashes = [hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(n)]
-    assert written(tmp_path, hashes) == naive(hashes)
+    before = 0
+    for n in LEVELS:
+        writer = TileWriter(tmp_path, before)
+        writer.extend(b"".join(leaf(i) for i in range(before, n)))
+        assert writer.close() == naive(n)
+        before = n
     tiles = Tiles(tmp_path, n)
-    assert tiles.root() == naive(hashes)
+    assert tiles.root() == tiles.root_of_tiles() == naive(n)
     tiles.check()
     for index in (0, 255, 256, 65535, 65536, n - 1):
-        assert tiles.leaf(index) == hashes[index]
-        assert verify_inclusion(hashes[index], index, n, tiles.inclusion(index), tiles.root())
-    assert tiles.leaves(250, 520) == b"".join(hashes[250:520])
-    assert verify_consistency(65000, n, naive(hashes[:65000]), tiles.root(), tiles.consistency(65000))
+        assert tiles.leaf(index) == leaf(index)
+        assert verify_inclusion(leaf(index), index, n, tiles.inclusion(index), tiles.root())
+    assert tiles.leaves(250, 520) == b"".join(leaves(520)[250:])
+    for old in (65_000, *LEVELS[:-1]):
+        assert verify_consistency(old, n, naive(old), tiles.root(), tiles.consistency(old))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8, 300])
@@ -71,12 +85,12 @@ def test_every_leaf_is_proven_and_no_other(n: int, tmp_path: Path) -> None:
     tiles = Tiles(tmp_path, n)
     for index in range(0, n, max(1, n // 20)):
         path = tiles.inclusion(index)
-        assert verify_inclusion(leaves(n)[index], index, n, path, root)
+        assert verify_inclusion(leaf(index), index, n, path, root)
         assert not verify_inclusion(leaf_hash(b"another"), index, n, path, root)
-        assert not verify_inclusion(leaves(n)[index], index, n, [*path, root], root)
-        assert not verify_inclusion(leaves(n)[index], index, n, path[:-1], root) or n == 1
-        assert not verify_inclusion(leaves(n)[index], (index + 1) % n, n, path, root) or n == 1
-    assert not verify_inclusion(leaves(n)[0], n, n, tiles.inclusion(0), root)
+        assert not verify_inclusion(leaf(index), index, n, [*path, root], root)
+        assert not verify_inclusion(leaf(index), index, n, path[:-1], root) or n == 1
+        assert not verify_inclusion(leaf(index), (index + 1) % n, n, path, root) or n == 1
+    assert not verify_inclusion(leaf(0), n, n, tiles.inclusion(0), root)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8, 21, 300])
@@ -85,11 +99,10 @@ def test_a_tree_that_grew_proves_it_and_one_that_was_rewritten_cannot(n: int, tm
     tiles = Tiles(tmp_path, n)
     for old in range(1, n + 1, max(1, n // 40)):
         path = tiles.consistency(old)
-        assert verify_consistency(old, n, naive(leaves(old)), root, path)
-        other = [leaf_hash(b"rewritten"), *leaves(old)[1:]]
-        assert not verify_consistency(old, n, naive(other), root, path)
-        assert not verify_consistency(old, n, naive(leaves(old)), leaf_hash(b"x"), path)
-        assert not verify_consistency(old, n, naive(leaves(old)), root, [*path, root])
+        assert verify_consistency(old, n, naive(old), root, path)
+        assert not verify_consistency(old, n, root_of([leaf_hash(b"rewritten"), *leaves(old)[1:]]), root, path)
+        assert not verify_consistency(old, n, naive(old), leaf_hash(b"x"), path)
+        assert not verify_consistency(old, n, naive(old), root, [*path, root])
     assert not verify_consistency(0, n, root_of([]), root, [])
     assert not verify_consistency(n + 1, n, root, root, [])
 
@@ -102,12 +115,12 @@ def test_leaves_may_come_in_any_portions_and_a_writer_goes_on_from_tiles(tmp_pat
         writer = TileWriter(tmp_path, place)
         writer.extend(b"".join(hashes[place : place + step]))
         place = min(len(hashes), place + step)
-        assert writer.close() == naive(hashes[:place])
+        assert writer.close() == naive(place)
     whole = tmp_path / "once"
     written(whole, hashes)
     kept = {path.relative_to(whole).as_posix(): path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
-    assert Tiles(tmp_path, 1500).root() == naive(hashes)
+    assert Tiles(tmp_path, 1500).root() == naive(1500)
 
 
 def test_tiles_are_named_as_c2sp_says() -> None:
