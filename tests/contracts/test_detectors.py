@@ -20,6 +20,7 @@ from tests.table_sets import CLASSES, as_dataset, planted, rows_of, table
 from untaint.attacks.base import Attack
 from untaint.attacks.blended import Blended
 from untaint.attacks.copied_block import CopiedBlock
+from untaint.attacks.greedy_flips import GreedyFlips
 from untaint.attacks.homoglyph import Homoglyph
 from untaint.attacks.low_frequency import LowFrequency
 from untaint.attacks.random_flips import RandomFlips
@@ -371,6 +372,14 @@ def copied(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     return examined(name, found.dataset), found.mask
 
 
+def pulled(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
+    """A made-up table in which one of eight sources sent flips that cost a model most."""
+    rng, (values, labels) = np.random.default_rng(0), table(1500)
+    start = as_dataset(values, labels, [f"s{code}" for code in rng.integers(0, 8, 1500)])
+    found = GreedyFlips(rate=0.03, senders=1).poison(start, rng)
+    return examined(name, found.dataset), found.mask
+
+
 def far_off(name: str, _folder: Path) -> tuple[Evidence, np.ndarray]:
     """A table of prices, ten of which are thirty times as large as their row says."""
     rng = np.random.default_rng(0)
@@ -409,6 +418,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "exact-patch": patch,
     "energy-split": partial(pressed, WaNet(rate=0.05, strength=2.0, target="3")),
     "far-rows": wrecked,
+    "gradient-pull": pulled,
     "hidden-characters": partial(spoken, Homoglyph(rate=0.05, target="good", kind="zero-width")),
     "instruction-links": partial(asked_for, "instruction-fixed(rate=0.04)"),
     "label-consensus": flips,

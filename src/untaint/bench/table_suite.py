@@ -28,7 +28,7 @@ _LEAST = 60
 @final
 @dataclass(frozen=True)
 class Planned:
-    """An attack. one: it is a single row.  bound: one source, if any is known, sends it: 60 rows at least, where a class has them."""
+    """An attack. one: it is a single row.  bound: one source, if any is known, sends it: of a class 60 rows at least, if it has them."""
 
     attack: Attack
     one: bool = False
@@ -60,6 +60,7 @@ PLANS: Mapping[str, Planned] = {
     "pair flips 10 % of class": Planned(TargetedFlips(rate=0.1)),
     "pair flips 10 % of class, one source": Planned(TargetedFlips(rate=0.1), bound=True),
     "greedy flips 5 %": Planned(GreedyFlips(rate=0.05)),
+    "greedy flips 5 %, one source": Planned(GreedyFlips(rate=0.05), bound=True),
 }
 
 
@@ -82,7 +83,7 @@ def poisoned(name: str, dataset: Dataset, seed: int) -> tuple[Attack, Poisoned]:
     if any(field.name == "senders" for field in fields(plan.attack)):
         sent = isinstance(plan.attack, TriggerValues | CopiedBlock)
         drawn["senders"] = min(len(known), _GIVEN_TO if sent else int(plan.bound))
-    if plan.bound:
+    if isinstance(plan.attack, TargetedFlips) and plan.bound:
         drawn |= _class_to_flip(dataset, rng)
     attack = replace(plan.attack, **drawn)  # type: ignore[arg-type]
     return attack, attack.poison(dataset, rng)

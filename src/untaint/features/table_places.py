@@ -8,14 +8,16 @@ _FAR = 3.0  # standard deviations; one value however large must not put a row ap
 _WORDS = 10  # most frequent words of a category that have a coordinate each
 
 
-def spread(cells: Cells, rows: np.ndarray) -> np.ndarray:
+def spread(cells: Cells, rows: np.ndarray, most: int | None = None) -> np.ndarray:
     """(m, d') places of rows: numbers in standard deviations from their mean, clipped, missing at the mean; words at 0 or 1.
 
-    Numbers that are not finite count as missing, constant columns and rare words are left out.
+    Numbers that are not finite count as missing, constant columns and rare words are left out. most: columns that are used, drawn at
+    random where there are more; None = all.
     """
     columns: list[np.ndarray] = []
-    for column, kind in enumerate(cells.kinds):
-        values = cells.values[rows, column]
+    chosen = np.random.default_rng(0).permutation(len(cells.kinds))[:most]
+    for column in np.sort(chosen).tolist():
+        kind, values = cells.kinds[column], cells.values[rows, column]
         there = np.isfinite(values)
         if not there.any():
             continue
