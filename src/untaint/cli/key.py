@@ -21,6 +21,7 @@ class KeyKind(StrEnum):
 
     p256 = "p256"
     ed25519 = "ed25519"
+    mldsa65 = "mldsa65"
 
 
 def key(
@@ -29,7 +30,10 @@ def key(
         Path, typer.Argument(help="File of the private key; the public one lies beside it as .pub.", show_default=False)
     ],
     kind: Annotated[
-        KeyKind, typer.Option("--kind", help="p256 signs everything; a witness of a log needs ed25519.")
+        KeyKind,
+        typer.Option(
+            "--kind", help="p256 signs everything; a witness of a log needs ed25519; no quantum computer forges mldsa65."
+        ),
     ] = KeyKind.p256,
     password_file: PasswordFile = None,
     unencrypted: Annotated[bool, typer.Option("--unencrypted", help="Write the new key without a password.")] = False,

@@ -1,4 +1,4 @@
-"""Keys on disk: ECDSA on P-256 and Ed25519, as PEM files that OpenSSL reads too. No network, no agent, no configuration."""
+"""Keys on disk: ECDSA on P-256, Ed25519 and ML-DSA-65, as PEM files that OpenSSL reads too. No network, no agent, no configuration."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, final, get_args
+from typing import Any, Literal, TypeAlias, final, get_args
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from untaint.errors import BadInput, CannotWrite
 from untaint.provenance import pkcs8
 
-Kind: TypeAlias = Literal["p256", "ed25519"]
+Kind: TypeAlias = Literal["p256", "ed25519", "mldsa65"]
 """Kinds of keys we make. p256: every format we write can be signed with it, the OpenSSF bundle included.  ed25519: the one
-kind that a witness of a log may have."""
+kind that a witness of a log may have.  mldsa65: what a quantum computer cannot forge (FIPS 204), for envelopes only."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _HASH_OF_CURVE: dict[str, tuple[str, hashes.HashAlgorithm]] = {
@@ -34,7 +34,7 @@ _MAX_FILE = 1 << 16
 @final
 @dataclass(frozen=True)
 class PublicKey:
-    """What a signature is checked with.  kind: p256, p384, p521 or ed25519.  fingerprint: SHA-256 of the PEM text, in hex."""
+    """What a signature is checked with.  kind: p256, p384, p521, ed25519 or mldsa65.  fingerprint: SHA-256 of the PEM text, in hex."""
 
     kind: str
     pem: bytes
@@ -48,9 +48,11 @@ class PublicKey:
                 key.verify(signature, message)
             elif isinstance(key, ec.EllipticCurvePublicKey):
                 key.verify(signature, message, ec.ECDSA(_HASH_OF_CURVE[key.curve.name][1]))
+            elif _is_mldsa(key):
+                key.verify(signature, message)  # type: ignore[union-attr, call-arg]
             else:
                 return False
-        except InvalidSignature:
+        except (InvalidSignature, ValueError):  # of ML-DSA a length that cannot be
             return False
         return True
 
@@ -75,13 +77,16 @@ class PrivateKey:
     """What signs.  public: its other half.  notes: what its owner should know, such as that others can read the file."""
 
     public: PublicKey
-    _key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    _key: Any
     notes: tuple[str, ...] = ()
 
     def sign(self, message: bytes) -> bytes:
-        """A signature: 64 bytes for Ed25519 (RFC 8032), DER for ECDSA. The same message gives the same signature (RFC 6979)."""
-        if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            return self._key.sign(message)
+        """A signature: 64 bytes for Ed25519 (RFC 8032), DER for ECDSA, 3,309 bytes for ML-DSA-65, another one each time.
+
+        Of the others the same message gives the same signature (RFC 6979).
+        """
+        if not isinstance(self._key, ec.EllipticCurvePrivateKey):
+            return bytes(self._key.sign(message))
         digest = _HASH_OF_CURVE[self._key.curve.name][1]
         try:
             return self._key.sign(message, ec.ECDSA(digest, deterministic_signing=True))
@@ -90,8 +95,17 @@ class PrivateKey:
 
 
 def generate(kind: Kind = "p256") -> PrivateKey:
-    """A new key in memory."""
-    return _private(ec.generate_private_key(ec.SECP256R1()) if kind == "p256" else ed25519.Ed25519PrivateKey.generate())
+    """A new key in memory. Raises BadInput where the `cryptography` package that is installed cannot make one of this kind."""
+    if kind == "p256":
+        return _private(ec.generate_private_key(ec.SECP256R1()))
+    if kind == "ed25519":
+        return _private(ed25519.Ed25519PrivateKey.generate())
+    try:
+        from cryptography.hazmat.primitives.asymmetric import mldsa
+
+        return _private(mldsa.MLDSA65PrivateKey.generate())
+    except (ImportError, UnsupportedAlgorithm) as error:
+        raise BadInput("the installed `cryptography` has no ML-DSA.", advice="Update it: pip install -U cryptography.") from error
 
 
 def new(path: Path, *, kind: Kind = "p256", password: bytes | None) -> PrivateKey:
@@ -141,7 +155,7 @@ def load_private(path: Path, password: bytes | None = None) -> PrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         why = "is not a private key in PEM" if password is None else "cannot be opened with this password"
         raise BadInput(f"{path} {why}.", advice="`untaint key new` makes a key.") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) and not _is_mldsa(key):
         raise _unsupported(str(path), type(key).__name__)
     return _private(key, str(path), _warnings(path))
 
@@ -175,19 +189,25 @@ def parse_public(pem: bytes, what: str) -> PublicKey:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise BadInput(f"{what} is not a public key in PEM.", advice="`untaint key show KEY` prints it.") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) and not _is_mldsa(key):
         raise _unsupported(what, type(key).__name__)
     return _public(key, what)
 
 
-def _private(
-    key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, what: str = "the key", notes: tuple[str, ...] = ()
-) -> PrivateKey:
+def _private(key: Any, what: str = "the key", notes: tuple[str, ...] = ()) -> PrivateKey:
     return PrivateKey(_public(key.public_key(), what), key, notes)
 
 
-def _public(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey, what: str) -> PublicKey:
-    kind = "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else _HASH_OF_CURVE.get(key.curve.name, ("", None))[0]
+def _is_mldsa(key: object) -> bool:
+    """Whether a key, or half of one, is of ML-DSA-65. By name, since older releases of `cryptography` do not know the kind."""
+    return any(kind.__name__ in {"MLDSA65PrivateKey", "MLDSA65PublicKey"} for kind in type(key).__mro__)
+
+
+def _public(key: Any, what: str) -> PublicKey:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        kind = _HASH_OF_CURVE.get(key.curve.name, ("", None))[0]
+    else:
+        kind = "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "mldsa65"
     if not kind:
         raise _unsupported(what, "a key on another curve")
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -85,6 +85,8 @@ class Log:
         """
         if not entries or any(len(entry) > MAX_ENTRY for entry in entries):
             raise BadInput(f"an entry of a log has at most {MAX_ENTRY:,} bytes, and there must be one.", advice="Log its digest.")
+        if key.public.kind == "mldsa65":
+            raise BadInput("checkpoints have no signatures of kind mldsa65.", advice="Give a p256 or ed25519 key as well.")
         with _locked(self.folder):
             before = self._mine(key, origin)
             writer = TileWriter(self.folder / "tile", before.size)

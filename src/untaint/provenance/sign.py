@@ -143,7 +143,7 @@ def _envelope(seal: Seal) -> dsse.Envelope | None:
 
 
 def _write_bundle(seal: Seal, data: Path, signers: Sequence[PrivateKey]) -> list[str]:
-    able = [key for key in signers if key.public.kind != "ed25519"]
+    able = [key for key in signers if key.public.kind.startswith("p")]
     if not able:
         return [f"no {BUNDLE} for other tools was written: it takes a key on P-256, and {ENVELOPE} covers more"]
     listed = oms_names.manifest(seal.files(strict.COLUMNS), seal.sealed.name, whole=data.is_file())
