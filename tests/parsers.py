@@ -9,11 +9,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from untaint.errors import BadInput
-from untaint.provenance import attest, dsse, json_text, keys, log_proof, notes, oms, pkcs8, policy_file, sealed, sources, strict
+from untaint.provenance import (
+    attest,
+    croissant,
+    dsse,
+    json_text,
+    keys,
+    log_proof,
+    notes,
+    oms,
+    pkcs8,
+    policy_file,
+    rdap,
+    sealed,
+    sources,
+    strict,
+)
 from untaint.provenance.attest import Material, Training
+from untaint.provenance.certificates import certificate_of
+from untaint.provenance.fetch import Reply
 from untaint.provenance.log import Log
 from untaint.provenance.log_proof import LogProof
 from untaint.provenance.notes import Checkpoint
+from untaint.provenance.signature import nearness_of, signature_of
 
 KEY = keys.generate("ed25519")
 P256 = keys.generate("p256")
@@ -39,6 +57,10 @@ _TRAINING = Training(
 _SEALED = sealed.Sealed("data", "2026-01-01T00:00:00+00:00", "00" * 32, 0, (), "00" * 32, 0, 0, "jsonl", "")
 _SOURCES = (
     'schema = "untaint.sources/v1"\n[[source]]\nname = "a"\nkind = "scrape"\nhosts = ["*.example.org"]\nexpires = 2027-01-01\n'
+)
+_CROISSANT = (
+    '{"@type": "sc:Dataset", "name": "a", "creator": {"name": "b"}, "distribution": [{"@type": "cr:FileObject", '
+    '"contentUrl": "https://example.org/a.csv", "sha256": "00"}]}'
 )
 _POLICY = f"""schema = "untaint.policy/v1"
 max_age_days = 30
@@ -100,6 +122,20 @@ def _entries(content: bytes) -> object:
         return list(log.entries())
 
 
+def _registry(content: bytes) -> object:
+    """What a registry, or the list of them, may answer."""
+    boot = b'{"services": [[["org"], ["https://r.test/"]]]}'
+    asked = rdap.Registries(lambda url: Reply(url, status=200, body=boot if "boot" in url else content), "https://boot.test/")
+    listed = rdap.Registries(lambda url: Reply(url, status=200, body=content), "https://boot.test/")
+    return [found.registered("example.org") for found in (asked, listed)]
+
+
+def _served(content: bytes) -> object:
+    """A body that a server sent."""
+    made = signature_of(content)
+    return certificate_of(content), nearness_of(made, made)
+
+
 PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "json": (lambda content: json_text.parse(content, "it"), b'{"a": [1, "b", null, {"c": 1.5e3}]}'),
     "envelope": (_envelope, dsse.sign(b"{}", [KEY, P256]).dump()),
@@ -113,6 +149,9 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "entries": (_entries, b"\x00\x03one\x00\x03two"),
     "policy": (_in_a_file(policy_file.read), _POLICY.encode()),
     "sources": (_in_a_file(sources.read_sources), _SOURCES.encode()),
+    "croissant": (_in_a_file(croissant.read_croissant), _CROISSANT.encode()),
+    "registry": (_registry, b'{"events": [{"eventAction": "registration", "eventDate": "2020-01-01T00:00:00Z"}]}'),
+    "body": (_served, b"<html>a page</html>"),
     "public key": (lambda content: keys.parse_public(content, "it"), P256.public.pem),
     "private key": (_in_a_file(keys.load_private), pkcs8.pem("PRIVATE KEY", bytes(40))),
 }

@@ -90,6 +90,8 @@ class Covered:
 def coverage(seal: Seal) -> Covered:
     """Counts of a seal, read as a stream. Raises BadInput where a table of it is not the one that was sealed."""
     claims, names = seal.table(TABLE), _Names(seal)
+    if claims is None and not any(_said(batch) for batch in seal.manifest.batches(["upstream", "fits"])):
+        return Covered({})
     fits, wrong, short = _by_file(claims)
     counts = defaultdict[str, Counter[str]](Counter)
     wanted = ["file", "number", "offset", "source", "upstream", "fits"]
@@ -111,6 +113,10 @@ def coverage(seal: Seal) -> Covered:
     found = {name: Coverage(parts["samples"], *(parts[part] for part in _COUNTED)) for name, parts in counts.items()}
     shown = (name for source, told in names.found.items() if not found[source].recoded for name in told)
     return Covered(found, tuple(islice(shown, _SHOWN)), _origin(claims))
+
+
+def _said(batch: Any) -> bool:
+    return any(column.null_count < batch.num_rows for column in batch.columns)
 
 
 def _by_file(claims: pa.Table | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

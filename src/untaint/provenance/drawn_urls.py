@@ -24,12 +24,13 @@ _COUNTED = 1_000_000
 @final
 @dataclass(frozen=True)
 class Url:
-    """One URL that is asked. row: of the manifest.  sample: SHA-256 that is the sample's id."""
+    """One URL that is asked. row: of the manifest.  sample: SHA-256 that is the sample's id.  upstream: digest that it came with."""
 
     url: str
     host: str
     row: int
     sample: bytes
+    upstream: bytes | None = None
 
 
 @final
@@ -52,7 +53,7 @@ def drawn_urls(manifest: Manifest, most: int, per_host: int, rng: np.random.Gene
     """At most `most` URLs, at most `per_host` of a host. Every URL is asked once, however many samples name it."""
     key, seen, held = rng.bytes(8).hex(), set[int](), list[_Ranked]()
     start, samples, cut, due = 0, 0, 2**64, 8 * most
-    for batch in manifest.batches(["url", "id"]):
+    for batch in manifest.batches(["url", "id", "upstream"]):
         names = pc.dictionary_encode(pc.utf8_lower(pc.struct_field(pc.extract_regex(batch.column("url"), _HOST), "host")))
         hosts = names.dictionary.to_pylist()
         ranks = hash_array(np.array(hosts, object), hash_key=key) if hosts else np.empty(0, np.uint64)
@@ -93,10 +94,11 @@ def _first(
         order[chosen].tolist(),
         taken.column("url").to_pylist(),
         taken.column("id").to_pylist(),
+        taken.column("upstream").to_pylist(),
         strict=True,
     )
-    for row, place, url, sample in found:
-        yield _Ranked(int(ranks[codes[row]]), place, Url(url, hosts[codes[row]], start + row, sample))
+    for row, place, url, sample, upstream in found:
+        yield _Ranked(int(ranks[codes[row]]), place, Url(url, hosts[codes[row]], start + row, sample, upstream))
 
 
 def _thinned(held: list[_Ranked], most: int, per_host: int) -> list[_Ranked]:

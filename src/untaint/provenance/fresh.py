@@ -51,9 +51,10 @@ class Window:
 @final
 @dataclass(frozen=True)
 class Fresh:
-    """The marks of a seal. rows: of the manifest, ascending.  counts: of new, edited, late.  earlier: how many seals were looked at."""
+    """The marks of a seal. marked: samples that are.  counts: of new, edited, late.  earlier: how many seals were looked at."""
 
-    rows: np.ndarray
+    path: Path
+    marked: int
     counts: Mapping[str, int]
     samples: int
     earlier: int
@@ -63,7 +64,9 @@ class Fresh:
     def mask(self) -> np.ndarray:
         """(n,) whether each sample is marked."""
         found = np.zeros(self.samples, bool)
-        found[self.rows] = True
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(columns=["row"]):
+                found[batch.column("row").to_numpy()] = True
         return found
 
     @property
@@ -79,7 +82,7 @@ class Fresh:
         told = [f"{self.counts['new']:,} first seen", f"{self.counts['edited']:,} edited"] if self.earlier else []
         told = [f"{' and '.join(told)} since {count(self.earlier, 'earlier seal', 'earlier seals')}"] if told else []
         told += [f"{self.counts['late']:,} collected in the {self.days:g} days before {self.snapshot}"] if self.snapshot else []
-        return f"fresh: {len(self.rows):,} samples ({len(self.rows) / max(1, self.samples):.1%}); {', '.join(told)}"
+        return f"fresh: {self.marked:,} samples ({self.marked / max(1, self.samples):.1%}); {', '.join(told)}"
 
 
 def earlier_seals(folder: Path, named: Sequence[Path] = ()) -> list[Seal]:
@@ -129,13 +132,15 @@ def write_marks(path: Path, manifest: Manifest, chosen: Window) -> str | None:
 
 def fresh_of(seal: Seal) -> Fresh | None:
     """The marks of a seal, None = it has none. Raises BadInput where they are not those that were sealed."""
-    table = seal.table(TABLE)
-    if table is None:
+    path = seal.table_path(TABLE)
+    if path is None:
         return None
-    facts = {name.decode(): value.decode() for name, value in pq.read_metadata(seal.folder / TABLE).metadata.items()}
+    found = pq.read_metadata(path)
+    facts = {name.decode(): value.decode() for name, value in found.metadata.items()}
     counts = {name: int(facts[name]) for name in MARKS.names[1:]}
-    rows = table.column("row").to_numpy()
-    return Fresh(rows, counts, int(facts["samples"]), int(facts["earlier"]), float(facts["days"]), facts["snapshot"])
+    return Fresh(
+        path, found.num_rows, counts, int(facts["samples"]), int(facts["earlier"]), float(facts["days"]), facts["snapshot"]
+    )
 
 
 def notes_of(seal: Seal) -> list[str]:
@@ -154,11 +159,18 @@ class _Known:
     _odd: np.ndarray = field(default_factory=lambda: np.array([secrets.randbits(64) | 1 for _ in range(4)], np.uint64))
 
     def __post_init__(self) -> None:
-        found = [self._hashes(batch) for seal in self.earlier for batch in seal.manifest.batches(list(_COLUMNS[:3]))]
-        together = [np.unique(np.concatenate(parts)) for parts in zip(*found, strict=True)] if found else [_EMPTY] * 3
-        self._ids: np.ndarray = together[0]
-        self._labelled: np.ndarray = together[1]
-        self._urls: np.ndarray = together[2]
+        size = sum(seal.sealed.size for seal in self.earlier)
+        self._ids, self._labelled, self._urls = (np.empty(size, np.uint64) for _ in range(3))
+        start = urls = 0
+        for batch in (batch for seal in self.earlier for batch in seal.manifest.batches(list(_COLUMNS[:3]))):
+            found = self._hashes(batch)
+            end = start + batch.num_rows
+            self._ids[start:end], self._labelled[start:end] = found[:2]
+            self._urls[urls : urls + len(found[2])] = found[2]
+            start, urls = end, urls + len(found[2])
+        self._urls = self._urls[:urls]
+        for known in (self._ids, self._labelled, self._urls):
+            known.sort()  # in place
 
     def look(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
         """(b,) which samples are new, (b,) which are edited; none of them where there is no earlier seal."""

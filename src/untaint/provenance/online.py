@@ -25,11 +25,13 @@ from untaint.errors import BadInput
 from untaint.provenance.certificates import certificate_of
 from untaint.provenance.drawn_urls import Url, drawn_urls
 from untaint.provenance.fetch import Limits, Reply, fetch
+from untaint.provenance.hosts import outlying
 from untaint.provenance.manifest import HASH, Manifest, sha256_of
 from untaint.provenance.rdap import BOOTSTRAP, Registries
 from untaint.provenance.sealed import Seal
 from untaint.provenance.signature import signature_of
 from untaint.provenance.sources import host_of
+from untaint.provenance.upstream import Upstream, compared
 
 TABLE: Final = "online.parquet"
 _TIME = pa.timestamp("s", "UTC")
@@ -49,6 +51,7 @@ CAPTURES = pa.schema(
         ("last_modified", pa.string()),
         ("sha256", HASH),  # of the body as it came
         ("is_sample", pa.bool_()),  # whether that is the sample's id
+        ("fits", pa.bool_()),  # whether the body has the digest that the sample came with
         ("kind", pa.string()),  # of the signature: picture, text
         ("signature", pa.binary()),
         ("issuer", pa.string()),  # of the certificate
@@ -95,8 +98,18 @@ class Asked:
         answered = self.table.num_rows - self.table.column("problem").null_count
         served = sum(bool(same) for same in self.table.column("is_sample").to_pylist())
         hosts = len(set(self.table.column("host").to_pylist()))
+        fits = [row for row in self.table.select(["host", "fits"]).to_pylist() if row["fits"] is not None]
         told = [f"asked {self.table.num_rows:,} URLs of {hosts:,} hosts (the set has {self.samples:,} of {self.hosts:,})"]
         told[0] += f": {self.table.num_rows - answered:,} answered, {served:,} with the very bytes of their sample"
+        if fits:
+            wrong = Counter(row["host"] for row in fits if not row["fits"])
+            told.append(
+                f"{wrong.total():,} of {len(fits):,} URLs show other bytes than the digest says that their sample came with"
+            )
+            told += [
+                f"{host.changed:,} of {host.total:,} of {host.name} do, far more than of other hosts (p = {host.p_value:.2g}): look at it"
+                for host in outlying(wrong, Counter(row["host"] for row in fits))
+            ]
         if self.table.num_rows < self.urls:
             told.append(f"stopped after {self.table.num_rows:,} of {self.urls:,} URLs")
         return told
@@ -211,7 +224,9 @@ class _Asker:
             with self._decoding:  # one picture at a time: it may be large
                 signature = None if "content-encoding" in headers else signature_of(reply.body)
             kind, data = signature or (None, None)
+            claim = None if url.upstream is None else compared(Upstream(url.upstream, None), digest, lambda: reply.body)
             found |= {
+                "fits": claim.fits if claim else None,
                 "length": len(reply.body),
                 "sha256": digest,
                 "is_sample": digest == url.sample,

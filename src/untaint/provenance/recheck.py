@@ -23,7 +23,7 @@ from untaint.provenance.sealed import Seal
 from untaint.provenance.signature import Signature, nearness_of
 
 Tier: TypeAlias = Literal["exact", "same", "local", "other", "gone", "silent", "new"]
-"""exact: the same bytes.  same, local, other: as `near` has them.  gone: a status that is none of success.  silent: no answer.
+"""exact: the same bytes.  same, local, other: as `near` has them.  gone: a status that is none of success.  silent: no answer now.
 
 new: there was no body when the set was sealed.
 """
@@ -36,6 +36,8 @@ _SAID: Mapping[Tier, str] = {
     "silent": "do not answer",
     "new": "were not there when sealed",
 }
+_LATER = frozenset({200, 206, 408, 425, 429})
+"""Statuses that say: not now. Of 200 the body did not come whole."""
 _ALIKE = frozenset({"exact", "same", "local"})
 _MARKED = FEWEST - 1
 """Changed URLs of a host from which it is told where a certificate or a redirect speaks against it as well."""
@@ -132,7 +134,8 @@ def compared(old: pa.Table, new: pa.Table, sealed: datetime) -> Rechecked:
 
 def _tier(was: Mapping[str, Any], now: Mapping[str, Any]) -> Tier:
     if now["problem"] is not None:
-        return "gone" if now["status"] else "silent"
+        status = now["status"]
+        return "silent" if not status or status in _LATER or status >= 500 else "gone"
     if was["problem"] is not None:
         return "new"
     if was["sha256"] == now["sha256"]:

@@ -20,6 +20,7 @@ STATEMENT, MANIFEST, FILES, TILES, SOURCES = "statement.json", "manifest", "file
 _PREFIX = "untaint.seal/v"
 _LATER = frozenset({"tables", "reading"})
 """Facts that came after the first release of v1: left out where there are none, so that older statements repeat byte by byte."""
+_TABLE = ".parquet"
 _SKEW = timedelta(minutes=5)
 """Clocks of honest machines differ by less."""
 
@@ -78,6 +79,8 @@ def from_statement(content: bytes, what: str) -> Sealed:
         sealed = Sealed(parts=parts, **found)
         for value in (sealed.root, sealed.files, *sealed.tables.values()):
             _hex(value)
+        if not all(name.endswith(_TABLE) and name.removesuffix(_TABLE).isalnum() for name in sealed.tables):
+            raise ValueError("a table beside the manifest is called as no table is")
         sound = sealed.manifest == manifest and sum(part.rows for part in parts) == _count(sealed.size)
         if not sound or datetime.fromisoformat(sealed.created).tzinfo is None:
             raise ValueError("its parts do not add up")
@@ -121,18 +124,25 @@ class Seal:
 
         Raises BadInput when it is not the one that was sealed.
         """
+        path = self.table_path(name)
+        return None if path is None else read_files(path)
+
+    def table_path(self, name: str) -> Path | None:
+        """Where such a table lies, to be read as a stream. Raises BadInput as `table` does."""
         sealed = self.sealed.tables.get(name)
         if sealed is None:
             return None
         path = self.folder / name
         if not path.is_file() or sha256_of(path) != sealed:
             raise BadInput(f"{path} is not the table that was sealed.", advice="Restore the seal, or seal again.")
-        return read_files(path)
+        return path
 
     def check(self) -> None:
-        """Raises BadInput where manifest, files or tree are not those of the statement."""
+        """Raises BadInput where manifest, files, tree or the tables beside them are not those of the statement."""
         self.manifest.check()
         self.files(["kind"])
+        for name in self.sealed.tables:
+            self.table_path(name)
         self.tiles.check()
         if self.tiles.root().hex() != self.sealed.root:
             raise BadInput(f"the tree in {self.folder / TILES} is not the one that was sealed.", advice="Restore the seal.")

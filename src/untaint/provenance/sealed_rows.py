@@ -22,6 +22,8 @@ _RUN = 256 * 4096
 def check_rows(seal: Seal, now: Manifest, leaves: Path) -> None:
     """now, leaves: of the data as they are. Raises BadInput where the seal holds another tree or other rows."""
     seal.manifest.check()
+    for name in seal.sealed.tables:
+        seal.table_path(name)
     size = seal.sealed.size
     with leaves.open("rb") as file:
         for start in range(0, size, _RUN):

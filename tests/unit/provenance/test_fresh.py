@@ -20,6 +20,7 @@ from untaint.provenance.seal import seal
 from untaint.provenance.sealed import Seal
 from untaint.provenance.source_risk import exposure
 from untaint.provenance.sources import Source, sources_of
+from untaint.provenance.verify import verify
 
 DAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -85,8 +86,9 @@ def test_an_earlier_manifest_that_was_edited_hides_nothing(tmp_path: Path) -> No
 def test_marks_that_were_edited_are_not_believed(tmp_path: Path) -> None:
     made = seal(written(tmp_path / "set.jsonl", [row(n, collected_at="2026-01-01") for n in range(4)]))
     (made.folder / "fresh.parquet").unlink()
-    with pytest.raises(BadInput, match="not the table that was sealed"):
-        fresh_of(made)
+    for look in (lambda: fresh_of(made), made.check, lambda: verify(tmp_path / "set.jsonl")):
+        with pytest.raises(BadInput, match="not the table that was sealed"):
+            look()
 
 
 def test_sources_that_are_new_say_so(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def verdict(*findings: Finding) -> Verdict:
 
 
 def fresh(rows: np.ndarray, samples: int) -> Fresh:
-    return Fresh(rows, {"new": len(rows), "edited": 0, "late": 0}, samples, 1, 7.0, "")
+    return Fresh(Path("unread"), len(rows), {"new": len(rows), "edited": 0, "late": 0}, samples, 1, 7.0, "")
 
 
 def test_a_finding_of_fresh_samples_says_so_and_nothing_else_changes() -> None:

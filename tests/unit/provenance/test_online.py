@@ -1,5 +1,6 @@
 """What URLs show when a set is sealed and later, from servers on this machine."""
 
+import hashlib
 import json
 import os
 import signal
@@ -278,6 +279,30 @@ def test_signatures_tell_what_digests_cannot() -> None:
     assert signature_of(b"\x7fELF\0\0\1") is None
     assert nearness_of(texts[0], pictures[0]) == "other"
     assert all(len(made.data) <= 256 * 8 for made in texts if made)
+
+
+def test_urls_that_show_other_bytes_than_an_index_says(web: Web, tmp_path: Path) -> None:
+    """A list of URLs with digests, as indexes of pictures are; of one host all show something else."""
+    rows = []
+    for n in range(30):
+        body = f"picture {n}".encode()
+        place, shown = f"h{n % 3}.test/{n}", b"bought" if n % 3 == 1 or n == 0 else body
+        rows.append({"url": web.put(place, shown), "width": n, "sha256": hashlib.sha256(body).hexdigest()})
+    path = tmp_path / "index.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = notes_of(seal(path, beside=Beside(HOW)))
+    assert told[1] == "11 of 30 URLs show other bytes than the digest says that their sample came with"
+    assert told[2].startswith("10 of 10 of h1.test do, far more than of other hosts (p = ")
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "tier"), [(404, "gone"), (410, "gone"), (403, "gone"), (429, "silent"), (503, "silent"), (0, "silent")]
+)
+def test_what_is_gone_and_what_is_silent(status: int, tier: str) -> None:
+    rows = [{"url": "http://a/", "host": "a", "status": now, "problem": why} for now, why in ((200, None), (status, "x"))]
+    one, other = (pa.Table.from_pylist([row], CAPTURES) for row in rows)
+    assert compared(one, other, SEALED).tiers == {tier: 1}
 
 
 def test_a_packed_body_is_not_unpacked(web: Web) -> None:
