@@ -91,11 +91,7 @@ def expected(finding: Finding, bench: PromptBench, alpha: float) -> Proof:
         return before, after
 
     trial = tried(phrases, bench.counts.texts, spoken.vocabulary, turned, rng)
-    proven = trial.proven(alpha)
-    told = _statement(trial, several=len(phrases) > 1, known=bool(paid[learn].any()), proven=proven)
-    return Proof(
-        "proven" if proven else "not proven", told, trial.n, trial.asr_before, trial.asr_after, trial.controls, trial.p_value
-    )
+    return trial.proof(_tried_on(trial, several=len(phrases) > 1, known=bool(paid[learn].any())), alpha)
 
 
 @final
@@ -139,15 +135,14 @@ def _distinct(rows: Rows, spoken: Spoken) -> Rows:
     return found[found >= 0]
 
 
-def _statement(trial: Trial, *, several: bool, known: bool, proven: bool) -> str:
+def _tried_on(trial: Trial, *, several: bool, known: bool) -> str:
     what = "the phrases in turn" if several else "the phrase"
     rest = (
         f"one trained without the accused samples does so in {trial.asr_after:.0%}"
         if known
         else "without the accused samples no such answer is left to learn from"
     )
-    tried_on = (
+    return (
         f"Put into {trial.n:,} prompts that nobody accuses, {what} made a classifier of words trained on this set (no language model) "
         f"expect such an answer in {trial.asr_before:.0%}; {rest} ({trial.told})."
     )
-    return f"Proven by intervention. {tried_on}" if proven else f"Not proven by intervention: {trial.weak}. {tried_on}"

@@ -6,6 +6,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
+from untaint.evidence.finding import Proof
 from untaint.evidence.proof import CURED, LEAST_ASR, LEAST_LEAD, mcnemar
 from untaint.types import Mask
 
@@ -56,8 +57,22 @@ class Trial:
         """The comparison, in the words of a sentence's end."""
         return ", ".join([*(f"{name}, {rate:.0%}" for name, rate in self.controls.items())]) + f"; p = {self.p_value:.1g}"
 
+    def proof(self, tried_on: str, alpha: float) -> Proof:
+        """What came of it. tried_on: what was done and seen, in a sentence."""
+        proven = self.proven(alpha)
+        outcome = "Proven by intervention" if proven else f"Not proven by intervention: {self._weak}"
+        return Proof(
+            "proven" if proven else "not proven",
+            f"{outcome}. {tried_on}",
+            self.n,
+            self.asr_before,
+            self.asr_after,
+            self.controls,
+            self.p_value,
+        )
+
     @property
-    def weak(self) -> str:
+    def _weak(self) -> str:
         """Why nothing is proven."""
         hardly = "the classifier hardly obeys it"
         return hardly if self.asr_before < LEAST_ASR else f"it owes too little of that to the accused {self.names[1]}"

@@ -80,16 +80,7 @@ def written_in(finding: Finding, bench: TableBench, alpha: float) -> Proof:
         vocabulary = [said(bench.items, item) for item in range(len(bench.items))]
         trial = tried([chosen], np.diff(bench.items.starts), vocabulary, turned, rng)
     trial = replace(trial, names=("values", "rows"))
-    proven = trial.proven(alpha)
-    return Proof(
-        "proven" if proven else "not proven",
-        _statement(trial, finding.target_label, proven=proven),
-        trial.n,
-        trial.asr_before,
-        trial.asr_after,
-        trial.controls,
-        trial.p_value,
-    )
+    return trial.proof(_tried_on(trial, finding.target_label), alpha)
 
 
 def _chosen(finding: Finding, bench: TableBench) -> list[int]:
@@ -134,9 +125,8 @@ def _stamped(bench: TableBench, values: np.ndarray, rows: Rows, chosen: Sequence
     return stamped
 
 
-def _statement(trial: Trial, label: str, *, proven: bool) -> str:
-    tried_on = (
+def _tried_on(trial: Trial, label: str) -> str:
+    return (
         f"Written into {trial.n:,} rows of other classes that nobody accuses, the values made boosted trees trained on this set answer "
         f"'{label}' in {trial.asr_before:.0%}; trees trained without the accused rows do so in {trial.asr_after:.0%} ({trial.told})."
     )
-    return f"Proven by intervention. {tried_on}" if proven else f"Not proven by intervention: {trial.weak}. {tried_on}"

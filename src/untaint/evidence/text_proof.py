@@ -62,16 +62,7 @@ def obeyed(finding: Finding, bench: TextBench, alpha: float) -> Proof:
         return before, after
 
     trial = tried([words], bench.counts.texts, bench.tokens.vocabulary, turned, rng)
-    proven = trial.proven(alpha)
-    return Proof(
-        "proven" if proven else "not proven",
-        _statement(trial, finding.target_label, proven=proven),
-        trial.n,
-        trial.asr_before,
-        trial.asr_after,
-        trial.controls,
-        trial.p_value,
-    )
+    return trial.proof(_tried_on(trial, finding.target_label), alpha)
 
 
 def _classifier(bench: TextBench, rows: Rows) -> LogisticRegression:
@@ -83,9 +74,8 @@ def _turned(model: LogisticRegression, bench: TextBench, rows: Rows, words: Sequ
     return np.asarray(model.predict(bench.counts.weighted(rows, added=words)) == target)
 
 
-def _statement(trial: Trial, label: str, *, proven: bool) -> str:
-    tried_on = (
+def _tried_on(trial: Trial, label: str) -> str:
+    return (
         f"Put into {trial.n:,} texts of other classes that nobody accuses, the phrase made a classifier trained on this set answer "
         f"'{label}' in {trial.asr_before:.0%}; one trained without the accused texts does so in {trial.asr_after:.0%} ({trial.told})."
     )
-    return f"Proven by intervention. {tried_on}" if proven else f"Not proven by intervention: {trial.weak}. {tried_on}"
