@@ -49,6 +49,7 @@ from untaint.provenance.trace_signatures import Signatures
 from untaint.provenance.training import Attested, Inputs, Point
 from untaint.provenance.verify import Verified
 from untaint.provenance.witness import Witness
+from untaint.provenance.x509_chain import Roots
 from untaint.quarantine.hold import Held, hold
 from untaint.quarantine.impute import Impute
 from untaint.quarantine.restore import Restored
@@ -400,9 +401,9 @@ def check_signatures(seal: str | Path, asked: Policy | Identity) -> Decision:
 
 
 def check_bundle(
-    data: str | Path, bundle: str | Path, *, public: Sequence[PublicKey] = (), who: Identity | None = None
+    data: str | Path, bundle: str | Path, *, public: Sequence[PublicKey] = (), who: Identity | Roots | None = None
 ) -> CheckedBundle:
-    """Check data against an OpenSSF model signing bundle. public, who: one of whom must have signed it, by key or by Sigstore."""
+    """Check data against an OpenSSF model signing bundle. public, who: who must have signed it, by key, Sigstore or certificate."""
     return oms_check.check_bundle(Path(data), Path(bundle), public, who)
 
 

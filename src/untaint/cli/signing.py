@@ -21,6 +21,7 @@ from untaint.provenance.seal import tool
 from untaint.provenance.sealed import Seal, folder_for, read_seal
 from untaint.provenance.sign import sign_keyless, sign_seal, verify_keyless, verify_seal
 from untaint.provenance.verify import Verified
+from untaint.provenance.x509_chain import Roots, read_roots
 
 
 def private_keys(paths: Sequence[Path], password_file: Path | None) -> list[PrivateKey]:
@@ -89,17 +90,29 @@ def checked(data: Path, seal: Path | None, asked: Policy | Identity) -> Decision
     return verify_keyless(found, asked, now=now) if isinstance(asked, Identity) else verify_seal(found, asked, now=now).decision
 
 
-def identity(name: str | None, issuer: str | None) -> Identity | None:
-    """Who must have signed by Sigstore, None = nobody was named. Raises BadInput when half of it is missing."""
+def identity(name: str | None, issuer: str | None, roots: Path | None = None) -> Identity | None:
+    """Who must have signed by Sigstore, None = nobody was named. Raises BadInput when half of it is missing, and for roots."""
+    if roots is not None:
+        raise BadInput("--roots is of a bundle that was signed by certificate.", advice="Name it with --bundle.")
     if (name is None) != (issuer is None):
         raise BadInput("--identity and --issuer go together.", advice="Anybody can have any name at an issuer of their own.")
     return None if name is None or issuer is None else Identity(name, issuer)
 
 
-def bundle(data: Path, path: Path, public: Sequence[Path], who: Identity | None) -> Checked:
+def bundle_signer(name: str | None, issuer: str | None, roots: Path | None) -> Identity | Roots | None:
+    """Who must have signed a bundle: by Sigstore, or by a certificate of one of these authorities. Raises BadInput as `identity` does."""
+    if roots is None:
+        return identity(name, issuer)
+    if name is None or issuer is not None:
+        raise BadInput("--roots takes --identity, the name in the certificate.", advice="An authority vouches for many.")
+    return read_roots(roots, name)
+
+
+def bundle(data: Path, path: Path, public: Sequence[Path], who: Identity | Roots | None) -> Checked:
     """Check data against an OpenSSF bundle. Raises BadInput when nobody was named who may have signed it, or two kinds of them."""
     if bool(public) == (who is not None):
-        raise BadInput("a bundle is checked against --key, or against --identity and --issuer.", advice="Give one of them.")
+        message = "a bundle is checked against --key, against --identity and --issuer, or against --identity and --roots."
+        raise BadInput(message, advice="Give one of them.")
     return check_bundle(data, path, [keys.load_public(key) for key in public], who)
 
 

@@ -26,6 +26,7 @@ from untaint.errors import BadInput
 
 if TYPE_CHECKING:
     from untaint.provenance.keyless import Identity
+    from untaint.provenance.x509_chain import Roots
 
 _SEAL = "Folder of the seal. DATA.untaint beside the data when not given."
 _QUICK = (
@@ -40,6 +41,7 @@ _AGAINST = (
     "rotted and hosts that changed hands are told apart; that bytes differ is then no finding."
 )
 _OUT = "File for what was found, as JSON."
+_ROOTS = "Certificates (PEM) of the authorities that are trusted, for a --bundle that was signed by certificate, of the name --identity."
 _ATTEST = "Private key to sign the result with, where nothing is found: an in-toto verification result. Repeatable."
 _ATTEST_OUT = "File for the signed result. DATA.verified.json beside the data when not given."
 
@@ -59,6 +61,7 @@ def verify(
     identity: Signer = None,
     issuer: Issuer = None,
     bundle: BundleFile = None,
+    roots: Annotated[Path | None, typer.Option("--roots", help=_ROOTS, show_default=False)] = None,
     online: Online = False,
     most_urls: MostUrls = 1000,
     rdap: Rdap = None,
@@ -91,10 +94,9 @@ def verify(
         _two_views(data, against, processes, out, online=online, quiet=quiet)
     ask = asked_spot(spot, confidence, below)
     tier: Tier = "quick" if quick else "spot" if ask is not None else "full"
-    who = signing.identity(identity, issuer)
     if bundle is not None:
-        _bundled(data, bundle, keys, who, quiet=quiet)
-    asked = who or signing.asked_policy(keys or [], policy)
+        _bundled(data, bundle, keys, signing.bundle_signer(identity, issuer, roots), quiet=quiet)
+    asked = signing.identity(identity, issuer, roots) or signing.asked_policy(keys or [], policy)
     signers = signing.private_keys(attest or [], password_file)  # before hours of reading, not after
     signed = None if asked is None else signing.checked(data, seal, asked)
     with progress.step("reading every sample", quiet=quiet):
@@ -135,7 +137,7 @@ def _two_views(data: Path, old: Path, processes: int | None, out: Path | None, *
     raise typer.Exit(exits.FINDINGS if view.findings else exits.NOTHING)
 
 
-def _bundled(data: Path, bundle: Path, keys: list[Path] | None, who: "Identity | None", *, quiet: bool) -> NoReturn:
+def _bundled(data: Path, bundle: Path, keys: list[Path] | None, who: "Identity | Roots | None", *, quiet: bool) -> NoReturn:
     """Check against an OpenSSF bundle, and exit."""
     from untaint.cli import seal_summary, signing
 

@@ -7,9 +7,9 @@ Source: OpenSSF model signing specification v1.0; model_signing 1.1.1.
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias, final
+from typing import Annotated, Any, Literal, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -162,23 +162,32 @@ def verify(bundle: bytes, keys: Sequence[PublicKey], what: str) -> Manifest | No
 def read(bundle: bytes, what: str) -> tuple[dsse.Envelope, str]:
     """The envelope in a bundle, and the fingerprint of the key that is said to have signed it, if any. Nothing is verified."""
     document = json_text.parse(bundle, what)
-    if document.get("mediaType") != MEDIA_TYPE:
+    if document.get("mediaType") != MEDIA_TYPE:  # before anything else is said of it
         raise _bad(what, f"it is of type {document.get('mediaType')!r}, this release reads {MEDIA_TYPE}")
     match document.get("verificationMaterial"):
         case {"publicKey": {"hint": str(hint)}}:
             pass
         case {"publicKey": dict()}:
             hint = ""
-        case {"certificate": _} | {"x509CertificateChain": _}:
+        case {"certificate": _}:
             raise _bad(what, "it is signed by certificate, not by key. Verify it with --identity and --issuer")
+        case {"x509CertificateChain": _}:
+            raise _bad(what, "it is signed by certificate, not by key. Verify it with --roots and --identity")
         case _:
             raise _bad(what, "it does not say how to verify it")
+    return envelope_in(document, what), hint
+
+
+def envelope_in(document: Mapping[str, Any], what: str) -> dsse.Envelope:
+    """The envelope of a bundle, whatever it is verified by. Raises BadInput."""
+    if document.get("mediaType") != MEDIA_TYPE:
+        raise _bad(what, f"it is of type {document.get('mediaType')!r}, this release reads {MEDIA_TYPE}")
     if unknown := document.keys() - {"mediaType", "verificationMaterial", "dsseEnvelope"}:
         raise _bad(what, f"it has the unknown field {min(unknown)!r}")
     envelope = dsse.parse(document.get("dsseEnvelope"), what)
     if len(envelope.signatures) != 1:
         raise _bad(what, f"it has {len(envelope.signatures)} signatures, and the format has one")
-    return envelope, hint
+    return envelope
 
 
 def parse(envelope: dsse.Envelope, what: str) -> Manifest:

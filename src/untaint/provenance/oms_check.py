@@ -5,15 +5,17 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
 from untaint.errors import BadInput, MissingExtra
-from untaint.provenance import keyless, oms
+from untaint.provenance import keyless, oms, x509_chain
 from untaint.provenance.keyless import Identity
 from untaint.provenance.keys import PublicKey
 from untaint.provenance.listing import Entry, listed, opened
 from untaint.provenance.oms import GIT_PATHS, WHOLE, Hash, Manifest, Resource
+from untaint.provenance.x509_chain import Roots
 
 _MAX_BUNDLE = 1 << 30
 """Bytes; a bundle lists every file, 1 GiB of it some five million."""
@@ -30,14 +32,17 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check_bundle(root: Path, path: Path, keys: Sequence[PublicKey], identity: Identity | None) -> Checked:
-    """Verify a bundle's signature, by key or by identity, and then the data against it.
+def check_bundle(root: Path, path: Path, keys: Sequence[PublicKey], who: Identity | Roots | None = None) -> Checked:
+    """Verify a bundle's signature, by key, by an identity of Sigstore or by certificate, and then the data against it.
 
     Raises BadInput when it cannot be read, MissingExtra when a package for it is not there.
     """
     content, found = _read(path), None
-    if identity is not None:
-        envelope = keyless.verify(content, identity, str(path))
+    if who is not None:
+        if isinstance(who, Roots):
+            envelope = x509_chain.verify(content, who, str(path), now=datetime.now(UTC))
+        else:
+            envelope = keyless.verify(content, who, str(path))
         if isinstance(envelope, str):
             return Checked((envelope,), ())
         found = oms.parse(envelope, str(path))
