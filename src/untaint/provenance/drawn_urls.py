@@ -52,7 +52,7 @@ class _Ranked(NamedTuple):
 def drawn_urls(manifest: Manifest, most: int, per_host: int, rng: np.random.Generator) -> Drawn:
     """At most `most` URLs, at most `per_host` of a host. Every URL is asked once, however many samples name it."""
     key, seen, held = rng.bytes(8).hex(), set[int](), list[_Ranked]()
-    start, samples, cut, due = 0, 0, 2**64, 8 * most
+    start, samples, due, lowest = 0, 0, 8 * most, np.empty(0, np.uint64)
     for batch in manifest.batches(["url", "id", "upstream"]):
         names = pc.dictionary_encode(pc.utf8_lower(pc.struct_field(pc.extract_regex(batch.column("url"), _HOST), "host")))
         hosts = names.dictionary.to_pylist()
@@ -61,12 +61,12 @@ def drawn_urls(manifest: Manifest, most: int, per_host: int, rng: np.random.Gene
             seen.update(ranks.tolist())
         codes = np.asarray(names.indices.fill_null(-1))
         samples += int((codes >= 0).sum())
-        rows = np.flatnonzero((codes >= 0) & (ranks[codes] <= cut if len(ranks) else False))
+        lowest = np.union1d(lowest, ranks)[:most]  # no other host can be among those that are asked
+        rows = np.flatnonzero((codes >= 0) & (ranks[codes] <= lowest[-1] if len(ranks) else False))
         held += _first(batch, rows, (codes, hosts, ranks), per_host, key, start)
         start += batch.num_rows
         if len(held) > due:
             held = _thinned(held, most, per_host)
-            cut = held[-1].rank if len({found.rank for found in held}) == most else 2**64
             due = len(held) + 8 * most
     return Drawn(tuple(islice(_in_turn(_thinned(held, most, per_host)), most)), len(seen), samples)
 

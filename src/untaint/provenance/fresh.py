@@ -205,8 +205,10 @@ def _words(ids: pa.Array) -> np.ndarray:
 def _among(found: np.ndarray, known: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.zeros(len(found), bool)
-    places = np.minimum(np.searchsorted(known, found), len(known) - 1)
-    return known[places] == found
+    order, there = np.argsort(found), np.empty(len(found), bool)  # neighbours in `known` lie in the same piece of memory
+    places = np.minimum(np.searchsorted(known, found[order]), len(known) - 1)
+    there[order] = known[places] == found[order]
+    return there
 
 
 def _newest(manifest: Manifest) -> datetime | None:
