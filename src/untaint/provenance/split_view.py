@@ -16,7 +16,9 @@ from untaint.data.dataset import Dataset
 from untaint.data.load import load
 from untaint.errors import BadInput
 from untaint.provenance.changes import Changes, SampleChange, count
+from untaint.provenance.folder_plan import IMAGES
 from untaint.provenance.hosts import Host, outlying
+from untaint.provenance.img2dataset import FORMAT as FETCHED
 from untaint.provenance.near import nearness
 from untaint.provenance.pins import Pins
 from untaint.provenance.seal import Settings
@@ -72,6 +74,10 @@ def split_view(data: Path, old: Path, chosen: Settings) -> SplitView:
     changed = [change for change in found.changes.examples if "content" in change.parts]
     tiers = ["unknown"] * len(changed) if alone else _tiers(old, data, seal, changed)
     notes = ["the older contents are not at hand, so near copies cannot be told: name the data, not their seal"] if alone else []
+    if unknown := 0 if alone else tiers.count("unknown"):
+        notes.append(
+            f"{count(unknown, 'content', 'contents')} of this format cannot be laid beside each other: near copies are not told"
+        )
     notes += _cut_short(found.changes, changed)
     other = [change for change, tier in zip(changed, tiers, strict=True) if tier in {"other", "unknown"}]
     local = [change for change, tier in zip(changed, tiers, strict=True) if tier == "local"]
@@ -84,19 +90,19 @@ def _cut_short(changes: Changes, looked_at: Sequence[SampleChange]) -> list[str]
 
 
 def _tiers(old: Path, new: Path, seal: Seal, changed: Sequence[SampleChange]) -> list[str]:
-    """How near each changed content is to what it was."""
+    """How near each changed content is to what it was; unknown where no reader gives single contents of such a set."""
     if not changed:
         return []
     try:
         before, after = (_loaded(path, seal) for path in (old, new))
     except BadInput:
-        return ["unreadable"] * len(changed)
+        return ["unknown"] * len(changed)
     rows = [_rows(dataset) for dataset in (before, after)]
     found = []
     for change in changed:
         places = rows[0].get(change.old_path or change.path), rows[1].get(change.path)
         if places[0] is None or places[1] is None:
-            found.append("unreadable")
+            found.append("unknown")
         else:
             found.append(nearness(before.read([places[0]])[0], after.read([places[1]])[0]))
     return found
@@ -106,6 +112,10 @@ def _loaded(path: Path, seal: Seal) -> Dataset:
     """A view read as the set was sealed; as it looks where it has not those columns any more."""
     chosen = asked_again(seal, Settings())
     pins, format_id = chosen.pins or Pins(), seal.sealed.asked.get("format")
+    if seal.sealed.format == FETCHED:
+        return load(
+            path, format=IMAGES
+        )  # the pictures are what samples are; those in tar files and tables no reader gives without labels
     with suppress(BadInput):
         return load(path, format=format_id, **vars(pins.again(chosen.request)))
     return load(path, format=format_id, **vars(chosen.request))

@@ -120,3 +120,16 @@ def test_a_view_whose_first_records_look_otherwise_is_read_as_the_other(urls: tu
     found = split_view(new, old, settings())
     assert [host.name for host in found.hosts] == ["h7.org"]
     assert "unreadable" not in found.near
+
+
+def test_contents_that_no_reader_gives_are_not_known_and_hosts_are_compared(tmp_path: Path) -> None:
+    """Of a set without labels, each record is a sample by itself."""
+    old, new = tmp_path / "old" / "set.jsonl", tmp_path / "new" / "set.jsonl"
+    for path, bought in ((old, False), (new, True)):
+        path.parent.mkdir()
+        rows = [{"url": f"https://h{n % 5}.org/{n}", "width": n + 1000 * (bought and n % 5 == 3)} for n in range(50)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seal(old)
+    found = split_view(new, old, settings())
+    assert [host.name for host in found.hosts] == ["h3.org"]
+    assert found.notes == ("10 contents of this format cannot be laid beside each other: near copies are not told",)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from untaint.provenance.risk_reasons import Facts, reasons
 from untaint.provenance.seal import init, seal, settings
 from untaint.provenance.source_risk import exposure
 from untaint.provenance.sources import Source, read_sources, sources_of
+from untaint.provenance.split_view import split_view
 from untaint.provenance.upstream import Upstream, compared, digest_in, upstream_of
 from untaint.provenance.verify import verify
 
@@ -138,9 +140,8 @@ def test_what_speaks_against_a_source_of_pinned_bytes() -> None:
     assert none["it is said to be pinned by a digest, and no sample came with one that fits"] == 0.3
 
 
-@pytest.mark.parametrize("kind", ["tar", "files", "parquet"])
-def test_what_img2dataset_fetched(kind: str, tmp_path: Path) -> None:
-    root = tmp_path / "fetched"
+def fetched(root: Path, kind: str) -> Path:
+    """What img2dataset writes: two shards, in each four pictures and one that it could not get. One digest is wrong, one is none."""
     root.mkdir()
     for shard in range(2):
         rows, pictures = [], []
@@ -173,6 +174,12 @@ def test_what_img2dataset_fetched(kind: str, tmp_path: Path) -> None:
             (root / f"{shard:05d}").mkdir()
             for name, content in members:
                 (root / f"{shard:05d}" / name).write_bytes(content)
+    return root
+
+
+@pytest.mark.parametrize("kind", ["tar", "files", "parquet"])
+def test_what_img2dataset_fetched(kind: str, tmp_path: Path) -> None:
+    root = fetched(tmp_path / "fetched", kind)
     made = seal(root)
     assert made.sealed.format == "img2dataset"
     held: list[dict[str, Any]] = [
@@ -192,6 +199,15 @@ def test_what_img2dataset_fetched(kind: str, tmp_path: Path) -> None:
     path = root / "00001.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     assert not verify(root).sound
+
+
+def test_two_views_of_what_img2dataset_fetched(tmp_path: Path) -> None:
+    root = fetched(tmp_path / "fetched", "files")
+    seal(root)
+    other = shutil.copytree(root, tmp_path / "later")
+    (other / "00000/000000001.jpg").write_bytes(jpeg(77))
+    Image.open(io.BytesIO(jpeg(2))).save(other / "00000/000000002.jpg", "PNG")
+    assert split_view(other, root, settings()).near == {"other": 1, "same": 1}
 
 
 def test_a_folder_that_only_looks_like_it(tmp_path: Path) -> None:
