@@ -58,10 +58,16 @@ class Coverage:
 @final
 @dataclass(frozen=True)
 class Covered:
-    """All of a set. sources: by name.  examples: of samples that do not fit.  origin: the Croissant file, if any."""
+    """All of a set. sources: by name.  examples: of samples that do not fit.
+
+    files: that are not what a Croissant file says, of how many.  bogus: files of which it says no digest.  origin: that file.
+    """
 
     sources: Mapping[str, Coverage]
     examples: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    described: int = 0
+    bogus: int = 0
     origin: str = ""
 
     @property
@@ -69,7 +75,8 @@ class Covered:
         """In words; nothing where no sample came with a digest."""
         found = self.sources.values()
         total, came, fit, bogus = (sum(getattr(part, name) for part in found) for name in ("samples", "came", "fit", "bogus"))
-        wrong, other = sum(part.wrong for part in found if not part.recoded), sum(part.wrong for part in found if part.recoded)
+        wrong = sum(part.wrong - part.whole for part in found if not part.recoded)
+        other = sum(part.wrong for part in found if part.recoded)
         told = [f"{came:,} of {total:,} samples ({came / max(1, total):.1%}) came with a digest, {fit:,} fit it"] if came else []
         if wrong:
             told.append(
@@ -81,7 +88,19 @@ class Covered:
             )
         if bogus:
             told.append(f"{count(bogus, 'sample holds', 'samples hold')} something else where a digest should be")
-        return [f"{line} (by {self.origin})" if self.origin and place == 0 else line for place, line in enumerate(told)]
+        return told + self._of_files()
+
+    def _of_files(self) -> list[str]:
+        told = [f"{self.origin} describes {count(self.described, 'file', 'files')} of them"] if self.described else []
+        if self.files:
+            more = f", … ({len(self.files):,} in all)" if len(self.files) > _SHOWN else ""
+            said = ", ".join(self.files[:_SHOWN])
+            told.append(
+                f"{count(len(self.files), 'file is', 'files are')} not what it says, with all samples in them: {said}{more}"
+            )
+        if self.bogus:
+            told.append(f"of {count(self.bogus, 'file', 'files')} it says something else where a digest should be")
+        return told
 
     def _more(self, wrong: int) -> str:
         return f", … ({wrong:,} in all, `fits` is false in the manifest)" if wrong > len(self.examples) else ""
@@ -101,7 +120,7 @@ def coverage(seal: Seal) -> Covered:
         judged = np.asarray(batch.column("fits").is_valid())
         by_file = np.isin(files, fits), np.isin(files, wrong)
         marks = {
-            "came": (size > 0) | by_file[0] | by_file[1],
+            "came": (size > 0) | by_file[0] | by_file[1] | np.isin(files, short),
             "whole": by_file[1],
             "wrong": (judged & ~own & (size > 0)) | by_file[1],
             "bogus": judged & ~own & (size == 0),
@@ -109,10 +128,10 @@ def coverage(seal: Seal) -> Covered:
         }
         marks["fit"] = ~marks["wrong"] & ((judged & own) | by_file[0])
         _add(counts, batch.column("source"), marks)
-        names.look(batch, marks["wrong"])
+        names.look(batch, marks["wrong"] & ~marks["whole"])
     found = {name: Coverage(parts["samples"], *(parts[part] for part in _COUNTED)) for name, parts in counts.items()}
     shown = (name for source, told in names.found.items() if not found[source].recoded for name in told)
-    return Covered(found, tuple(islice(shown, _SHOWN)), _origin(claims))
+    return Covered(found, tuple(islice(shown, _SHOWN)), *_told_of_files(claims))
 
 
 def _said(batch: Any) -> bool:
@@ -129,8 +148,14 @@ def _by_file(claims: pa.Table | None) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return files[right], files[other & (sizes > 0)], files[np.isin(sizes, _AGED)]
 
 
-def _origin(claims: pa.Table | None) -> str:
-    return "" if claims is None else (claims.schema.metadata or {}).get(b"from", b"").decode()
+def _told_of_files(claims: pa.Table | None) -> tuple[tuple[str, ...], int, int, str]:
+    """Names of files that do not fit, how many are described, how many of those without a digest, and by what."""
+    if claims is None:
+        return (), 0, 0, ""
+    rows = claims.select(["name", "upstream", "fits"]).to_pylist()
+    wrong = tuple(row["name"] for row in rows if row["fits"] is False and row["upstream"] is not None)
+    bogus = sum(row["fits"] is False and row["upstream"] is None for row in rows)
+    return wrong, len(rows), bogus, (claims.schema.metadata or {}).get(b"from", b"").decode()
 
 
 def _add(counts: dict[str, Counter[str]], sources: pa.Array, marks: Mapping[str, np.ndarray]) -> None:

@@ -259,8 +259,11 @@ def test_a_croissant_file_names_the_source_and_the_digests_of_files(tmp_path: Pa
     made = seal(folder, beside=Beside(described=found))
     counts = coverage(made)
     assert counts.sources["Cats & Co"] == Coverage(8, 8, 4, 4, 0, 0, 4)
-    assert counts.examples[:2] == ("b.jsonl:1", "b.jsonl:2")
-    assert counts.notes[0].endswith(f"came with a digest, 4 fit it (by {path})")
+    assert counts.notes == [
+        "8 of 8 samples (100.0%) came with a digest, 4 fit it",
+        f"{path} describes 2 files of them",
+        "1 file is not what it says, with all samples in them: b.jsonl",
+    ]
     (risk,) = exposure(made, read_sources(written), made.created.date()).sources
     assert "4 of its samples are not what the digest they came with says" in risk.reasons
 
@@ -271,6 +274,9 @@ def test_what_croissant_files_say_that_is_of_no_use(tmp_path: Path) -> None:
     )
     found = read_croissant(path)
     assert (found.files["a.csv"], found.undigested, found.source.kind) == (Upstream(None, False), 1, "live-url")
+    data = texts(tmp_path / "a.csv", claims(2))
+    made = seal(data, None, settings(format="jsonl"), beside=Beside(described=found))
+    assert coverage(made).notes[-1] == "of 1 file it says something else where a digest should be"
     odd = described({"contentUrl": ["x"], "name": 3, "sha256": {}}, creator=[3, None, {"name": 7}], publisher=None, name=9)
     odd["distribution"] += [3, None, {"@type": "cr:FileSet", "contentUrl": "https://[", "includes": "*.png"}]
     found = read_croissant(croissant(path, odd))
