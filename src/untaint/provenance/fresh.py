@@ -82,7 +82,7 @@ class Fresh:
         told = [f"{self.counts['new']:,} first seen", f"{self.counts['edited']:,} edited"] if self.earlier else []
         told = [f"{' and '.join(told)} since {count(self.earlier, 'earlier seal', 'earlier seals')}"] if told else []
         told += [f"{self.counts['late']:,} collected in the {self.days:g} days before {self.snapshot}"] if self.snapshot else []
-        return f"fresh: {self.marked:,} samples ({self.marked / max(1, self.samples):.1%}); {', '.join(told)}"
+        return f"fresh: {count(self.marked, 'sample', 'samples')} ({self.marked / max(1, self.samples):.1%}); {', '.join(told)}"
 
 
 def earlier_seals(folder: Path, named: Sequence[Path] = ()) -> list[Seal]:

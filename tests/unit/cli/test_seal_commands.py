@@ -1,5 +1,6 @@
 """`untaint seal` and `untaint verify` as a shell sees them: what they say, and their exit codes."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -90,6 +91,27 @@ def test_two_views(records: Path, untaint: Run) -> None:
     other.write_text(records.read_text().replace('"label": "a"', '"label": "b"', 1))
     code, said = untaint("verify", other, "--against", records)
     assert (code, "1 sample has another label" in said) == (1, True)
+
+
+def test_what_came_with_the_data_and_what_came_late(records: Path, untaint: Run) -> None:
+    digest = hashlib.sha256(records.read_bytes()).hexdigest()
+    files = [{"@type": "cr:FileObject", "contentUrl": "https://data.shop.example/texts.jsonl", "sha256": digest}]
+    described = {"@type": "sc:Dataset", "name": "Reviews", "publisher": {"name": "Shop Ltd"}, "distribution": files}
+    records.with_name("texts.jsonl.croissant.json").write_text(json.dumps(described))
+    assert untaint("seal", records, "--init")[0] == 0
+    written = (records.parent / "texts.jsonl.untaint/sources.toml").read_text()
+    assert 'name = "Reviews"\nkind = "pinned"\nowner = "Shop Ltd"\nhosts = ["data.shop.example"]' in written
+    code, said = untaint("seal", records)
+    assert (code, "note: 30 of 30 samples (100.0%) came with a digest, 30 fit it" in said) == (0, True)
+    records.write_text(records.read_text().replace("text number 3 of them", "something that was edited"))
+    code, said = untaint("seal", records, "--replace", "--snapshot", "2026-01-01", "--fresh-days", "3")
+    assert (code, "1 file is not what it says, with all samples in them: texts.jsonl" in said) == (0, True)
+    assert (
+        "fresh: 1 sample (3.3%); 1 first seen and 1 edited since 1 earlier seal, 0 collected in the 3 days before 2026-01-01"
+        in said
+    )
+    for flags in (("--croissant", records), ("--croissant", "none.json"), ("--against", records.parent), ("--fresh-days", "0")):
+        assert untaint("seal", records, "--replace", *flags)[0] == 2
 
 
 def test_the_package_loads_what_is_asked_for() -> None:
