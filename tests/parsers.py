@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.sigstore_instance import NOW, Instance
+
+from untaint.data.readers.base import Request
+from untaint.data.readers.delimited import Layout
+from untaint.data.roles import Roles
 from untaint.errors import BadInput
 from untaint.provenance import (
     attest,
@@ -24,6 +29,8 @@ from untaint.provenance import (
     sealed,
     sources,
     strict,
+    svr,
+    x509_chain,
 )
 from untaint.provenance.attest import Material, Training
 from untaint.provenance.certificates import certificate_of
@@ -31,6 +38,7 @@ from untaint.provenance.fetch import Reply
 from untaint.provenance.log import Log
 from untaint.provenance.log_proof import LogProof
 from untaint.provenance.notes import Checkpoint
+from untaint.provenance.pins import FolderPin, MetadataPin, Pin, Pins, WholePin, pins_in
 from untaint.provenance.signature import nearness_of, signature_of
 
 KEY = keys.generate("ed25519")
@@ -136,6 +144,39 @@ def _served(content: bytes) -> object:
     return certificate_of(content), nearness_of(made, made)
 
 
+_RECORD = {"text": "some words", "label": "a", "n": 3, "more": [1, None], "url": "https://a.org/1"}
+_READING = json_text.canonical(
+    Pins(
+        Pin(
+            Roles("text", "text", ("text",), "label", None, "by name"),
+            url="url",
+            layout=Layout(("text", "label"), ",", header=True),
+        ),
+        {"a.jsonl": None},
+        FolderPin(False, {"": MetadataPin("metadata.csv", "label")}),
+        WholePin("by name", "label", payload="text"),
+    ).document()
+)
+
+
+def _reading(content: bytes) -> object:
+    """Columns that a statement may name, and a record read by them."""
+    found = pins_in(json_text.parse(content, "it"), "it")
+    assert pins_in(found.document(), "it") == found
+    pins = [found.every, *found.files.values()]
+    return [pin.reading(None).sample(_RECORD) for pin in pins if pin is not None], found.again(Request())
+
+
+_RESULT = svr.Result(bytes(32), NOW, (svr.AS_SEALED,), (Material("policy.toml", {"sha256": "0" * 64}),), {"tier": "full"})
+_INSTANCE = Instance()
+_ROOTS = x509_chain.Roots((_INSTANCE.root,), "alice@example.com")
+_CHAIN = json_text.canonical(
+    {
+        **json_text.parse(oms.sign(_OMS, P256), "it"),
+        "verificationMaterial": {"x509CertificateChain": {"certificates": [{"rawBytes": _INSTANCE.root_bytes}]}},
+    }
+)
+
 PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "json": (lambda content: json_text.parse(content, "it"), b'{"a": [1, "b", null, {"c": 1.5e3}]}'),
     "envelope": (_envelope, dsse.sign(b"{}", [KEY, P256]).dump()),
@@ -148,6 +189,9 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "proof": (_proof, LogProof(1, (bytes(32), bytes(32)), _NOTE).dump()),
     "entries": (_entries, b"\x00\x03one\x00\x03two"),
     "policy": (_in_a_file(policy_file.read), _POLICY.encode()),
+    "verification": (lambda content: svr.statement(svr.parse(content, "it")), svr.statement(_RESULT)),
+    "reading": (_reading, _READING),
+    "chain": (lambda content: x509_chain.verify(content, _ROOTS, "it", now=NOW), _CHAIN),
     "sources": (_in_a_file(sources.read_sources), _SOURCES.encode()),
     "croissant": (_in_a_file(croissant.read_croissant), _CROISSANT.encode()),
     "registry": (_registry, b'{"events": [{"eventAction": "registration", "eventDate": "2020-01-01T00:00:00Z"}]}'),

@@ -58,6 +58,7 @@ class Instance:
 
     def __post_init__(self) -> None:
         self.root = self._root()
+        self.root_bytes = _b64(self.root.public_bytes(serialization.Encoding.DER))
 
     def configuration(self) -> str:
         """The trust configuration of its clients, as JSON."""
@@ -73,7 +74,7 @@ class Instance:
                 "logId": {"keyId": _b64(hashlib.sha256(der).digest())},
             }
 
-        chain = {"certificates": [{"rawBytes": _b64(self.root.public_bytes(serialization.Encoding.DER))}]}
+        chain = {"certificates": [{"rawBytes": self.root_bytes}]}
         trusted = {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [instance(self.log, "https://log.example")],
