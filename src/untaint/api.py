@@ -283,10 +283,7 @@ def seal_init(
     croissant: str | Path | None = None,
     **asked: Unpack[Asked],
 ) -> Path:
-    """Write a `sources.toml` to be filled in beside data at a path. croissant: a file that describes them, whose source is written down.
-
-    Raises CannotWrite when there is a `sources.toml`.
-    """
+    """Write a `sources.toml` to be filled in, with the source that a Croissant file describes. Raises CannotWrite when there is one."""
     described = None if croissant is None else read_croissant(Path(croissant))
     return sealing.init(Path(data), _path(out), sealing.settings(1, format, **asked), described)
 
