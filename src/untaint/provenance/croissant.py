@@ -129,9 +129,16 @@ def _names(part: Mapping[str, Any], each: Mapping[str, Any]) -> Iterator[str]:
     """How the file may be called here: by its address, relative or the end of a URL, its name, its @id."""
     for value in (each.get("contentUrl"), each.get("name"), part.get("@id")):
         if isinstance(value, str) and value:
-            path = unquote(urlsplit(value).path) if "://" in value else value
+            path = _path(value) if "://" in value else value
             yield path.removeprefix("./")
             yield PurePosixPath(path).name
+
+
+def _path(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:  # such as a bracket in the name of the host
+        return url
 
 
 def _people(value: Any) -> str | None:
