@@ -43,7 +43,10 @@ class Registries:
 
     def registered(self, host: str) -> Registration:
         """When the domain of a host was registered. One domain is asked for once."""
-        labels = host.rstrip(".").split(".")
+        try:
+            labels = host.rstrip(".").encode("idna").decode("ascii").split(".")
+        except UnicodeError:
+            labels = []
         if len(labels) < _LABELS[0] or _is_address(host):
             return Registration(host, problem="no registered domain")
         base = self._base(labels[-1].lower())

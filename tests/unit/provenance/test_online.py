@@ -192,18 +192,18 @@ def captured(shown: np.ndarray, final: list[str] | None = None) -> pa.Table:
 
 
 def test_rot_is_told_as_often_as_it_may_be_and_a_bought_host_is() -> None:
-    """Rot of 15 % at random, one host in eight moved: of 60 honest sets at most .01 + 3 σ have any finding; of 60 with one bought, most."""
+    """Rot of 15 % at random, one host in eight moved: of 40 honest sets at most .01 + 3 σ have any finding; of 40 with one bought, most."""
     rng, told, caught = np.random.default_rng(0), 0, 0
     hosts = 40
     before = captured(np.zeros((hosts, 8)))
-    for _ in range(60):
+    for _ in range(40):
         shown = (rng.random((hosts, 8)) < 0.15).astype(int)
         to = [f"www.h{host}.org" if rng.random() < 1 / 8 else f"h{host}.org" for host in range(hosts)]
         told += bool(compared(before, captured(shown, to), SEALED).findings)
         shown[7] = 1
         caught += "h7.org" in {host.name for host, _ in compared(before, captured(shown, to), SEALED).odd}
     assert told <= 2
-    assert caught >= 59
+    assert caught >= 39
 
 
 def test_every_host_is_asked_and_hosts_are_drawn_where_there_are_too_many(tmp_path: Path) -> None:
@@ -334,14 +334,15 @@ def test_the_commands(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert untaint("verify", path, *flags)[0] == 2
     code, said = untaint("seal", path, "--replace", *flags)
     assert (code, "note: asked 2 URLs of 2 hosts (the set has 2 of 2): 2 answered, 0 with" in said) == (0, True)
-    code, said = untaint("verify", path, *flags)
-    assert (code, "URLS AS USUAL 2 URLs asked again: 2 show the same bytes" in said) == (0, True)
     asked = len(web.asked)
+    web.put("h1.test/", b"an offer that nobody can turn down")
     assert untaint("verify", path)[0] == 0
     assert len(web.asked) == asked
-    web.put("h1.test/", b"an offer that nobody can turn down")
     code, said = untaint("verify", path, *flags, "--out", out)
-    assert code == 0  # registered after the sealing, but no later than the seal says already
+    assert (code, "URLS AS USUAL 2 URLs asked again: 1 show the same bytes, 1 show something else" in said) == (
+        0,
+        True,
+    )  # registered after the sealing, but no later than the seal says already
     found = json.loads(out.read_text())["online"]
     assert (found["asked"], found["tiers"]["other"], found["findings"]) == (2, 1, [])
     registry(web, "2999-01-02")

@@ -55,6 +55,9 @@ def test_what_is_not_known_has_its_reason() -> None:
         ("127.0.0.1", "no registered domain"),
         ("::1", "no registered domain"),
         ("localhost", "no registered domain"),
+        ("a..org", "no registered domain"),
+        ("", "no registered domain"),
+        ("bücher.org", "its registry knows no such domain"),
         ("a.example", "no registry is known for .example"),
         ("a.b.c.org", "its registry knows no such domain"),
     ):
