@@ -10,7 +10,7 @@ from untaint.audit.look import Look
 from untaint.audit.settings import AuditSettings
 from untaint.audit.warps import Warps
 from untaint.errors import FeatureUnavailable, UntaintError
-from untaint.evidence.conviction import arguable, convicted, convicts
+from untaint.evidence.conviction import arguable, convicted, convicts, obeys
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Finding, Proof, Verdict
 from untaint.evidence.instruction_proof import expected, prompt_bench
@@ -19,7 +19,7 @@ from untaint.evidence.proof import Ask, Bench, intervenes, not_tried, wanted_cod
 from untaint.evidence.table_proof import table_bench, written_in
 from untaint.evidence.text_proof import TextBench, obeyed
 from untaint.features.graph import Features
-from untaint.features.proxy import answers
+from untaint.features.proxy import answers, witness
 from untaint.types import Pixels, Rows
 
 _FEW = 100
@@ -125,6 +125,7 @@ class _Trials:
         self._pixels, self._before = get("pixels"), asked(look.features, self._names, settings)
         self._honest: dict[str, Natural] = {}
         self._warps: Warps | None = None
+        self._witness: Ask | None = None
 
     def verdict(self, tried: list[Finding], left: Callable[[Verdict], Features | None]) -> Verdict:
         """First without, then with the second network: shortcuts that fail the first test cost no training."""
@@ -158,7 +159,9 @@ class _Trials:
     def _proof(self, found: Finding, after: Ask | None, place: int, total: int) -> Proof:
         self._look.features.settings.report_progress("putting triggers to the test", place, total)
         proof = not_tried("no trigger was recovered") if found.trigger is None else self._put_on(found, found.trigger, after)
-        if proof.status == "proven" or not _backdoor(found):
+        if not _backdoor(found):
+            return self._witnessed(found, proof, after)
+        if proof.status == "proven":
             return proof
         if self._warps is None:
             learn = np.setdiff1d(self._free, self._tried_on)  # nothing in small sets: what a warp was fitted to proves nothing
@@ -169,11 +172,34 @@ class _Trials:
         bent = self._put_on(found, warp.trigger, after, warp.rivals)
         return replace(bent, trigger=warp.trigger) if bent.status == "proven" else proof
 
-    def _put_on(self, found: Finding, trigger: Trigger, after: Ask | None, rivals: Mapping[int, Trigger] | None = None) -> Proof:
+    def _witnessed(self, found: Finding, proof: Proof, after: Ask | None) -> Proof:
+        """A deeper network is asked as well where the first obeys a shortcut by half: what convicts should not hang on its small size."""
+        alpha = self._settings.alpha
+        if convicts(proof, alpha) or not obeys(proof, alpha) or found.trigger is None:
+            return proof
+        if self._witness is None:
+            kept_out = self._tried_on if self._tried_on is not self._free else np.empty(0, np.int64)
+            learned = np.setdiff1d(np.flatnonzero(self._labels >= 0), kept_out)
+            self._witness = witness(self._pixels, self._labels, learned, self._look.features.settings)
+        if self._witness is None:
+            return proof
+        again = self._put_on(found, found.trigger, after, before=self._witness)
+        first = f" A deeper network was asked, trained longer; the first obeyed in {proof.asr_before:.0%}."
+        again = replace(again, statement=again.statement + first, p_value=min(1.0, 2 * again.p_value))  # the better of two
+        return again if convicts(again, alpha) else proof
+
+    def _put_on(
+        self,
+        found: Finding,
+        trigger: Trigger,
+        after: Ask | None,
+        rivals: Mapping[int, Trigger] | None = None,
+        before: Ask | None = None,
+    ) -> Proof:
         shown = np.nan_to_num(self._content.probabilities).argmax(1)
         wanted = wanted_codes(found, self._labels, shown, self._names)
         honest, seed = self._honest_but(found), self._settings.seed
-        bench = Bench(self._pixels, self._labels, self._tried_on, self._names, honest, self._before, seed, rivals or {})
+        bench = Bench(self._pixels, self._labels, self._tried_on, self._names, honest, before or self._before, seed, rivals or {})
         proof = intervenes(trigger, wanted, bench, after, self._settings.alpha)
         examples = tuple(replace(example, row=int(self._look.rows[example.row])) for example in proof.examples)
         return replace(proof, examples=examples)

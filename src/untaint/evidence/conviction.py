@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from untaint.evidence.finding import Finding, Proof, Verdict
-from untaint.evidence.proof import CURED
+from untaint.evidence.proof import CURED, LEAST_ASR
 from untaint.evidence.triggers import faint
 from untaint.evidence.verdict import ADVICE, accusation
 
@@ -66,3 +66,8 @@ def _told(finding: Finding, proof: Proof | None, alpha: float) -> Finding:
 def convicts(proof: Proof, alpha: float) -> bool:
     """Proven against every control, the same pixels in another order included, and cured as far as that was measured."""
     return proof.status == "proven" and proof.p_value <= alpha and not proof.asr_after > CURED * proof.asr_before
+
+
+def obeys(proof: Proof, alpha: float) -> bool:
+    """Does the network follow the trigger more than anything else, though not as far as a conviction takes?"""
+    return proof.p_value <= alpha and proof.asr_before >= LEAST_ASR / 2

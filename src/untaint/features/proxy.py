@@ -1,6 +1,8 @@
 """A small network trained on the suspect data: what poison does to it is the evidence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from untaint.errors import FeatureUnavailable
 from untaint.features.graph import feature
 from untaint.features.settings import Settings
-from untaint.types import Embeddings, Labels, Mask, Pixels, Probabilities
+from untaint.types import Embeddings, Labels, Mask, Pixels, Probabilities, Rows
 
 _EXTRA = "needs a network: pip install 'untaint[torch]', or give one with --model"
 
@@ -54,6 +56,15 @@ def bent(proxy: Proxy, images: Pixels, code: int, seed: int) -> np.ndarray | Non
     from untaint.nets import warps
 
     return warps.bent_towards(proxy.weights, images, code, seed)
+
+
+def witness(pixels: Pixels, labels: Labels, rows: Rows, settings: Settings) -> Callable[[Pixels], Labels] | None:
+    """A deeper network, trained longer on some rows, as a function from images to class codes; None beside a given model."""
+    if settings.model is not None:
+        return None
+    from untaint.nets import training
+
+    return partial(training.answers, training.witness(pixels, labels, rows, settings.seed, settings.report_progress))
 
 
 @feature(stored=True)

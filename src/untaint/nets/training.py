@@ -50,16 +50,40 @@ def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Pro
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
     origin = f"house network, {len(fitted.holdout_loss)} epochs"
-    weights = {name: value.contiguous().numpy() for name, value in fitted.net.state_dict().items()}
-    return Observed(embedded, probabilities, fitted.holdout_loss, origin, fitted.dynamics, weights)
+    return Observed(embedded, probabilities, fitted.holdout_loss, origin, fitted.dynamics, _weights(fitted.net))
+
+
+WITNESS = FitPlan(patience=100, holdout=0.0)
+"""A network of three blocks, trained to the end: it obeys what the proxy has half learned. Stripes on 30 % of a class of right labels:
+73 % where the proxy obeys in 61 %, at an equal pull of natural directions (44 and 41 %)."""
+
+
+def witness(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Progress) -> dict[str, np.ndarray]:
+    """Weights of a deeper network that was trained longer on some rows, as a user's own would be."""
+    height, width, channels = pixels.shape[1:]
+    spec = ConvNetSpec(height, width, channels, int(labels.max()) + 1)
+    fitted = fit(spec, pixels, labels, rows, replace(WITNESS, seed=seed), partial(progress, "training a deeper network"))
+    return _weights(fitted.net)
 
 
 def answers(weights: Mapping[str, np.ndarray], images: Pixels) -> Labels:
-    """The class codes a proxy with these weights answers for images it has not seen."""
-    net = ConvNet(proxy_spec(images, len(weights["head.bias"])))
-    net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    codes: Labels = logits(net.eval(), images, np.arange(len(images))).argmax(axis=1)
+    """The class codes a house network with these weights answers for images it has not seen."""
+    codes: Labels = logits(network(weights, images), images, np.arange(len(images))).argmax(axis=1)
     return codes
+
+
+def network(weights: Mapping[str, np.ndarray], images: Pixels) -> ConvNet:
+    """The house network of these weights, for images of one size, ready to be asked."""
+    height, width, channels = images.shape[1:]
+    widths = tuple(len(value) for value in weights.values() if value.ndim == 4)
+    classes, hidden = weights["head.weight"].shape
+    net = ConvNet(ConvNetSpec(height, width, channels, classes, widths, hidden))
+    net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    return net.eval()
+
+
+def _weights(net: ConvNet) -> dict[str, np.ndarray]:
+    return {name: value.contiguous().numpy() for name, value in net.state_dict().items()}
 
 
 def judge(pixels: Pixels, labels: Labels, learned: Rows, judged: Rows, seed: int, progress: Progress) -> np.ndarray:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from untaint.nets.convnet import ConvNet, to_batch
-from untaint.nets.training import proxy_spec
+from untaint.nets.convnet import to_batch
+from untaint.nets.training import network
 from untaint.types import Pixels
 
 _NODES: Final = 5
@@ -28,13 +28,11 @@ that, warps towards honest classes grow to twice the size."""
 
 
 def bent_towards(weights: Mapping[str, np.ndarray], images: Pixels, code: int, seed: int) -> np.ndarray:
-    """Steps (h, w, 2), down and right in pixels, of a small warp under which a proxy answers a class.
+    """Steps (h, w, 2), down and right in pixels, of a small warp under which a house network answers a class.
 
     images: (n, h, w, c) of other classes.  Deterministic for one seed, machine and thread count.
     """
-    net = ConvNet(proxy_spec(images, len(weights["head.bias"])))
-    net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    net.eval().requires_grad_(False)
+    net = network(weights, images).requires_grad_(False)
     height, width = images.shape[1:3]
     generator, order = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     nodes = (0.3 * torch.randn(1, 2, _NODES, _NODES, generator=generator)).requires_grad_()

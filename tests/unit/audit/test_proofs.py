@@ -11,6 +11,7 @@ from tests.digit_sets import TARGET, Digits, clean, patched
 from typing_extensions import override
 
 from untaint.audit import look as module
+from untaint.audit import proofs
 from untaint.audit.proofs import _Trials
 from untaint.audit.run import run
 from untaint.audit.settings import AuditSettings
@@ -180,3 +181,42 @@ def test_two_shortcuts_that_share_out_a_class_do_not_leave_it_unknown(monkeypatc
         others = np.setdiff1d(target[~content.contradicted[target]], each.members)
         assert len(others) > 20
         np.testing.assert_allclose(trials._honest_but(each).means[code], pixels[others].mean(0), atol=1e-3)
+
+
+def half_obeyed(asr: float) -> Proof:
+    return Proof("not proven", "Not proven.", 400, asr, float("nan"), {"natural direction between classes": 0.3}, 1e-9)
+
+
+OBEYED = Proof("proven", "Proven.", 400, 0.8, 0.1, {"natural direction between classes": 0.3}, 1e-9)
+
+
+def second_opinion(first: Proof, second: Proof, monkeypatch: pytest.MonkeyPatch) -> tuple[Proof, int]:
+    """What is left of a proof when a deeper network may be asked, and how often one was trained."""
+    trained: list[int] = []
+    digits = marked(striped(), 1.0)
+    seen = module.look(digits.features(), np.arange(len(digits.labels)), AuditSettings(rounds=1))
+    trials = _Trials(seen, AuditSettings(rounds=1))
+    monkeypatch.setattr(
+        proofs, "witness", lambda pixels, labels, rows, settings: trained.append(len(rows)) or (lambda images: images)
+    )
+    monkeypatch.setattr(trials, "_put_on", lambda found, trigger, after, before: second)
+    return trials._witnessed(seen.verdict.findings[0], first, None), len(trained)
+
+
+def test_where_the_first_network_obeys_by_half_a_deeper_one_is_asked(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(0.1)
+    found, trained = second_opinion(half_obeyed(0.4), OBEYED, monkeypatch)
+    assert (found.status, found.asr_before, found.p_value, trained) == ("proven", 0.8, 2e-9, 1)
+    assert "the first obeyed in 40%" in found.statement
+
+
+def test_a_deeper_network_that_obeys_no_better_changes_nothing(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(0.1)
+    first = half_obeyed(0.4)
+    assert second_opinion(first, half_obeyed(0.45), monkeypatch) == (first, 1)
+
+
+def test_none_is_trained_where_the_first_hardly_obeys(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(0.1)
+    first = half_obeyed(0.2)
+    assert second_opinion(first, OBEYED, monkeypatch) == (first, 0)
