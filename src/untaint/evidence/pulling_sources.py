@@ -10,7 +10,7 @@ from untaint.types import Labels, Mask
 
 _PRIOR = 0.5  # of a count: what nobody else sent is rare, not impossible
 _LEAST_ROWS = 10  # of a source that is tested
-_SURE = 1e-3  # corrected: sources that are joined
+_SURE, _JOINED = 1e-3, 0.01  # corrected: the first source, and others that are joined to it
 _FEWEST = 5  # rows among the hardest that a source must have sent
 _UNEVEN = 0.3
 """Standard deviation of the sources' rates, by their mean, that is allowed for at least: those who differ most are not among the others
@@ -56,9 +56,9 @@ def pulling(hard: Mask, labels: Labels, codes: np.ndarray) -> Pulling | None:
         found = sorted((tests * chance, source, expected) for chance, source, expected in counts.compared(ranked[:count]))
         if not best or found[0][0] < best[0][0]:
             best = found
-    guilty = [(source, expected) for chance, source, expected in best if chance <= _SURE]
-    if not guilty:
+    if not best or best[0][0] > _SURE:
         return None
+    guilty = [(source, expected) for chance, source, expected in best if chance <= _JOINED]
     places = [source for source, _ in guilty]
     seen, expected = int(counted[places].sum()), sum(expected for _, expected in guilty)
     return Pulling(tuple(names[places].tolist()), best[0][0], seen, expected, (seen - expected) / float(sent[places].sum()))
