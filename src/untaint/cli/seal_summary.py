@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.text import Text
 
 from untaint.cli.summary import console, one_line
+from untaint.provenance.changes import count
 from untaint.provenance.keys import PrivateKey
 from untaint.provenance.oms_check import Checked
 from untaint.provenance.policy import Decision
@@ -48,7 +49,7 @@ def sources(found: Exposure) -> None:
         out.print(_line(f"    {risk.risk:.2f}  {risk.name}, {risk.samples:,} samples ({risk.share:.1%}): {why}"))
     if found.takeovers:
         out.print(_line("  cheapest way to control"))
-    for takeover in found.takeovers:
+    for takeover in {(each.names, each.held): each for each in found.takeovers}.values():  # what reaches more reaches less
         out.print(_line(f"    {takeover.sentence}"))
 
 
@@ -119,7 +120,7 @@ def _signatures(signed: Decision | None) -> list[Text]:
 
 
 def _amount(samples: int, files: int, size: int) -> str:
-    return f"{samples:,} samples, {files:,} files, {size:,} bytes"
+    return f"{count(samples, 'sample', 'samples')}, {count(files, 'file', 'files')}, {size:,} bytes"
 
 
 def _line(text: str, style: str = "") -> Text:

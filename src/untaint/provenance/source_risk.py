@@ -69,7 +69,7 @@ class Takeover:
             for n, one, many in ((self.domains, "domain", "domains"), (self.accounts, "account or source", "accounts or sources"))
             if n
         ]
-        return f"{self.share:.2%} of the set: {' and '.join(what)} ({', '.join(self.names)}), which hold {self.held:.2%}"
+        return f"{self.share:.2%} of the set: {' and '.join(what)} ({', '.join(self.names)}) with {self.held:.2%}"
 
 
 @final

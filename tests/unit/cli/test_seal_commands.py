@@ -41,7 +41,7 @@ def untaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def test_seal_verify_change_verify(records: Path, untaint: Run) -> None:
     code, said = untaint("seal", records)
     assert code == 0
-    assert "SEALED texts.jsonl: 30 samples, 1 files" in said
+    assert "SEALED texts.jsonl: 30 samples, 1 file" in said
     assert "not listed in sources.toml" in said
     assert "cheapest way to control" in said
     assert "Not signed" in said

@@ -149,7 +149,7 @@ def test_the_cheapest_way_to_own_a_share(web: Path) -> None:
     kinds = sources_of([Source("crowd", "crowd"), Source("shop", "live-url"), Source("house", "internal")])
     found = {takeover.share: takeover for takeover in exposure(made, kinds, TODAY).takeovers}
     assert (found[0.01].domains, found[0.01].names) == (1, ("shop.org",))
-    assert found[0.01].sentence == "1.00% of the set: 1 domain (shop.org), which hold 29.70%"
+    assert found[0.01].sentence == "1.00% of the set: 1 domain (shop.org) with 29.70%"
     pinned = sources_of([Source("crowd", "crowd"), Source("shop", "pinned"), Source("house", "internal")])
     found = {takeover.share: takeover for takeover in exposure(made, pinned, TODAY).takeovers}
     assert (found[0.01].domains, found[0.1].domains) == (5, 50)
