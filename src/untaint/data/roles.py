@@ -83,6 +83,8 @@ _FEWEST_PIXELS = 64
 """8 by 8, the smallest images in common use; fewer numbers are a table."""
 _SENTENCE = 20
 """Mean characters from which a column of strings with spaces is prose and not a category."""
+_TABLE = 5
+"""Columns of numbers from which a long text that is not called like one is a note in a table; reviews have a rating, and votes."""
 _LARGEST_DISTINCT = 20
 _MAJORITY = 0.9
 """A few tampered rows must not change how a column is read."""
@@ -292,9 +294,11 @@ def _find_payload(rest: Samples, where: str) -> tuple[Modality, Kind, tuple[str,
         if names := [name for name in rest if kinds[name] == kind]:
             name, how = _one_image(names, where)
             return "image", kind, (name,), how
-    if prose := _prose([name for name in rest if kinds[name] == "text"], rest):
-        return "text", "text", (prose[0],), prose[1]
     numbers = [name for name in rest if name.strip().lower() in ROW_NUMBERS]
+    many = sum(kinds[name] == "number" and name not in numbers for name in rest) >= _TABLE
+    prose = _prose([name for name in rest if kinds[name] == "text"], rest, by_content=not many)
+    if prose:
+        return "text", "text", (prose[0],), prose[1]
     # A column that begins with nothing may hold something further on.
     cells = tuple(name for name in rest if kinds[name] in {*_CELLS, "empty"} and name not in numbers)
     if not any(kinds[name] in _CELLS for name in cells):
@@ -329,11 +333,12 @@ def _one_image(names: Sequence[str], where: str) -> tuple[str, str]:
     return chosen, f"column {chosen!r} (by {'name' if len(names) > 1 else 'content'})"
 
 
-def _prose(names: Sequence[str], columns: Samples) -> tuple[str, str] | None:
+def _prose(names: Sequence[str], columns: Samples, *, by_content: bool) -> tuple[str, str] | None:
+    """A column of texts: called like one, or by content the longest."""
     by_name = [name for wanted in TEXTS for name in names if name.strip().lower() == wanted]
     if by_name:
         return by_name[0], f"column {by_name[0]!r} (by name)"
-    spaced = [name for name in names if _has_spaces(columns[name]) and _no_times(columns[name]) is not None]
+    spaced = [name for name in names if by_content and _has_spaces(columns[name]) and _no_times(columns[name]) is not None]
     lengths = {name: _mean_length(columns[name]) for name in spaced}
     longest = max(lengths, key=lambda name: lengths[name], default=None)
     if longest is not None and (lengths[longest] >= _SENTENCE or len(columns) == 1):

@@ -127,6 +127,16 @@ def test_the_order_of_colours_is_the_smoother_one(planes: bool) -> None:
     assert pixel_shape(pixels(np.ascontiguousarray(stored))) == ((8, 8, 3), planes)
 
 
+def test_prose_beside_many_numbers_is_a_note_in_a_table() -> None:
+    numbers: dict[str, list[object]] = {name: list(range(20)) for name in "vwxyz"}
+    rest: dict[str, list[object]] = {**numbers, "label": ["a", "b"] * 10}
+    found = roles({"address": PROSE * 10, **rest})
+    assert (found.modality, found.payload) == ("table", ("address", *numbers))
+    assert roles({"review": PROSE * 10, **rest}).modality == "text"
+    del rest["z"]
+    assert roles({"address": PROSE * 10, **rest}).modality == "text"
+
+
 def test_dates_with_a_time_are_no_prose() -> None:
     found = roles({"opened": ["2024-01-01 10:00:00+00:00"] * 20, "x": list(range(20)), "label": ["a", "b"] * 10})
     assert (found.modality, found.payload) == ("table", ("opened", "x"))
