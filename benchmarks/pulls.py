@@ -18,7 +18,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import argparse
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -108,8 +108,8 @@ def outlying(points: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def planted(size: int, seeds: Sequence[int]) -> str:
-    """Ranks and answers by attack and table."""
+def planted(size: int, seeds: Sequence[int]) -> Iterator[str]:
+    """Ranks and answers by attack and table, after every attack."""
     ranks: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for attack in ATTACKS:
@@ -129,6 +129,11 @@ def planted(size: int, seeds: Sequence[int]) -> str:
                 members = found.groups[0].members if answer != "silent" else np.empty(0, np.int64)
                 answers[attack, name].update({answer: 1, "named": len(members), "right": int(made.mask[members].sum())})
                 print(f"{attack}, {name}, {seed}: {answer}", flush=True)
+        yield table(ranks, answers)
+
+
+def table(ranks: Mapping[tuple[str, str], Mapping[str, list[float]]], answers: Mapping[tuple[str, str], Counter[str]]) -> str:
+    """What was measured so far."""
     lines = []
     for (attack, name), by_score in ranks.items():
         told = answers[attack, name]
@@ -166,11 +171,12 @@ def main() -> None:
             file.write(f"\n## Clean tables: `python benchmarks/pulls.py --clean {chosen.clean}`\n\n{clean(chosen.clean)}\n")
         return
     seeds = " ".join(map(str, chosen.seeds))
-    table = planted(chosen.size, chosen.seeds)
-    RESULTS.write_text(
+    said = (
         f"# Pulls and outliers\n\n`python benchmarks/pulls.py --size {chosen.size} --seeds {seeds}`: TPR at 1 % of honest rows by "
-        f"each score, and what `gradient-pull` says.\n\n{table}\n"
+        "each score, and what `gradient-pull` says.\n\n"
     )
+    for so_far in planted(chosen.size, chosen.seeds):
+        RESULTS.write_text(f"{said}{so_far}\n")
 
 
 if __name__ == "__main__":
