@@ -111,7 +111,7 @@ def bundle_signer(name: str | None, issuer: str | None, roots: Path | None) -> I
 def bundle(data: Path, path: Path, public: Sequence[Path], who: Identity | Roots | None) -> Checked:
     """Check data against an OpenSSF bundle. Raises BadInput when nobody was named who may have signed it, or two kinds of them."""
     if bool(public) == (who is not None):
-        message = "a bundle is checked against --key, against --identity and --issuer, or against --identity and --roots."
+        message = "a bundle is checked against --key, or against --identity with --issuer or --roots."
         raise BadInput(message, advice="Give one of them.")
     return check_bundle(data, path, [keys.load_public(key) for key in public], who)
 
