@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from untaint import api
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
-from untaint.evidence.finding import Finding, SourceShare, Verdict
+from untaint.evidence.finding import AuditResult, Finding, SourceShare, Verdict
 from untaint.provenance.joined import advised, joined
 from untaint.provenance.sealed import Seal
 
@@ -90,18 +91,33 @@ def test_samples_and_labels_that_are_not_as_sealed_are_counted_and_take_nothing(
     assert found.dataset.notes[-2:] == found.facts["problems"]
 
 
-def test_an_audit_uses_the_seal_beside_the_data(pictures: Path) -> None:
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch) -> list[Dataset]:
+    """What audits are given, in place of audits; theirs of a set with sources are tested elsewhere."""
+    given: list[Dataset] = []
+
+    def run(dataset: Dataset, _settings: object) -> AuditResult:
+        given.append(dataset)
+        return AuditResult(verdict(), (), pa.table({}), len(dataset), 0, 0, {"notes": dataset.notes}, {})
+
+    monkeypatch.setattr(api, "run", run)
+    return given
+
+
+def test_an_audit_uses_the_seal_beside_the_data(pictures: Path, audited: list[Dataset]) -> None:
     made = seal(pictures)
     facts: Any = api.audit(pictures, budget="fast").dataset
     assert facts["seal"]["root"] == made.sealed.root
-    assert facts["columns"]["source"] == "the seal"
+    assert audited[0].columns.source == "the seal"
+    assert set(audited[0].column("source")) == {"zoo", "park"}
 
 
-def test_a_damaged_seal_beside_the_data_is_told_and_one_that_was_named_is_refused(pictures: Path) -> None:
+def test_a_damaged_seal_beside_the_data_is_told_and_one_that_was_named_is_refused(pictures: Path, audited: list[Dataset]) -> None:
     made = seal(pictures)
     (made.folder / "statement.json").write_text("{}")
     facts: Any = api.audit(pictures, budget="fast").dataset
     assert any("was not used" in note for note in facts["notes"])
+    assert audited[0].columns.source is None
     with pytest.raises(BadInput, match=r"statement\.json"):
         api.audit(pictures, budget="fast", seal=made.folder)
 
