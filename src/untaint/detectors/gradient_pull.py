@@ -78,7 +78,9 @@ class GradientPull(Detector):
         rows, scores = np.flatnonzero(labels >= 0), np.where(labels >= 0, 0.0, np.nan).astype(np.float32)
         points, sizes = spread(cells, rows, _COLUMNS), np.sort(np.bincount(labels[rows], minlength=2))
         if len(rows) < _LEAST or sizes[-2] < _LEAST_CLASS or points.shape[1] == 0:
-            return Evidence(scores, "empirical", note=f"needs {_LEAST} rows, and {_LEAST_CLASS} of each of two classes")
+            return Evidence(
+                scores, "empirical", note=f"needs {_LEAST} rows, {_LEAST_CLASS} of each of two classes, and a column that varies"
+            )
         codes = sources.codes[rows] if len(sources.names) >= FEWEST_SOURCES else None
         single = near_copies.representatives if codes is None else one_each(near_copies.family, sources.codes)
         with threadpool_limits(1):  # the matrices are small

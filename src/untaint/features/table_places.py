@@ -25,7 +25,8 @@ def spread(cells: Cells, rows: np.ndarray, most: int | None = None) -> np.ndarra
             words, counts = np.unique(values[there], return_counts=True)
             columns.extend((values == word).astype(float) for word in words[np.argsort(-counts, kind="stable")[:_WORDS]])
             continue
-        width = float(values[there].std())
+        with np.errstate(over="ignore"):  # numbers beyond what squares hold: the column is left out
+            width = float(values[there].std())
         if width > 0 and np.isfinite(width):
             columns.append(np.where(there, np.clip((values - values[there].mean()) / width, -_FAR, _FAR), 0.0))
     return np.stack(columns, axis=1) if columns else np.empty((len(rows), 0))

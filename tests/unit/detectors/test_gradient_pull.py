@@ -1,5 +1,7 @@
 """Flips made to cost a model most are found with who sent them, and what leaving them out is worth; honest odd sources are not."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from tests.table_sets import CLASSES
@@ -99,6 +101,27 @@ def test_quantities_and_tables_too_small_are_not_judged() -> None:
     assert np.isnan(found.scores[50:]).all()
     with pytest.raises(FeatureUnavailable, match="quantity"):
         GradientPull().examine(cells(values), np.arange(COUNT), ALONE, NOBODY, tuple(f"{code}.5" for code in range(COUNT)))
+
+
+ODD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "missing": lambda values: np.where(np.arange(COUNT)[:, None] % 3 == 0, np.nan, values),
+    "beyond all bounds": lambda values: values * 1e300,
+    "one row beyond all bounds": lambda values: np.where(np.arange(COUNT)[:, None] == 5, 1e200, values),
+    "nothing": lambda values: np.full_like(values, np.nan),
+    "constant but one": lambda values: np.column_stack([values[:, 0], *[np.ones(COUNT)] * (WIDTH - 1)]),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_tables_are_borne(case: str) -> None:
+    values, labels, codes = drawn(0)
+    labels[7] = 2  # a class of one row
+    codes[:300] = -1
+    found = GradientPull().examine(
+        cells(ODD[case](values)), labels, ALONE, Sources(codes, tuple("abcdefghijkl")), ("a", "b", "c")
+    )
+    assert np.isfinite(found.scores).all()
+    assert all(np.isfinite(group.p_value) for group in found.groups)
 
 
 def test_copies_count_once_and_stay_on_one_side() -> None:
