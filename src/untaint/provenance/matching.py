@@ -33,8 +33,10 @@ class Stored:
         return np.array(np.memmap(self.path, "<u8", "r", shape=(self.size, 4))[key])  # mapped for this one time
 
 
+SLICE = 1 << 17
+"""Rows compared at once, 4 MiB of each version."""
 AT_ONCE = 1 << 20
-"""Rows compared or sorted at once; sorting keeps some 100 bytes of each."""
+"""Rows sorted at once; sorting keeps some 100 bytes of each."""
 
 
 def digests(raw: bytes) -> np.ndarray:
@@ -70,7 +72,7 @@ def _common(old: Digests, new: Digests, skip: int, *, backwards: bool = False) -
     """How many rows are the same from the start, or from the end without the first `skip`."""
     most, found = min(len(old), len(new)) - skip, 0
     while found < most:
-        step = min(AT_ONCE, most - found)
+        step = min(SLICE, most - found)
         one, other = (
             side[len(side) - found - step : len(side) - found][::-1] if backwards else side[skip + found : skip + found + step]
             for side in (old, new)
@@ -85,8 +87,8 @@ def _common(old: Digests, new: Digests, skip: int, *, backwards: bool = False) -
 def _same_place(old: Digests, new: Digests, lone: tuple[np.ndarray, np.ndarray], shift: int) -> None:
     """Rows r of `old` and r + shift of `new`."""
     low, high = max(0, -shift), min(len(old), len(new) - shift)
-    for start in range(low, high, AT_ONCE):
-        end = min(high, start + AT_ONCE)
+    for start in range(low, high, SLICE):
+        end = min(high, start + SLICE)
         here, there = slice(start, end), slice(start + shift, end + shift)
         same = (old[here] == new[there]).all(axis=1) & lone[0][here] & lone[1][there]
         lone[0][here] &= ~same
@@ -120,5 +122,5 @@ def counterparts(old: Digests, new: Digests) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, max(1, len(rows)), AT_ONCE):
-        yield rows[start : start + AT_ONCE]
+    for start in range(0, max(1, len(rows)), SLICE):
+        yield rows[start : start + SLICE]

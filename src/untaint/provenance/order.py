@@ -1,12 +1,13 @@
 """Samples that stand in another order: as few as have to be moved to get from one order to the other."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from untaint.provenance.matching import AT_ONCE, Digests, counterparts
+from untaint.provenance.matching import SLICE, Digests, counterparts
 
 DETAILED = 200_000
 """Rows between the first and the last that stands elsewhere, up to which it is found out which of them were moved: less than a second."""
@@ -27,11 +28,12 @@ def moved(old: Digests, new: Digests, left: tuple[np.ndarray, np.ndarray]) -> Mo
 
     Rows that stay are a longest increasing sequence (Fredman 1975), so one sample that was moved to the start is one that was moved.
     """
-    kept = [np.flatnonzero(~mask) for mask in left]
-    start, stops = _between(old, new, kept)
-    kept = [rows[start:stop] for rows, stop in zip(kept, stops, strict=True)]
-    if max(map(len, kept)) > DETAILED:
-        return Moved(*(np.empty(0, np.int64),) * 2, more=_elsewhere(old, new, kept))
+    sizes = [len(mask) - int(mask.sum()) for mask in left]
+    start = _common(old, new, left, min(sizes))
+    end = _common(old, new, left, min(sizes) - start, backwards=True)
+    if max(sizes) - start - end > DETAILED:
+        return Moved(*(np.empty(0, np.int64),) * 2, more=_elsewhere(old, new, left) + abs(sizes[0] - sizes[1]))
+    kept = [_between(mask, start, size - end) for mask, size in zip(left, sizes, strict=True)]
     digests = [side[rows] for side, rows in zip((old, new), kept, strict=True)]
     both = counterparts(*digests)
     kept = [rows[found] for rows, found in zip(kept, both, strict=True)]
@@ -42,32 +44,51 @@ def moved(old: Digests, new: Digests, left: tuple[np.ndarray, np.ndarray]) -> Mo
     return Moved(kept[0][place[away]], kept[1][away])
 
 
-def _between(old: Digests, new: Digests, kept: list[np.ndarray]) -> tuple[int, tuple[int, int]]:
-    """Start and ends of what is not the same from either end."""
-    most = min(map(len, kept))
-    start = _common(old, new, [rows[:most] for rows in kept])
-    backwards = [rows[::-1][: most - start] for rows in kept]
-    end = _common(old, new, backwards)
-    return start, (len(kept[0]) - end, len(kept[1]) - end)
-
-
-def _common(old: Digests, new: Digests, kept: list[np.ndarray]) -> int:
-    for begin in range(0, len(kept[0]), AT_ONCE):
-        here, there = (rows[begin : begin + AT_ONCE] for rows in kept)
+def _common(old: Digests, new: Digests, left: tuple[np.ndarray, np.ndarray], most: int, *, backwards: bool = False) -> int:
+    """How many rows that are looked at are the same from the start, or from the end, up to `most`."""
+    found = 0
+    for here, there in _pairs(left, backwards=backwards):
         same = (old[here] == new[there]).all(axis=1)
         if not same.all():
-            return begin + int(same.argmin())
-    return len(kept[0])
+            return min(most, found + int(same.argmin()))
+        found += len(here)
+        if found >= most:
+            break
+    return min(most, found)
 
 
-def _elsewhere(old: Digests, new: Digests, kept: list[np.ndarray]) -> int:
+def _elsewhere(old: Digests, new: Digests, left: tuple[np.ndarray, np.ndarray]) -> int:
     """How many places hold another row than before."""
-    found = abs(len(kept[0]) - len(kept[1]))
-    for begin in range(0, min(map(len, kept)), AT_ONCE):
-        here, there = (rows[begin : begin + AT_ONCE] for rows in kept)
-        size = min(len(here), len(there))
-        found += int((old[here[:size]] != new[there[:size]]).any(axis=1).sum())
-    return found
+    return sum(int((old[here] != new[there]).any(axis=1).sum()) for here, there in _pairs(left))
+
+
+def _between(mask: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Numbers `start` to `stop` of the rows that are looked at."""
+    found, seen = [np.empty(0, np.int64)], 0
+    for rows in _rows(mask):
+        found.append(rows[max(0, start - seen) : max(0, stop - seen)])
+        seen += len(rows)
+    return np.concatenate(found)
+
+
+def _pairs(left: tuple[np.ndarray, np.ndarray], *, backwards: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that are looked at, of both versions side by side, as far as both go; a few at a time."""
+    sides = [_rows(mask, backwards=backwards) for mask in left]
+    one, other = (next(side, None) for side in sides)
+    while one is not None and other is not None:
+        size = min(len(one), len(other))
+        yield one[:size], other[:size]
+        one = one[size:] if len(one) > size else next(sides[0], None)
+        other = other[size:] if len(other) > size else next(sides[1], None)
+
+
+def _rows(mask: np.ndarray, *, backwards: bool = False) -> Iterator[np.ndarray]:
+    """Rows that a mask leaves, from either end."""
+    starts = range(0, len(mask), SLICE)
+    for start in reversed(starts) if backwards else starts:
+        rows = np.flatnonzero(~mask[start : start + SLICE]) + start
+        if len(rows):
+            yield rows[::-1] if backwards else rows
 
 
 def _longest_increasing(values: np.ndarray) -> np.ndarray:

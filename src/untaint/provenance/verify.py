@@ -26,7 +26,7 @@ from untaint.provenance.spot import Ask, Drawn, spot
 
 Tier: TypeAlias = Literal["full", "quick", "spot"]
 _DEFAULT = Settings()
-_RUN = 4096 * 256
+_RUN = 512 * 256
 """Leaves copied at once."""
 
 

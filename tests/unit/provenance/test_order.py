@@ -43,10 +43,12 @@ def test_no_fewer_would_do(new: list[int]) -> None:
     assert len(moves(list(range(7)), new)) == 7 - kept
 
 
-@given(st.lists(st.integers(0, 5), max_size=20), st.lists(st.integers(0, 5), max_size=20))
-def test_what_stays_is_in_the_same_order(old: list[int], new: list[int]) -> None:
+@given(st.lists(st.integers(0, 5), max_size=20), st.lists(st.integers(0, 5), max_size=20), st.sampled_from([2, 7, 1 << 17]))
+def test_what_stays_is_in_the_same_order(old: list[int], new: list[int], at_once: int) -> None:
     lone = unmatched(rows(old), rows(new))
-    found = moved(rows(old), rows(new), lone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "SLICE", at_once)
+        found = moved(rows(old), rows(new), lone)
     stay = [
         [code for row, code in enumerate(codes) if not mask[row] and row not in set(gone.tolist())]
         for codes, mask, gone in ((old, lone[0], found.old), (new, lone[1], found.new))
