@@ -130,17 +130,19 @@ class Counterfactual(Detector):
         others, same = np.flatnonzero(kept & (labels != labels[seeds[0]])), inside[kept[inside]]
         odd = np.flatnonzero(~kept & (labels >= 0) & (labels != labels[seeds[0]]))  # honest but unusual: not what seeds share
         folds, rng = near_copies.folds(2, 1), np.random.default_rng(0)
+        told, most = np.zeros(len(inside), np.float32), 0
         for turn in range(self.rounds):
             size = max(2 * len(seeds), 400)
             honest = [_drawn(others, size // 2, rng), _drawn(odd, size // 2, rng), _drawn(same, size // 2, rng)]
             odds = training.contrast(pixels, seeds, np.concatenate(honest), folds, inside, turn)
             taught = ~kept[inside] & ((odds > _DOUBTED) | (np.isin(inside, doubted) & (odds > _ALSO)))
             grown = inside[taught]
+            if len(grown) >= most:  # of 300 updates some end badly: such a network knows fewer, and its odds say little
+                told, most = odds, len(grown)
             if len(grown) < _SEEDS or (turn >= _FEWEST and len(grown) < _GROWN * len(seeds)):
                 break
             seeds, same = grown, inside[kept[inside] & (odds < _DOUBTED)]
-        members = inside[odds > _MEMBER]
-        return members, odds
+        return inside[told > _MEMBER], told
 
 
 def _sure(seeds: Rows, shown: np.ndarray, label: int, classes: int) -> Rows:
