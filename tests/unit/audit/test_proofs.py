@@ -196,9 +196,12 @@ def second_opinion(first: Proof, second: Proof, monkeypatch: pytest.MonkeyPatch)
     digits = marked(striped(), 1.0)
     seen = module.look(digits.features(), np.arange(len(digits.labels)), AuditSettings(rounds=1))
     trials = _Trials(seen, AuditSettings(rounds=1))
-    monkeypatch.setattr(
-        proofs, "witness", lambda pixels, labels, rows, settings: trained.append(len(rows)) or (lambda images: images)
-    )
+
+    def witness(pixels: Pixels, labels: Labels, rows: np.ndarray, settings: object) -> Callable[[Pixels], Pixels]:
+        trained.append(len(rows))
+        return lambda images: images
+
+    monkeypatch.setattr(proofs, "witness", witness)
     monkeypatch.setattr(trials, "_put_on", lambda found, trigger, after, before: second)
     return trials._witnessed(seen.verdict.findings[0], first, None), len(trained)
 
