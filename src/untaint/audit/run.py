@@ -92,7 +92,9 @@ def _asked(dataset: Dataset) -> Mapping[str, str]:
     """Flags without which the data would be read otherwise: what the user named, and where in a database the rows come from."""
     found = dataset.columns
     roles = {"label": found.label, "source": found.source, "payload": found.payload, "time": found.time}
-    named = {role: name for role, name in roles.items() if name is not None and f"{role}: column {name!r} (as asked)" in found.note}
+    named = {
+        role: name for role, name in roles.items() if name is not None and f"{role}: column {name!r} (as asked)" in found.note
+    }
     return named | {name: value for name, value in (("table", found.table), ("query", found.query)) if value is not None}
 
 
