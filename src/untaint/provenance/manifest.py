@@ -216,7 +216,7 @@ class Manifest:
         skip = start - int(starts[first]) if self.parts else 0
         for number in range(first, len(self.parts)):
             path = self.folder / part_name(number)
-            with _readable(path), pq.ParquetFile(path) as file:
+            with _readable(path), streamed(path) as file:
                 for batch in file.iter_batches(_GROUP, columns=None if columns is None else list(columns)):
                     if skip < batch.num_rows:
                         yield _whole(batch.slice(skip), columns)
@@ -240,6 +240,11 @@ def _whole(found: Any, columns: Sequence[str] | None) -> Any:
         if field.name not in found.schema.names and (columns is None or field.name in columns):
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))
     return found
+
+
+def streamed(path: Path) -> Any:
+    """A Parquet file to be read piece by piece; otherwise all of it is fetched before its first batch."""
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 def _taken(file: Any, rows: np.ndarray, columns: Sequence[str] | None) -> Iterator[pa.Table]:

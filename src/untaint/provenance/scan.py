@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, final
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from untaint.provenance.listing import Entry
-from untaint.provenance.manifest import FileWriter, Part, PartWriter, file_row, part_name
+from untaint.provenance.manifest import FileWriter, Part, PartWriter, file_row, part_name, streamed
 from untaint.provenance.merkle import TileWriter
 from untaint.provenance.sealed import FILES, MANIFEST, TILES
 from untaint.provenance.tasks import Done, Remark, Task
@@ -153,7 +152,7 @@ class _Files:
         self._writer.close()
         whole = FileWriter(self._folder / FILES)
         for number in range(self._pieces + 1):
-            with pq.ParquetFile(self._piece(number)) as file:
+            with streamed(self._piece(number)) as file:
                 for batch in file.iter_batches():
                     whole.put(batch)
             self._piece(number).unlink()
