@@ -49,9 +49,10 @@ class GradientPull(Detector):
     leaving out random groups of as many rows of the same classes is worth; else it is told. Without such a source the hardest rows are
     told if leaving them out makes a model much better on rows it has not seen.
 
-    Works when: labels were flipped against a surrogate, or around a point, in 3 to 5 % of the rows; by one source or two, to be accused.
-    Fails when: no linear model tells the classes apart; every source did it; an honest source measures in a way of its own and the
-        others are better learned without it.
+    Works when: labels were flipped to cost a linear model most, in 3 to 5 % of the rows, and one source or two of many sent them; flips
+        of one class by one source, and copied blocks, at times.
+    Fails when: no linear model tells the classes apart (churn, a rare default), or there are very many classes; every source did it,
+        then they are ranked and seldom told; an honest source measures in a way of its own and the others are better learned without it.
     Cost: a few linear models of 10,000 rows at most, some forty more where a source is found; a second on 5,000 rows.
     Reference: SEVER, Diakonikolas, Kamath, Kane, Li, Steinhardt, Stewart 2019, arXiv 1803.02815 (alg. 2); the tests are our own
     """
