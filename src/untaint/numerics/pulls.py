@@ -6,7 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from untaint.numerics import principal
 from untaint.types import Labels
 
-WIDEST = 64  # directions of most variance that a model learns from; more change little, and its fit takes as long as they are many
+WIDEST = (
+    64  # directions of most variance that a model learns from; more change little, and its fit takes as long as they are many
+)
 _STEPS, _CLOSE = 100, 1e-3  # of the solver: the model need not be exact
 _TURNS = 30  # of power iteration; where two directions are so alike that more would be needed, either will do
 
