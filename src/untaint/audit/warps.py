@@ -13,7 +13,7 @@ from untaint.evidence.proof import LEAST_ASR
 from untaint.features.proxy import Proxy, answers, bent
 from untaint.types import Labels, Pixels, Rows
 
-_LEARNED = 1500  # images a warp is looked for on: the search draws some thousand times, and half as many find the same
+_LEARNED = 1500  # images a warp is looked for on: half as many find a warp that forces 90 % in place of 91 %
 _LEAST = 100  # of them; with fewer a grid of 50 numbers bends to the images at hand
 _RIVALS = 9  # other classes that a warp is looked for as well; the best of so many is beaten, and each costs a second or two
 

@@ -18,13 +18,14 @@ from untaint.nets.training import network
 from untaint.types import Pixels
 
 _NODES: Final = 5
-"""Per side of the grid: WaNet's has 4; a finer one follows it as well and bends more to what is no trigger."""
-_UPDATES, _BATCH, _RATE = 120, 64, 0.1  # of the step of a node, in pixels of an image of 32x32; further updates change no digit
+"""Per side of the grid; WaNet's has 4. In a set with 8 % warped images (Fashion-MNIST) one of 8 makes warps towards three honest classes
+force 51 to 62 % in place of 33 to 40 %, and the trigger's 96 % in place of 91 %."""
+_UPDATES, _BATCH, _RATE = 120, 64, 0.1  # rate: pixels of an image of 32x32; twice the updates: 92 % in place of 91 %, as large
 _SIDE = 32
 """Edge of the images that steps are weighed on, so that a warp costs the same at any resolution."""
 _WEIGHT = 0.5
 """Of the mean squared step against the loss: a pixel and a half costs as much as answering at random among three. With a fifth of
-that, warps towards honest classes grow to twice the size."""
+that, warps towards honest classes grow from 1.7 to 2.6 pixels and force two thirds in place of a third."""
 
 
 def bent_towards(weights: Mapping[str, np.ndarray], images: Pixels, code: int, seed: int) -> np.ndarray:
