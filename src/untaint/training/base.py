@@ -106,7 +106,7 @@ class Run:
 
 
 Slope: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Gradient (n, ...) of each row's loss by its inputs, for inputs (n, ...) and targets (n,): the network as it is now, not in training mode."""
+"""Gradient (n, ...) of each row's loss by its inputs, for inputs (n, ...) and targets (n,): of the network as it is, in evaluation mode."""
 State: TypeAlias = dict[str, np.ndarray]
 Advice: TypeAlias = Literal["keep", "good", "back"]
 """After a step: go on; go on, and this is a state to come back to; go back to the last such state."""
