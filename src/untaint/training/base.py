@@ -5,13 +5,14 @@ PyTorch or TensorFlow into this form. So every defence is one file, and means th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Literal, TypeAlias, final
 
 import numpy as np
 
+from untaint.errors import BadInput
 from untaint.types import Rows
 
 PACKAGE = "untaint.training"
@@ -174,3 +175,22 @@ class Dropped:
     step: int
     by: str
     reason: str
+
+
+def check_number(name: str, value: object, low: float, high: float = float("inf")) -> None:
+    """Raises BadInput unless a parameter is a number in low..high."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        wanted = f"in {low:g}..{high:g}" if high < float("inf") else f"of at least {low:g}"
+        raise BadInput(f"{name} is a number {wanted}, not {value!r}.", advice="Give another value.")
+
+
+def check_whole(name: str, value: object, low: int) -> None:
+    """Raises BadInput unless a parameter is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise BadInput(f"{name} is a whole number of at least {low}, not {value!r}.", advice="Give another value.")
+
+
+def check_known(name: str, value: object, known: Sequence[str]) -> None:
+    """Raises BadInput unless a parameter has one of the known values."""
+    if value not in known:
+        raise BadInput(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}.", advice="Choose one of them.")
