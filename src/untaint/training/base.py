@@ -159,6 +159,8 @@ class Defence(ABC):
     """False: unsound or undefined on networks with layers that mix the rows of a batch, such as batch normalisation."""
     backends: ClassVar[frozenset[str]] = frozenset({"torch", "tensorflow"})
     """Loops that can run it."""
+    warning: ClassVar[str] = ""
+    """What a person must know before training with it; who starts a run prints it."""
 
     @abstractmethod
     def start(self, run: Run) -> Hooks:
