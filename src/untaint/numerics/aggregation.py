@@ -191,6 +191,10 @@ def aggregate(
     weights: (n,), how much each row counts; cap what others claim, see `capped`.  Precision is that of the rows, at least float32.
     Raises TooManyBad when 2f >= n or more than f rows are not finite, BadInput for unknown rules and other shapes.
     """
-    chosen = rule_named(rule)
-    left = sound(rows, usual_f(len(rows)) if f is None else f, weights)
-    return chosen(mixed(left) if mix else left)
+    rule_named(rule)
+    return combined(sound(rows, usual_f(len(rows)) if f is None else f, weights), rule, mix=mix)
+
+
+def combined(left: Sound, rule: str, *, mix: bool) -> np.ndarray:
+    """One vector (d,) of rows that `sound` has let through; raises as `aggregate` does."""
+    return rule_named(rule)(mixed(left) if mix else left)
