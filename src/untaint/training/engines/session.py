@@ -1,0 +1,298 @@
+"""One run of a recipe on PyTorch: calls the hooks around a loop that is not ours."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from untaint.errors import BadInput
+from untaint.registry import spec
+from untaint.training.base import Batch, Defence, Dropped, Hooks, Run, Seen, State, Update
+from untaint.training.compose import Recipe
+from untaint.training.engines.batches import Parcel, array
+from untaint.training.engines.gradients import Gradients
+from untaint.training.engines.row_losses import RowLoss, answer_of, row_losses
+from untaint.training.engines.set_aside import SetAside
+from untaint.training.engines.snapshots import Buffers, Snapshot
+
+
+@final
+@dataclass(frozen=True)
+class Ways:
+    """How the loop computes. mean: its loss is the mean of its rows' losses, else their sum.  row_loss: None = by kind of target."""
+
+    mean: bool = True
+    row_loss: RowLoss = row_losses
+
+
+@final
+@dataclass(frozen=True)
+class Refused:
+    """An update that was not applied, or was taken back."""
+
+    epoch: int
+    step: int
+    reason: str
+
+
+@final
+@dataclass
+class Progress:
+    """Where the run stands. epoch: that was begun last, -1 = none; step: updates asked for so far."""
+
+    epoch: int = -1
+    step: int = 0
+    rows: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    back: int = 0
+
+
+@final
+@dataclass
+class _Handed:
+    """What was handed out last. part, parts: which of how many of one batch.  loss: mean of its rows, once it is known."""
+
+    parcel: Parcel
+    part: int
+    parts: int
+    loss: float = nan
+
+
+@final
+class Session:
+    """Hooks attached to a model and an optimizer; `batches` turns what a loader gives into what the loop is to train on.
+
+    Raises BadInput for a network or an optimizer that the recipe cannot be sound on.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, recipe: Recipe, run: Run, ways: Ways, folder: Path | None) -> None:
+        self.model, self.optimizer, self.recipe, self.run, self.ways = model, optimizer, recipe, run, ways
+        self.active: list[tuple[Defence, Hooks]] = [(defence, defence.start(run)) for defence in recipe.defences]
+        self.progress = Progress()
+        self.aside = SetAside(folder)
+        self._gradients = Gradients(model, optimizer, self.active, mean=ways.mean)
+        self._buffers = Buffers(model)
+        self._handed: _Handed | None = None
+        self._good: Snapshot | None = None
+        self._looking = False  # while a hook asks the model something
+        self._attached = [
+            model.register_forward_hook(self._forward),
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
+        if any(hooks.watch for _, hooks in self.active):
+            self._good = Snapshot.of(model, optimizer)
+
+    def release(self) -> None:
+        """Take every hook off; model and optimizer are as if they had never been hardened, but for what was learned."""
+        for handle in self._attached:
+            handle.remove()
+        self._gradients.release()
+
+    def begin_epoch(self) -> None:
+        """Called before the first batch of every epoch."""
+        self.progress.epoch += 1
+
+    def batches(self, content: object, rows: np.ndarray | None) -> Iterator[Any]:
+        """What is to be trained on of one batch, in one part or several; nothing when no row of it may be."""
+        parcel = Parcel.of(content, rows)
+        for defence, hooks in self.active:
+            if hooks.screen is not None and len(parcel.rows):
+                parcel = self._screened(parcel, defence, hooks.screen(self._batch(parcel)))
+        if not len(parcel.rows):
+            return
+        for _, hooks in self.active:
+            if hooks.alter is not None:
+                parcel = parcel.changed(hooks.alter(self._batch(parcel), self._slope(parcel)))
+        parts = parcel.parts(self._gradients.parts(len(parcel.rows)))
+        for number, part in enumerate(parts):
+            self._hand_out(part, number, len(parts))
+            yield part.content
+
+    def empty(self) -> None:
+        """A batch without rows was drawn: an update of noise alone."""
+        self._gradients.nothing()
+        self.optimizer.step()
+
+    @property
+    def parts_of_batch(self) -> int:
+        """In how many parts a batch of the usual size is handed out."""
+        return self._gradients.parts(self.run.batch or 1)
+
+    @property
+    def samples(self) -> Any:
+        """The hook that draws rows, None = the loader's own order."""
+        return next((hooks.sample for _, hooks in self.active if hooks.sample is not None), None)
+
+    def _batch(self, parcel: Parcel) -> Batch:
+        return parcel.batch(max(self.progress.epoch, 0), self.progress.step)
+
+    def _screened(self, parcel: Parcel, defence: Defence, reasons: Mapping[int, str]) -> Parcel:
+        if not reasons:
+            return parcel
+        mask = np.ones(len(parcel.rows), bool)
+        for position, reason in reasons.items():
+            mask[position] = False
+            row = int(parcel.rows[position])
+            self.aside.add(parcel, position, Dropped(row, self.progress.epoch, self.progress.step, spec(defence), reason))
+        return parcel.kept(mask)
+
+    def _hand_out(self, parcel: Parcel, part: int, parts: int) -> None:
+        if self._handed is not None and self._gradients.one_step_each:
+            message = "the recipe needs optimizer.step() after every batch that the loader gives; a batch came without one."
+            raise BadInput(message, advice="Step once per batch, or choose a recipe without micro-batches and noise.")
+        self._handed = _Handed(parcel, part, parts)
+        self._gradients.expect(len(parcel.rows))
+        self._buffers.keep()
+
+    def _forward(self, _model: nn.Module, _inputs: Any, output: Any) -> None:
+        handed = self._handed
+        if handed is None or self._looking or not torch.is_grad_enabled() or not self.model.training:
+            return
+        outputs, targets = answer_of(output), handed.parcel.targets()
+        if outputs is not None and targets is None:
+            self._gradients.answered(outputs)
+        if outputs is None or targets is None or len(outputs) != len(targets):
+            if any(hooks.weigh for _, hooks in self.active):
+                raise BadInput(
+                    _unclear(outputs, targets),
+                    advice="Give the model the whole batch, and let the loader's last tensor be its targets.",
+                )
+            return
+        with torch.no_grad():
+            losses = self.ways.row_loss(outputs, targets.to(outputs.device))
+        handed.loss = float(losses.mean())
+        weights = self._weights(losses, outputs, handed)
+        if weights is not None and outputs.requires_grad:
+            factors = torch.from_numpy(weights).to(outputs)
+            outputs.register_hook(lambda grad: _scaled(grad, factors))
+        self._gradients.answered(outputs)
+
+    def _weights(self, losses: Tensor, outputs: Tensor, handed: _Handed) -> np.ndarray | None:
+        """(n,) the product of what all weighing hooks say; 0 for rows whose loss is no number; None = nobody weighs."""
+        weighing = [hooks.weigh for _, hooks in self.active if hooks.weigh is not None]
+        if not weighing:
+            return None
+        batch = self._batch(handed.parcel)
+        targets = np.empty(0) if batch.targets is None else batch.targets
+        seen = Seen(array(losses), array(outputs), targets, batch.rows, batch.epoch, batch.step)
+        total = np.ones(len(losses))
+        for weigh in weighing:
+            total = total * weigh(seen)
+        return np.where(np.isfinite(seen.losses) & np.isfinite(total), total, 0.0)
+
+    def _slope(self, parcel: Parcel) -> Any:
+        """Gradients of the rows' losses by their inputs, for hooks that change them."""
+
+        def slope(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+            first = next(iter(parcel.inputs().values()))
+            device = next(self.model.parameters()).device
+            asked = torch.as_tensor(inputs).to(device, first.dtype).requires_grad_()
+            wanted = torch.as_tensor(targets).to(device)
+            training, self._looking = self.model.training, True
+            self.model.eval()
+            try:
+                with torch.enable_grad():
+                    outputs = answer_of(self.model(asked))
+                    if outputs is None:
+                        raise BadInput(_unclear(None, wanted))
+                    (grad,) = torch.autograd.grad(self.ways.row_loss(outputs, wanted).sum(), asked)
+            finally:
+                self.model.train(training)
+                self._looking = False
+            return array(grad)
+
+        return slope
+
+    def _before_step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
+        handed, self._handed = self._handed, None
+        if handed is not None:
+            self.progress.rows += len(handed.parcel.rows)
+            if not self._gradients.collect(len(handed.parcel.rows), last=handed.part == handed.parts - 1):
+                return
+        norm, finite = self._gradients.norm()
+        loss = nan if handed is None else handed.loss
+        update = Update(norm, loss, finite, max(self.progress.epoch, 0), self.progress.step)
+        reason = next((said for _, hooks in self.active if hooks.admit is not None and (said := hooks.admit(update))), None)
+        self.progress.step += 1
+        self._update = None if reason else update
+        if reason is not None:
+            self.progress.refused.append(Refused(update.epoch, update.step, reason))
+            self._gradients.forget()
+            self._buffers.restore()
+
+    _update: Update | None = None
+
+    def _after_step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
+        update, self._update = self._update, None
+        watching = [hooks.watch for _, hooks in self.active if hooks.watch is not None]
+        if update is None or not watching:
+            return
+        finite = self._gradients.sound() and self._buffers.finite()
+        advice = {watch(replace(update, finite=finite)) for watch in watching}
+        if "back" in advice and self._good is not None:
+            self._good.restore(self.model, self.optimizer)
+            self.progress.back += 1
+            self.progress.refused.append(Refused(update.epoch, update.step, "taken back: the last good state was restored"))
+        elif advice == {"good"}:
+            self._good = Snapshot.of(self.model, self.optimizer)
+
+    def record(self) -> dict[str, object]:
+        """What happened, as plain words and numbers for a file of JSON."""
+        facts = {spec(defence): dict(hooks.facts()) for defence, hooks in self.active if hooks.facts is not None}
+        refused = [{"epoch": each.epoch, "step": each.step, "reason": each.reason} for each in self.progress.refused]
+        return {
+            "recipe": self.recipe.name or self.recipe.spec(),
+            "defences": [spec(defence) for defence in self.recipe.defences],
+            "epochs": self.progress.epoch + 1,
+            "steps": self.progress.step,
+            "rows_trained": self.progress.rows,
+            "rows_dropped": len(self.aside.rows),
+            "reasons_dropped": dict(self.aside.reasons),
+            "updates_refused": refused,
+            "rolled_back": self.progress.back,
+            "facts": facts,
+            "notes": list(self._gradients.notes),
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that a stopped run needs to go on as it would have, besides model, optimizer and order of rows."""
+        progress = np.array([self.progress.epoch, self.progress.step, self.progress.rows, self.progress.back])
+        held = {"progress": progress}
+        for place, (_, hooks) in enumerate(self.active):
+            if hooks.state is not None:
+                held |= {f"{place}.{name}": value for name, value in hooks.state().items()}
+        return held
+
+    def resume(self, held: State) -> None:
+        """Take up a state that `state` gave."""
+        epoch, step, rows, back = held["progress"].tolist()
+        self.progress.epoch, self.progress.step, self.progress.rows, self.progress.back = epoch, step, rows, back
+        for place, (_, hooks) in enumerate(self.active):
+            if hooks.resume is not None:
+                start = f"{place}."
+                hooks.resume({name[len(start) :]: value for name, value in held.items() if name.startswith(start)})
+        if self._good is not None:
+            self._good = Snapshot.of(self.model, self.optimizer)
+
+
+def _scaled(grad: Tensor, factors: Tensor) -> Tensor:
+    shaped = factors.reshape(-1, *[1] * (grad.dim() - 1))
+    return torch.where(shaped == 0, torch.zeros_like(grad), grad * shaped)
+
+
+def _unclear(outputs: Tensor | None, targets: Tensor | None) -> str:
+    said = "no tensor" if outputs is None else f"{len(outputs):,} rows"
+    wanted = "no targets" if targets is None else f"{len(targets):,} targets"
+    return f"rows can't be weighed: the model answered {said}, the loader gave {wanted}."
+
+
+def known(value: float) -> float | None:
+    """A number for JSON, None where there is none."""
+    return value if isfinite(value) else None
