@@ -20,8 +20,10 @@ class Trim(Defence):
     Dirty-label poison is such a row: its content says one class, its label another, until the network has learned the trigger; what
     counts next to nothing teaches no trigger.
     power: q of the generalised cross-entropy: a row counts p^q, p being the probability of its own label; 0 = as ever.
+    least: a row whose label is believed less than this counts nothing; 0 = never.
     width: for regression: a residual beyond this many robust standard deviations counts as if it were at that limit; 0 = as ever.
-    share: of each batch, those with the greatest losses, left out.  after: epochs before any is left out; the bounds always hold.
+    share: of each batch, those with the greatest losses, left out.
+    after: epochs before rows are left out for `least` or `share`; the bounds always hold.
     Stops: label flips, dirty-label backdoors that clipping (`clip`) keeps from being learned in the first steps, wild targets.
     Does not stop: clean-label poison, whose labels fit; poison that a network learns before it reads the content.
     Needs: the loss of each row; targets that are class codes or probabilities for `power`, numbers for `width`.
@@ -35,6 +37,7 @@ class Trim(Defence):
     traits: ClassVar[frozenset[Trait]] = frozenset({"looks at the data"})
     power: float = 0.7
     width: float = 1.345
+    least: float = 0.0
     share: float = 0.0
     after: int = 1
 
@@ -42,6 +45,7 @@ class Trim(Defence):
     def start(self, run: Run) -> Hooks:
         check_number("power", self.power, 0.0, 1.0)
         check_number("width", self.width, 0.0)
+        check_number("least", self.least, 0.0, 1.0)
         check_number("share", self.share, 0.0, 0.5)
         check_whole("after", self.after, 0)
         kept = _Kept(self)
@@ -71,10 +75,16 @@ class _Kept:
 
     def _bounded(self, seen: Seen) -> np.ndarray:
         kind = _kind(seen)
-        if kind == "log":
-            return bounded.believed(bounded.surprise(seen.outputs, seen.targets), self._chosen.power)
-        if kind == "loss":  # of a single logit, or of what else codes are compared with: a log loss all the same
-            return bounded.believed(seen.losses, self._chosen.power)
+        if (
+            kind != "residual"
+        ):  # "loss" is that of a single logit, or of what else codes are compared with: a log loss all the same
+            surprises = bounded.surprise(seen.outputs, seen.targets) if kind == "log" else seen.losses
+            factors = bounded.believed(surprises, self._chosen.power)
+            if self._chosen.least > 0 and seen.epoch >= self._chosen.after:
+                out = bounded.believed(surprises, 1.0) < self._chosen.least
+                self._left_out += int(out.sum())
+                factors = np.where(out, 0.0, factors)
+            return factors
         if self._chosen.width == 0:
             return np.ones(len(seen.losses))
         with np.errstate(over="ignore", invalid="ignore"):  # a residual that overflows counts 0

@@ -38,6 +38,13 @@ def test_the_worst_are_left_out_after_the_first_epochs() -> None:
     assert weights(chosen, seen(np.eye(4), np.arange(4), epoch=2)).tolist() == [1, 1, 1, 0]
 
 
+def test_rows_that_are_hardly_believed_count_nothing_after_the_first_epochs() -> None:
+    outputs = np.log(np.array([[0.99, 0.01], [0.9, 0.1]]))
+    chosen = Trim(power=0.5, least=0.05, after=2)
+    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), epoch=1)), [0.01**0.5, 0.1**0.5])
+    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), epoch=2)), [0, 0.1**0.5])
+
+
 def test_regression_bounds_residuals() -> None:
     outputs, targets = np.zeros((5, 1)), np.array([[1.0], [-1.0], [1.0], [1.0], [-100.0]])
     found = weights(Trim(), seen(outputs, targets))
@@ -104,7 +111,9 @@ def test_a_resumed_run_counts_on() -> None:
     assert first.facts()["not_finite"] == 1
 
 
-@pytest.mark.parametrize("wrong", [{"power": 2.0}, {"power": "much"}, {"share": 0.7}, {"after": -1}, {"width": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"power": 2.0}, {"least": -1}, {"power": "much"}, {"share": 0.7}, {"after": -1}, {"width": float("nan")}]
+)
 def test_wrong_parameters_are_refused_by_name(wrong: dict[str, object]) -> None:
     with pytest.raises(BadInput, match=next(iter(wrong))):
         Trim(**wrong).start(Run())  # type: ignore[arg-type]
