@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from untaint.api import attack, audit, clean, load, report, restore
+    from untaint.api import attack, audit, clean, harden, load, report, restore
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
@@ -27,13 +27,14 @@ __all__ = [
     "attack",
     "audit",
     "clean",
+    "harden",
     "load",
     "report",
     "restore",
 ]
 
 _PLACES = {
-    **dict.fromkeys(("attack", "audit", "clean", "load", "report", "restore"), "untaint.api"),
+    **dict.fromkeys(("attack", "audit", "clean", "harden", "load", "report", "restore"), "untaint.api"),
     **dict.fromkeys(
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
     ),

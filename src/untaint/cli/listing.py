@@ -14,6 +14,8 @@ class Kinds(StrEnum):
 
     detectors = "detectors"
     attacks = "attacks"
+    defences = "defences"
+    recipes = "recipes"
     formats = "formats"
     features = "features"
 
@@ -22,7 +24,7 @@ def listing(
     kind: Annotated[Kinds, typer.Argument(help="What to list.", show_default=False)],
     name: Annotated[str | None, typer.Argument(help="Show the whole manual page of one.", show_default=False)] = None,
 ) -> None:
-    """List detectors, attacks, input formats or features; with a name, its manual page.
+    """List detectors, attacks, defences, recipes, input formats or features; with a name, its manual page.
 
     Examples:  `untaint list detectors`   `untaint list attacks badnets`
     """
@@ -50,6 +52,18 @@ def _attacks() -> dict[str, str]:
     from untaint.registry import members
 
     return {name: _manual(kind) for name, kind in members(Attack, PACKAGE).items()}
+
+
+def _defences() -> dict[str, str]:
+    from untaint.training.compose import defences
+
+    return {name: _manual(kind) for name, kind in defences().items()}
+
+
+def _recipes() -> dict[str, str]:
+    from untaint.training.compose import RECIPES
+
+    return {name: f"{each.about}\n\nMade of: {each.text or 'nothing'}" for name, each in RECIPES.items()}
 
 
 def _formats() -> dict[str, str]:
@@ -80,6 +94,8 @@ def _manual(kind: Any) -> str:
 _PAGES: dict[Kinds, Callable[[], dict[str, str]]] = {
     Kinds.detectors: _detectors,
     Kinds.attacks: _attacks,
+    Kinds.defences: _defences,
+    Kinds.recipes: _recipes,
     Kinds.formats: _formats,
     Kinds.features: _features,
 }

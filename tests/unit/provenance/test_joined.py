@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from untaint import api
+from untaint.api import data as data_verbs
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
 from untaint.evidence.finding import AuditResult, Finding, SourceShare, Verdict
@@ -100,7 +101,7 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[Dataset]:
         given.append(dataset)
         return AuditResult(verdict(), (), pa.table({}), len(dataset), 0, 0, {"notes": dataset.notes}, {})
 
-    monkeypatch.setattr(api, "run", run)
+    monkeypatch.setattr(data_verbs, "run", run)
     return given
 
 

@@ -1,0 +1,63 @@
+"""One short function per verb. Everything the command line does can be done from here."""
+
+from untaint.api.data import CACHE, attack, audit, clean, load, report, restore, schema, writable, write_poisoned
+from untaint.api.provenance import (
+    attest,
+    check_attestations,
+    check_bundle,
+    check_log,
+    check_signatures,
+    checker,
+    export,
+    log,
+    new_key,
+    prove_entry,
+    public_key,
+    seal,
+    seal_init,
+    sign,
+    source_risks,
+    trace,
+    verify,
+)
+from untaint.api.training import harden
+from untaint.provenance.keyless import Identity
+from untaint.provenance.spot import Ask
+from untaint.provenance.training import Inputs, Point
+from untaint.provenance.witness import Witness
+
+__all__ = [
+    "CACHE",
+    "Ask",
+    "Identity",
+    "Inputs",
+    "Point",
+    "Witness",
+    "attack",
+    "attest",
+    "audit",
+    "check_attestations",
+    "check_bundle",
+    "check_log",
+    "check_signatures",
+    "checker",
+    "clean",
+    "export",
+    "harden",
+    "load",
+    "log",
+    "new_key",
+    "prove_entry",
+    "public_key",
+    "report",
+    "restore",
+    "schema",
+    "seal",
+    "seal_init",
+    "sign",
+    "source_risks",
+    "trace",
+    "verify",
+    "writable",
+    "write_poisoned",
+]
