@@ -1,6 +1,5 @@
 """Batches of a PyTorch loader as the arrays that hooks take, and back."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from untaint.errors import BadInput
 from untaint.training.base import Batch
+from untaint.training.engines.set_aside import digest_of
 from untaint.types import Mask, Rows
 
 TARGETS = ("labels", "label", "targets", "target", "y")
@@ -99,10 +99,11 @@ class Parcel:
 
     def digest(self, position: int) -> str:
         """SHA-256 of one row's inputs."""
-        found = hashlib.sha256()
-        for value in self.inputs().values():
-            found.update(np.ascontiguousarray(array(value[position])).tobytes())
-        return found.hexdigest()
+        return digest_of(self.values(position))
+
+    def values(self, position: int) -> dict[str, np.ndarray]:
+        """One row's inputs, to be written down."""
+        return {f"input_{place}": array(value[position]) for place, value in enumerate(self.inputs().values())}
 
     def _rebuilt(self, items: dict[Any, Any]) -> Any:
         if isinstance(self.content, Mapping):

@@ -1,7 +1,7 @@
 """One run of a recipe on PyTorch: calls the hooks around a loop that is not ours."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, final
@@ -17,6 +17,7 @@ from untaint.training.base import Batch, Defence, Dropped, Hooks, Run, Seen, Sta
 from untaint.training.compose import Recipe
 from untaint.training.engines.batches import Parcel, array
 from untaint.training.engines.gradients import Gradients
+from untaint.training.engines.progress import Progress, Refused
 from untaint.training.engines.row_losses import RowLoss, answer_of, row_losses
 from untaint.training.engines.set_aside import SetAside
 from untaint.training.engines.snapshots import Buffers, Snapshot
@@ -29,28 +30,6 @@ class Ways:
 
     mean: bool = True
     row_loss: RowLoss = row_losses
-
-
-@final
-@dataclass(frozen=True)
-class Refused:
-    """An update that was not applied, or was taken back."""
-
-    epoch: int
-    step: int
-    reason: str
-
-
-@final
-@dataclass
-class Progress:
-    """Where the run stands. epoch: that was begun last, -1 = none; step: updates asked for so far."""
-
-    epoch: int = -1
-    step: int = 0
-    rows: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    back: int = 0
 
 
 @final
@@ -245,39 +224,15 @@ class Session:
 
     def record(self) -> dict[str, object]:
         """What happened, as plain words and numbers for a file of JSON."""
-        facts = {spec(defence): dict(hooks.facts()) for defence, hooks in self.active if hooks.facts is not None}
-        refused = [{"epoch": each.epoch, "step": each.step, "reason": each.reason} for each in self.progress.refused]
-        return {
-            "recipe": self.recipe.name or self.recipe.spec(),
-            "defences": [spec(defence) for defence in self.recipe.defences],
-            "epochs": self.progress.epoch + 1,
-            "steps": self.progress.step,
-            "rows_trained": self.progress.rows,
-            "rows_dropped": len(self.aside.rows),
-            "reasons_dropped": dict(self.aside.reasons),
-            "updates_refused": refused,
-            "rolled_back": self.progress.back,
-            "facts": facts,
-            "notes": list(self._gradients.notes),
-        }
+        return self.progress.record(self.recipe, self.active, self.aside, self._gradients.notes)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> State:
         """Everything that a stopped run needs to go on as it would have, besides model, optimizer and order of rows."""
-        progress = np.array([self.progress.epoch, self.progress.step, self.progress.rows, self.progress.back])
-        held = {"progress": progress}
-        for place, (_, hooks) in enumerate(self.active):
-            if hooks.state is not None:
-                held |= {f"{place}.{name}": value for name, value in hooks.state().items()}
-        return held
+        return self.progress.state(self.active)
 
     def resume(self, held: State) -> None:
         """Take up a state that `state` gave."""
-        epoch, step, rows, back = held["progress"].tolist()
-        self.progress.epoch, self.progress.step, self.progress.rows, self.progress.back = epoch, step, rows, back
-        for place, (_, hooks) in enumerate(self.active):
-            if hooks.resume is not None:
-                start = f"{place}."
-                hooks.resume({name[len(start) :]: value for name, value in held.items() if name.startswith(start)})
+        self.progress.take_up(held, self.active)
         if self._good is not None:
             self._good = Snapshot.of(self.model, self.optimizer)
 
