@@ -24,6 +24,10 @@ class TooManyBad(BadInput):
     """More rows are bad than was to be expected, or could be: no answer would be safe."""
 
 
+class TooHeavy(TooManyBad):
+    """The f rows that weigh most hold half of all weight."""
+
+
 @final
 @dataclass(frozen=True)
 class Sound:
@@ -91,7 +95,7 @@ def _without(before: Sound, fit: np.ndarray) -> Sound:
     weights = None if before.weights is None else before.weights[fit]
     left = Sound(before.rows[fit] if lost else before.rows, before.f - lost, before.kept[fit], weights)
     if weights is not None and 2 * left.heaviest >= weights.sum():
-        raise TooManyBad(
+        raise TooHeavy(
             f"The {left.f} heaviest of {len(left.rows)} rows hold half of all weight.",
             advice="Cap the weights lower: nobody should count for many.",
         )

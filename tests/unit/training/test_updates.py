@@ -84,9 +84,11 @@ def test_another_form_than_most_counts_as_bad() -> None:
     rows: list[np.ndarray] = [*ROWS]
     rows[4] = np.ones(13, np.float32)
     assert combine_updates(rows).kept == (0, 1, 2, 3, 5, 6)
+    rows[0] = np.ones(12, np.int8)  # would have everything rounded, were it to decide what an update is
+    assert robust_mean(rows, f=2).dtype == np.float32
     rows[5] = np.ones((3, 4), np.float32)
-    with pytest.raises(TooManyBad, match="2 of 7"):
-        robust_mean(rows, f=1)
+    with pytest.raises(TooManyBad, match="3 of 7"):
+        robust_mean(rows, f=2)
 
 
 def test_claimed_weights_are_capped() -> None:

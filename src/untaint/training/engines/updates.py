@@ -11,8 +11,8 @@ import numpy as np
 from untaint.errors import BadInput
 from untaint.numerics.aggregation import CAP, TRIMMED_MEAN, capped, combined, rule_named, sound, usual_f
 
-Form: TypeAlias = tuple[tuple[Hashable, tuple[int, ...]], ...]
-"""Names and shapes of the parts of an update."""
+Form: TypeAlias = tuple[tuple[Hashable, tuple[int, ...], str], ...]
+"""Names, shapes and types of numbers of the parts of an update: one that calls weights whole numbers would have all of them rounded."""
 
 
 @final
@@ -35,7 +35,7 @@ def robust_mean(
     rule: mean, median, trimmed-mean, geometric-median, krum, multi-krum or centered-clipping.  f: None = a tenth, at least one where that
     is a minority.  mix: nearest-neighbour mixing before the rule, for workers whose data honestly differ.
     weights: how much each worker says it counts, say its number of rows; none counts more than `cap` times the median.
-    An update that holds NaN or infinities, or has other names or shapes than most, is left out and counts as one of the f.
+    An update that holds NaN or infinities, or has other names, shapes or types than most, is left out and counts as one of the f.
     Tensors on an accelerator are combined on the CPU. Raises TooManyBad (a BadInput) when 2f >= n or more than f are left out.
     """
     return combine_updates(updates, rule, f, mix=mix, weights=weights, cap=cap).value
@@ -98,7 +98,7 @@ def _form(parts: Mapping[Hashable, Any]) -> Form:
             continue
         said = "an update" if name is None else f"'{name}' of an update"
         raise BadInput(f"{said} is {type(part).__name__}, not an array of numbers.", advice="Pass arrays or tensors.")
-    return tuple((name, tuple(part.shape)) for name, part in parts.items())
+    return tuple((name, tuple(part.shape), str(part.dtype)) for name, part in parts.items())
 
 
 def _is_flag(part: Any) -> bool:
