@@ -6,11 +6,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from untaint.api import attack, audit, clean, harden, load, report, restore
+    from untaint.api import attack, audit, clean, harden, harden_keras, load, report, restore
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
     from untaint.guard.columns import ColumnGuard
+    from untaint.training.engines.keras_guard import GuardCallback, guarded
 
 __all__ = [
     "AuditResult",
@@ -19,6 +20,7 @@ __all__ = [
     "ColumnGuard",
     "Dataset",
     "Finding",
+    "GuardCallback",
     "MissingExtra",
     "NothingChecked",
     "UnfitInput",
@@ -27,18 +29,21 @@ __all__ = [
     "attack",
     "audit",
     "clean",
+    "guarded",
     "harden",
+    "harden_keras",
     "load",
     "report",
     "restore",
 ]
 
 _PLACES = {
-    **dict.fromkeys(("attack", "audit", "clean", "harden", "load", "report", "restore"), "untaint.api"),
+    **dict.fromkeys(("attack", "audit", "clean", "harden", "harden_keras", "load", "report", "restore"), "untaint.api"),
     **dict.fromkeys(
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
     ),
     **dict.fromkeys(("AuditResult", "Finding", "Verdict"), "untaint.evidence.finding"),
+    **dict.fromkeys(("GuardCallback", "guarded"), "untaint.training.engines.keras_guard"),
     "ColumnGuard": "untaint.guard.columns",
     "Dataset": "untaint.data.dataset",
 }

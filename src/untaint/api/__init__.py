@@ -20,7 +20,7 @@ from untaint.api.provenance import (
     trace,
     verify,
 )
-from untaint.api.training import harden
+from untaint.api.training import harden, harden_keras
 from untaint.provenance.keyless import Identity
 from untaint.provenance.spot import Ask
 from untaint.provenance.training import Inputs, Point
@@ -44,6 +44,7 @@ __all__ = [
     "clean",
     "export",
     "harden",
+    "harden_keras",
     "load",
     "log",
     "new_key",

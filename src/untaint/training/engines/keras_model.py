@@ -32,20 +32,7 @@ def harden_keras(
     quarantine: Path | str | None = None,
     resume: Path | str | None = None,
 ) -> "HardenedModel":
-    """A model with the layers and weights of yours, that trains so that what slips through does little harm.
-
-    model: any built `keras.Model` with one output.  wanted: a recipe's name, defences joined by `+`, or Defence objects.
-    quarantine: folder for what is dropped and why.  resume: a file that `save` of a hardened model wrote before the run stopped.
-
-        hardened = untaint.harden_keras(model, "standard")
-        hardened.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-        hardened.fit(x, y, epochs=5)
-        model.save("model.keras")  # your model holds the weights
-
-    `fit` takes arrays or a tf.data.Dataset of batches (x, y); only with arrays it knows the numbers of rows that it drops, and only
-    with arrays it can draw batches as DP-SGD must. Raises BadInput for recipes that Keras cannot run, with the reason, and for
-    models with float16 arithmetic, several outputs or losses that are not a mean over rows, at compile or at the first step.
-    """
+    """See `untaint.harden_keras`."""
     if not isinstance(model, keras.Model):
         raise BadInput(
             f"expected a keras.Model, got {type(model).__name__}.", advice="For torch modules there is untaint.harden."

@@ -13,13 +13,13 @@ from typing import Any, final
 import numpy as np
 
 from untaint.errors import BadInput
-from untaint.registry import spec
-from untaint.training.base import Batch, Defence, Dropped, Hooks, Run, Seen, State, Update
+from untaint.training.base import Batch, Defence, Hooks, Run, Seen, State, Update
 from untaint.training.compose import Recipe
 from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.keras_data import Taken, squeezed
 from untaint.training.engines.keras_gradients import GradientOf
 from untaint.training.engines.keras_rows import row_loss
+from untaint.training.engines.keras_screen import screened
 from untaint.training.engines.keras_state import Buffers, Compiled, Snapshot, sound
 from untaint.training.engines.progress import Progress, Refused
 from untaint.training.engines.set_aside import SetAside
@@ -89,7 +89,7 @@ class KerasSession:
         """One step of training, and the metrics so far."""
         if self.sample is not None and not self._drawing:
             raise BadInput("the recipe draws its own batches, and was given one.", advice="Give fit(x, y) with arrays.")
-        taken = self._screened(Taken.of(data))
+        taken = screened(Taken.of(data), self.active, self.aside, max(self.progress.epoch, 0), self.progress.step)
         if not len(taken) and self.sample is None:
             return self._model.get_metrics_result()
         altered = self._altered(taken)
@@ -108,20 +108,6 @@ class KerasSession:
 
     def _batch(self, taken: Taken) -> Batch:
         return taken.batch(max(self.progress.epoch, 0), self.progress.step)
-
-    def _screened(self, taken: Taken) -> Taken:
-        for defence, hooks in self.active:
-            if hooks.screen is None or not len(taken):
-                continue
-            reasons = hooks.screen(self._batch(taken))
-            for position, reason in reasons.items():
-                dropped = Dropped(
-                    int(taken.rows[position]), max(self.progress.epoch, 0), self.progress.step, spec(defence), reason
-                )
-                self.aside.add(taken, position, dropped)
-            if reasons:
-                taken = taken.kept(~np.isin(np.arange(len(taken)), list(reasons)))
-        return taken
 
     def _altered(self, taken: Taken) -> Taken:
         for _, hooks in self.active:
