@@ -126,7 +126,7 @@ class Hooks:
     micro, combine: number m of micro-batches, and (m, d) gradients -> (d,).
     settle: (d,) sum of the rows' gradients, bounded, and the number of rows -> (d,) gradient; mean when there is none.
     admit: Update -> why it is not applied, None = applied.
-    watch: Update after it was applied -> Advice.
+    watch: Update after it was applied or refused, finite: whether all weights are -> Advice.
     facts: () -> what happened, for the record of the run: plain numbers, words, lists.
     state, resume: () -> arrays, and back from them, so that a stopped run goes on as it would have.
     """

@@ -177,7 +177,8 @@ def _conv_rows(use: Use) -> dict[str, Tensor]:
 def _conv_squared(use: Use) -> Tensor:
     module: Any = use.module
     n, out, *positions = use.grads.shape
-    if n * module.weight.numel() <= _ROOM or n * prod(positions) ** 2 * module.groups > _ROOM:
+    laid_out, crossed = n * module.weight.numel(), n * prod(positions) ** 2 * module.groups
+    if laid_out <= _ROOM or crossed >= laid_out:
         return _of_rows(use)
     grads = use.grads.reshape(n * module.groups, out // module.groups, -1).transpose(1, 2)
     seen = _windows(module, use.inputs, tuple(positions)).flatten(0, 1).transpose(1, 2)

@@ -200,7 +200,7 @@ class Session:
         update = Update(norm, loss, finite, max(self.progress.epoch, 0), self.progress.step)
         reason = next((said for _, hooks in self.active if hooks.admit is not None and (said := hooks.admit(update))), None)
         self.progress.step += 1
-        self._update = None if reason else update
+        self._update = update
         if reason is not None:
             self.progress.refused.append(Refused(update.epoch, update.step, reason))
             self._gradients.forget()
