@@ -31,10 +31,13 @@ def pulls(model: LogisticRegression, points: np.ndarray, labels: Labels) -> np.n
     """
     residuals = np.array(model.predict_proba(points))
     residuals[np.arange(len(labels)), np.searchsorted(model.classes_, labels)] -= 1
-    places = np.column_stack([points, np.ones(len(points))])
-    middle = residuals.T @ places / len(points)
+    return strays(residuals, np.column_stack([points, np.ones(len(points))]))
 
-    way, lengths = np.random.default_rng(0).normal(size=middle.shape), np.zeros(len(points))
+
+def strays(residuals: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(n,) squared projections of the gradients residuals (n, k) x places (n, d), less their mean, on the direction of most variance."""
+    middle = residuals.T @ places / len(places)
+    way, lengths = np.random.default_rng(0).normal(size=middle.shape), np.zeros(len(places))
     for _ in range(_TURNS):
         lengths = (residuals * (places @ way.T)).sum(1) - (middle * way).sum()
         way = (residuals * lengths[:, None]).T @ places - middle * lengths.sum()

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from untaint.numerics.column_scales import column_scales
 from untaint.numerics.orientations import orientations
 from untaint.numerics.ridge import Fourier, fourier, one_hot
 from untaint.types import Labels, Rows
@@ -15,7 +16,6 @@ _PENALTY: Final = 0.02  # ridge, where a row's features have length 1: 0.01 to 0
 _GAMMA_PICTURES: Final = 1.0  # of the Gaussian kernel on features of length 1: 0.5 to 1 are equal, 2 costs 0.5 points
 _GAMMA_TABLES: Final = 0.3  # over the number of columns: 0.1 to 1 are within 3 points of it on four tables of 200 rows per model
 _WIDEST: Final = 5.0  # robust standard deviations: a cell of a table counts as no further out
-_NORMAL: Final = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 
 
 def prepared(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,23 +68,11 @@ def fitted(
     """One model: weights (features, classes), centre and scale of its rows (empty for pictures), number of rows. No rows: all 0."""
     centre = scale = np.empty(0, np.float32)
     if table:
-        centre, scale = _spread_of(rows)
+        centre, scale = column_scales(rows)
         rows = scaled(rows, centre, scale)
     if not len(codes):
         return np.zeros((len(features.phases), classes), np.float32), centre, scale, 0
     return _ridge(features(rows), one_hot(codes, classes)), centre, scale, len(codes)
-
-
-def _spread_of(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median and scaled median deviation of each column; where that is 0, of the cells that deviate."""
-    centre, scale = np.zeros(table.shape[1], np.float32), np.ones(table.shape[1], np.float32)
-    for column, values in enumerate(table.T if len(table) else ()):
-        centre[column] = np.median(values)
-        with np.errstate(over="ignore"):
-            off = np.abs(values - centre[column])
-            wide = np.median(off) or (np.median(off[off > 0]) if off.any() else 0)
-            scale[column] = wide * _NORMAL or 1
-    return centre, scale
 
 
 def _ridge(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
