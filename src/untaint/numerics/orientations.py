@@ -24,13 +24,26 @@ def orientations(pictures: np.ndarray) -> np.ndarray:
     """
     stacked = pictures[..., None] if pictures.ndim == 3 else pictures
     height, width = stacked.shape[1:3]
-    side = max(_LEAST, round(min(height, width) / _GRID))
+    side = _side(height, width)
     down, across = _tents(height, side), _tents(width, side)
-    size = len(down) * len(across) * (DIRECTIONS + (stacked.shape[3] if stacked.shape[3] > 1 else 0))
-    found = np.empty((len(stacked), size), np.float32)
+    found = np.empty((len(stacked), count(*stacked.shape[1:])), np.float32)
     for start in range(0, len(stacked), _BLOCK):
         found[start : start + _BLOCK] = _described(np.asarray(stacked[start : start + _BLOCK], np.float32), down, across)
     return found
+
+
+def count(height: int, width: int, channels: int = 1) -> int:
+    """d: how many numbers there are of a picture of that size."""
+    side = _side(height, width)
+    return _cells(height, side) * _cells(width, side) * (DIRECTIONS + (channels if channels > 1 else 0))
+
+
+def _side(height: int, width: int) -> int:
+    return max(_LEAST, round(min(height, width) / _GRID))
+
+
+def _cells(length: int, side: int) -> int:
+    return max(1, round(length / side))
 
 
 def _described(pictures: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -64,6 +77,6 @@ def _slope(planes: np.ndarray, axis: int) -> np.ndarray:
 
 def _tents(length: int, side: int) -> np.ndarray:
     """(cells, length) weights: each cell's fall linearly to 0 at its neighbours' centres, so that a shift changes little."""
-    centres = np.arange(max(1, round(length / side))) * side + (side - 1) / 2
+    centres = np.arange(_cells(length, side)) * side + (side - 1) / 2
     distance = np.abs(np.arange(length)[None] - centres[:, None]) / side
     return np.maximum(1 - distance, 0).astype(np.float32)

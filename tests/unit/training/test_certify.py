@@ -224,6 +224,8 @@ def test_files_that_are_no_ensembles_are_refused(tmp_path: Path) -> None:
         ({"reach": arrays["reach"] + 1}, "a model that does not exist"),
         ({"sizes": arrays["sizes"][1:]}, "sizes has shape"),
         ({"more": arrays["sizes"]}, "not the arrays"),
+        ({"sizes": arrays["sizes"].astype(float)}, "kind of number"),
+        ({"cosines.weights": arrays["cosines.weights"][1:]}, "not those of inputs"),
     ):
         note = {"partitions": PARTS, "spread": 1, "rule": "run-off", "shape": (8, 8), "slack": None, "dropped": 0}
         ensemble_file.write(path, {**arrays, **change}, note)

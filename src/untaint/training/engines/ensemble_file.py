@@ -1,10 +1,10 @@
 """Certified ensembles on disk: one safetensors file, which holds numbers and a note in JSON, and nothing that could be run."""
 
 from pathlib import Path
-from typing import Final, Literal, final
+from typing import Annotated, Final, Literal, final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from untaint.errors import BadInput, CannotWrite, MissingExtra
 
@@ -29,10 +29,10 @@ class About(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["untaint.certified/v1"]
-    partitions: int
-    spread: int
+    partitions: PositiveInt
+    spread: PositiveInt
     rule: Literal["plurality", "run-off"]
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=3)]
     slack: int | None
     dropped: int
 
@@ -81,6 +81,11 @@ def _agree(path: Path, arrays: dict[str, np.ndarray], about: About) -> None:
         shape = arrays[name].shape
         if len(shape) != len(axes) or any(lengths.setdefault(axis, size) != size for axis, size in zip(axes, shape, strict=True)):
             raise BadInput(f"{path}: {name} has shape {shape}, which does not fit the rest.", advice="Save the ensemble again.")
+    if any(
+        (array.dtype.kind != "i") == (name in {"sizes", "reach"}) or array.dtype.kind not in "if"
+        for name, array in arrays.items()
+    ):
+        raise BadInput(f"{path}: an array is not of the kind of number it should be.", advice="Save the ensemble again.")
     reach = arrays["reach"]
-    if reach.dtype.kind != "i" or reach.min(initial=0) < 0 or reach.max(initial=0) >= lengths["m"]:
+    if reach.min(initial=0) < 0 or reach.max(initial=0) >= lengths["m"]:
         raise BadInput(f"{path}: a part is given to a model that does not exist.", advice="Save the ensemble again.")

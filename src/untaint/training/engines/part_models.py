@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from untaint.numerics.column_scales import column_scales
-from untaint.numerics.orientations import orientations
+from untaint.numerics.orientations import count, orientations
 from untaint.numerics.ridge import Fourier, fourier, one_hot
 from untaint.types import Labels, Rows
 
@@ -48,6 +48,11 @@ def reach_of(parts: int, spread: int, rng: np.random.Generator) -> np.ndarray:
 def described(rows: np.ndarray) -> np.ndarray:
     """(n, d) what is known of prepared rows before any model is: edges of pictures, cells of tables as they are."""
     return rows if rows.ndim == 2 else orientations(rows)
+
+
+def width(shape: tuple[int, ...]) -> int:
+    """d: how many numbers are known of an input of that shape."""
+    return shape[0] if len(shape) == 1 else count(*shape)
 
 
 def cosines(size: int, table: bool, rng: np.random.Generator) -> Fourier:

@@ -131,6 +131,11 @@ class CertifiedEnsemble:
         arrays, about = ensemble_file.read(path)
         cosines = Fourier(arrays.pop("cosines.weights"), arrays.pop("cosines.phases"))
         plan = Certify(about.partitions, about.spread, about.rule)
+        plan.check()
+        if part_models.width(about.shape) != len(cosines.weights):
+            raise BadInput(
+                f"{path}: its features are not those of inputs of shape {about.shape}.", advice="Save the ensemble again."
+            )
         return cls(plan=plan, shape=about.shape, cosines=cosines, slack=about.slack, dropped=about.dropped, **arrays)
 
     @property
