@@ -121,6 +121,9 @@ def test_whole_numbers_and_flags_alone_take_their_median() -> None:
         ("abc", "come as str"),
         ([1.0, 2.0, 3.0], "an update is float, not an array"),
         ([{"w": "x"}], "'w' of an update is str"),
+        (np.array([1j, 2j]), "an update is ndarray, not an array of numbers"),
+        ([torch.tensor(1j)], "an update is Tensor, not an array of numbers"),
+        (["x", "y"], "an update is str"),
         ([np.array(["x"])], "an update is ndarray, not an array of numbers"),
         ([np.array([{}], object)], "an update is ndarray, not an array of numbers"),
     ],
@@ -128,6 +131,11 @@ def test_whole_numbers_and_flags_alone_take_their_median() -> None:
 def test_what_is_no_update_is_refused(updates: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         robust_mean(updates)
+
+
+def test_updates_of_nothing_are_nothing() -> None:
+    assert robust_mean(np.empty((4, 0), np.float32)).shape == (0,)
+    assert robust_mean([{}, {}, {}]) == {}
 
 
 def test_an_unknown_rule_is_refused_first() -> None:

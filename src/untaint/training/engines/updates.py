@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -13,6 +14,9 @@ from untaint.numerics.aggregation import CAP, TRIMMED_MEAN, capped, combined, ru
 
 Form: TypeAlias = tuple[tuple[Hashable, tuple[int, ...], str], ...]
 """Names, shapes and types of numbers of the parts of an update: one that calls weights whole numbers would have all of them rounded."""
+
+
+_REAL = "fiub"  # floating point, whole numbers, flags
 
 
 @final
@@ -46,27 +50,31 @@ def combine_updates(
 ) -> Combined:
     """`robust_mean`, and which updates went into it."""
     rule_named(rule)
-    given = [_parts(update) for update in _listed(updates)]
-    if not given:
+    listed = _listed(updates)
+    if not len(listed):
         raise BadInput("There are no updates to aggregate.", advice="Pass one per worker.")
+    claims = None if weights is None else capped(np.asarray(weights, np.float64), cap)
+    expected = usual_f(len(listed)) if f is None else f
+    if not isinstance(listed, Sequence) and _form({None: listed}) and _is_float(listed):  # its rows lie there already
+        left = sound(_numbers(listed).reshape(len(listed), prod(listed.shape[1:])), expected, claims)
+        return Combined(_like(listed[0], combined(left, rule, mix=mix)), tuple(left.kept.tolist()))
+    given = [_parts(update) for update in listed]
     forms = [_form(parts) for parts in given]
     form = Counter(forms).most_common(1)[0][0]
     fit = [place for place, own in enumerate(forms) if own == form]
     example = given[fit[0]]
     floats = [name for name, part in example.items() if _is_float(part)]
     kind = np.float64 if any(_numbers(example[name]).dtype == np.float64 for name in floats) else np.float32
-    rows = _rows(given, fit, floats, kind)
-    claims = None if weights is None else capped(np.asarray(weights, np.float64), cap)
-    left = sound(rows, usual_f(len(given)) if f is None else f, claims)
+    left = sound(_rows(given, fit, floats, kind), expected, claims)
     whole = dict(_cut(combined(left, rule, mix=mix), {name: example[name] for name in floats}))
     rest = {name: part for name, part in example.items() if name not in whole}
     for name, part in rest.items():
         middle = np.median([_numbers(given[place][name]) for place in left.kept], axis=0)
         whole[name] = _like(part, np.rint(middle))
-    return Combined(_shaped_as(_listed(updates)[fit[0]], {name: whole[name] for name in example}), tuple(left.kept.tolist()))
+    return Combined(_shaped_as(listed[fit[0]], {name: whole[name] for name in example}), tuple(left.kept.tolist()))
 
 
-def _listed(updates: Any) -> Sequence[Any]:
+def _listed(updates: Any) -> Any:
     if isinstance(updates, Mapping | str | bytes) or not hasattr(updates, "__len__") or not hasattr(updates, "__getitem__"):
         raise BadInput(
             f"Updates to aggregate come as {type(updates).__name__}.",
@@ -74,8 +82,7 @@ def _listed(updates: Any) -> Sequence[Any]:
         )
     if not isinstance(updates, Sequence) and not np.ndim(updates):
         raise BadInput("Updates to aggregate are a single number.", advice="Pass an array (n, ...), a row per worker.")
-    listed: Sequence[Any] = updates  # an array or a tensor is one of its rows
-    return listed
+    return updates
 
 
 def _parts(update: Any) -> dict[Hashable, Any]:
@@ -94,15 +101,13 @@ def _shaped_as(example: Any, parts: dict[Hashable, Any]) -> Any:
 
 def _form(parts: Mapping[Hashable, Any]) -> Form:
     for name, part in parts.items():
-        if _is_tensor(part) or (hasattr(part, "dtype") and np.issubdtype(part.dtype, np.number)) or _is_flag(part):
+        if (_is_tensor(part) and not part.is_complex()) or (
+            isinstance(part, np.ndarray | np.generic) and part.dtype.kind in _REAL
+        ):
             continue
         said = "an update" if name is None else f"'{name}' of an update"
         raise BadInput(f"{said} is {type(part).__name__}, not an array of numbers.", advice="Pass arrays or tensors.")
     return tuple((name, tuple(part.shape), str(part.dtype)) for name, part in parts.items())
-
-
-def _is_flag(part: Any) -> bool:
-    return hasattr(part, "dtype") and part.dtype == np.bool_
 
 
 def _is_tensor(part: Any) -> bool:
@@ -130,7 +135,7 @@ def _like(example: Any, numbers: np.ndarray) -> Any:
 
 def _rows(given: Sequence[Mapping[Hashable, Any]], fit: Sequence[int], names: Sequence[Hashable], kind: type) -> np.ndarray:
     """(n, d), a row per update; NaN for those of another form."""
-    sizes = [int(np.prod(given[fit[0]][name].shape)) for name in names]
+    sizes = [prod(given[fit[0]][name].shape) for name in names]
     rows: np.ndarray = np.full((len(given), sum(sizes)), np.nan, kind)
     ends = np.cumsum(sizes)
     for place in fit:
@@ -143,7 +148,7 @@ def _cut(vector: np.ndarray, examples: Mapping[Hashable, Any]) -> list[tuple[Has
     parts: list[tuple[Hashable, Any]] = []
     start = 0
     for name, example in examples.items():
-        size = int(np.prod(example.shape))
+        size = prod(example.shape)
         parts.append((name, _like(example, vector[start : start + size])))
         start += size
     return parts
