@@ -1,18 +1,17 @@
 """Robust means of the gradients of several processes, in place of the plain mean of data-parallel training."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.distributed as dist
-from torch import Tensor, nn
-
-from untaint.errors import BadInput
+from untaint.errors import BadInput, MissingExtra
 from untaint.numerics.aggregation import TRIMMED_MEAN
 from untaint.training.engines.updates import combine_updates
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 
 def average_gradients(
-    model: nn.Module, rule: str = TRIMMED_MEAN, f: int | None = None, *, mix: bool = False, group: Any = None
+    model: "nn.Module", rule: str = TRIMMED_MEAN, f: int | None = None, *, mix: bool = False, group: Any = None
 ) -> tuple[int, ...]:
     """Replace the gradients of a model by a robust mean over all processes; call it on each, between `backward()` and `step()`.
 
@@ -22,9 +21,15 @@ def average_gradients(
     Answers the ranks (in the group) that were left out because their gradients were not finite.
     It guards against values, not against a process that stops, or sends another number of them: then all wait.
     Raises TooManyBad (a BadInput), on all processes alike and with the gradients as they were, when 2f >= n or more than f are not
-    finite; BadInput where there is no process group, or the model is wrapped in DistributedDataParallel, which takes the mean first.
+    finite; BadInput where there is no process group, or the model is wrapped in DistributedDataParallel, which takes the mean first;
+    MissingExtra without PyTorch.
     """
-    if isinstance(model, nn.parallel.DistributedDataParallel):
+    try:
+        import torch
+        import torch.distributed as dist
+    except ImportError as error:
+        raise MissingExtra("a mean of the gradients of several processes", "torch") from error
+    if isinstance(model, torch.nn.parallel.DistributedDataParallel):
         raise BadInput(
             "DistributedDataParallel has taken the plain mean of the gradients before they can be looked at.",
             advice="Run backward() under model.no_sync(), and pass model.module.",
@@ -44,7 +49,9 @@ def average_gradients(
     return tuple(rank for rank in range(len(everybody)) if rank not in answer.kept)
 
 
-def _flat(trained: list[nn.Parameter]) -> Tensor:
+def _flat(trained: "list[nn.Parameter]") -> "Tensor":
+    import torch
+
     if not trained:
         raise BadInput("The model has no parameters to train.", advice="Leave requires_grad on for those that learn.")
     kind = torch.float64 if any(parameter.dtype == torch.float64 for parameter in trained) else torch.float32
