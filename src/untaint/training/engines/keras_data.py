@@ -34,12 +34,13 @@ class Taken:
         if isinstance(data, dict) and data.keys() >= _NUMBERED:
             return Taken(data["x"], data["y"], data.get("weights"), data["rows"].numpy())
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if y is None or not tf.is_tensor(y):
+        if y is None or isinstance(y, dict | list | tuple):
             raise BadInput(
                 "hardened training needs batches (x, y) with one tensor of targets.",
                 advice="Give fit(x, y), or a tf.data.Dataset of pairs.",
             )
-        return Taken(x, y, weights, np.full(int(tf.shape(y)[0]), -1))
+        x, y = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
+        return Taken(x, y, None if weights is None else keras.ops.convert_to_tensor(weights), np.full(len(y), -1))
 
     def __len__(self) -> int:
         return len(self.rows)

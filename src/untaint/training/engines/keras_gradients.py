@@ -54,7 +54,6 @@ class GradientOf:
         """
         if not len(taken):
             return self._settled(np.zeros(sum(int(np.prod(shape)) for shape in self._shapes), np.float32), 0), None, None
-        self._check_once(taken)
         parts = []
         for part in taken.parts(self._parts(len(taken))):
             told(part)
@@ -93,7 +92,7 @@ class GradientOf:
         pieces = np.split(flat, ends[:-1])
         return [tf.constant(piece.reshape(shape)) for piece, shape in zip(pieces, self._shapes, strict=True)]
 
-    def _check_once(self, taken: Taken) -> None:
+    def check_once(self, taken: Taken) -> None:
         """On the first batch: what hooks are told of rows must add up to what Keras trains on. Rows that are not finite wait."""
         if self._checked:
             return
@@ -104,8 +103,13 @@ class GradientOf:
         buffers = Buffers(self._model)
         buffers.keep()
         ones = (lambda norms: np.ones(len(norms))) if self._by_row else None
-        sums = RowSums(self._model, self._loss, None, ones, training=False).once(clean.x, clean.y, _ones(clean))
-        wanted = self._of_batch(clean)
+        try:
+            sums = RowSums(self._model, self._loss, None, ones, training=False).once(clean.x, clean.y, _ones(clean))
+            wanted = self._of_batch(clean)
+        except tf.errors.InvalidArgumentError as error:
+            raise BadInput(
+                f"the loss does not give one value per row: {str(error).splitlines()[0]}", advice="Compile with a loss that does."
+            ) from error
         buffers.restore()
         if not np.isfinite(wanted).all():
             return

@@ -1,6 +1,7 @@
 """The guard alone, for those who keep their own `train_step`: a callback, and a data set that screens."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, final
@@ -15,6 +16,8 @@ from untaint.training.engines.keras_screen import screened
 from untaint.training.engines.keras_state import Snapshot, sound
 from untaint.training.engines.set_aside import SetAside
 from untaint.training.guard import Guard
+
+_PASSES = 100  # over the data to make up for emptied batches: with fewer than one in a hundred left there is nothing to learn
 
 
 @final
@@ -82,7 +85,8 @@ def guarded(dataset: Any, *, low: float | None = None, high: float | None = None
     """The same batches without the rows that no network should see: not finite, out of range, far larger than usual.
 
     dataset: a tf.data.Dataset of batches (x, y) or (x, y, weights).  low, high: the range of inputs where it is known.
-    quarantine: folder for what is dropped, and why. A batch of which nothing is left is left out. What is usual is learned from the
+    quarantine: folder for what is dropped, and why. A batch of which nothing is left
+    is made up for by another one, since Keras counts on their number. What is usual is learned from the
     first 2,048 rows, and kept over the epochs. Raises BadInput for a data set that is not batched.
     """
     if not isinstance(dataset, tf.data.Dataset):
@@ -94,11 +98,17 @@ def guarded(dataset: Any, *, low: float | None = None, high: float | None = None
     active = [(defence, defence.start(Run()))]
     aside = SetAside(None if quarantine is None else Path(quarantine))
 
-    def batches() -> Iterator[Any]:
+    count = int(dataset.cardinality())
+
+    def one_pass() -> Iterator[Any]:
         for step, data in enumerate(dataset):
             taken = screened(Taken.of(data), active, aside, 0, step)
             if len(taken):
                 yield (taken.x, taken.y) if taken.weights is None else (taken.x, taken.y, taken.weights)
 
+    def batches() -> Iterator[Any]:
+        yield from one_pass() if count < 0 else islice(chain.from_iterable(one_pass() for _ in range(_PASSES)), count)
+
     free = keras.tree.map_structure(lambda each: tf.TensorSpec((None, *each.shape[1:]), each.dtype), dataset.element_spec)
-    return tf.data.Dataset.from_generator(batches, output_signature=free)
+    found = tf.data.Dataset.from_generator(batches, output_signature=free)
+    return found if count < 0 else found.apply(tf.data.experimental.assert_cardinality(count))

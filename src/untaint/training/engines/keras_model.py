@@ -13,7 +13,7 @@ from typing_extensions import override
 from untaint.errors import BadInput
 from untaint.training.base import Run
 from untaint.training.compose import Recipe, Wanted, recipe
-from untaint.training.engines.keras_backend import keras
+from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.keras_data import Arrays, drawn, shuffled
 from untaint.training.engines.keras_session import KerasSession, checked
 
@@ -93,6 +93,8 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
         steps = asked.get("steps_per_epoch") or (None if arrays is None else ceil(len(arrays) / batch))
         self._begin(arrays, None if arrays is None else batch, epochs, steps)
         if arrays is None:
+            if isinstance(asked.get("x"), tf.data.Dataset):
+                asked["shuffle"] = False  # or Keras warns that it cannot
             return super().fit(**asked)
         session = self.session
         if session.sample is not None:

@@ -4,7 +4,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -13,7 +13,7 @@ import numpy as np
 from untaint.errors import BadInput
 from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.keras_layers import joined, piece, plain, refused
-from untaint.training.engines.keras_state import Compiled
+from untaint.training.engines.keras_state import Buffers, Compiled, finite
 
 RowLoss: TypeAlias = Callable[[Any, Any], Any]
 """Targets and outputs of n rows -> (n,) losses."""
@@ -43,8 +43,22 @@ def row_loss(loss: Any) -> RowLoss:
 def _each(loss: Any, targets: Any, outputs: Any) -> Any:
     if targets.shape.rank == outputs.shape.rank - 1 and outputs.shape[-1] == 1:
         targets = targets[..., None]
+    if (
+        outputs.shape.rank == targets.shape.rank == 2
+        and outputs.shape[1] == targets.shape[1]
+        and (soft := _soft(loss)) is not None
+    ):
+        loss = soft
     values = loss(targets, outputs)
-    return tf.reduce_mean(tf.reshape(values, (tf.shape(values)[0], -1)), 1)
+    return tf.reduce_mean(tf.reshape(values, (tf.shape(outputs)[0], -1)), 1)
+
+
+def _soft(loss: Any) -> Any:
+    """A cross-entropy of classes as one of shares of classes: a defence may have mixed the targets. None = it is no such loss."""
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
+        logits = loss.get_config()["from_logits"]
+        return partial(keras.losses.categorical_crossentropy, from_logits=logits)
+    return keras.losses.categorical_crossentropy if loss is keras.losses.sparse_categorical_crossentropy else None
 
 
 def units(model: Any) -> list[Any]:
@@ -132,10 +146,10 @@ class Ferry:
 @final
 @dataclass(frozen=True)
 class Sums:
-    """What a batch of n rows gave. gradients: sums over rows.  norms: (n,), None = not taken.  losses: (n,).  outputs: (n, ...)."""
+    """What a batch of n rows gave. gradients: sums over rows.  losses, weights: (n,), the latter from hooks.  outputs: (n, ...)."""
 
     gradients: list[Any]
-    norms: Any
+    weights: Any
     losses: Any
     outputs: Any
 
@@ -150,15 +164,36 @@ class RowSums:
     def __init__(self, model: Any, loss: RowLoss, weigh: Any = None, bound: Any = None, *, training: bool = True) -> None:
         self._model, self._loss, self._weigh, self._bound, self._training = model, loss, weigh, bound, training
         self._ferry = Ferry()
+        self._buffers = Buffers(model)
+        self._known: np.ndarray | None = None  # weights of rows that hooks gave before
         self._layers = units(model)
         self._function = self._by_row if bound is not None else self._together
         self._compiled = Compiled(self._function)
 
     def __call__(self, x: Any, y: Any, weights: Any) -> Sums:
         """Sums over rows, weighed and bounded. Raises what a hook raises."""
+        if self._weigh is not None:
+            self._buffers.keep()
         found = Sums(*self._compiled(x, y, weights))
         self._ferry.land()
-        return found
+        if self._weigh is None or self._bound is not None:
+            return found
+        kept = np.flatnonzero(found.weights.numpy())
+        if len(kept) == len(found.losses) or finite(found.gradients):
+            return found
+        return self._without(found, kept, (x, y, weights))
+
+    def _without(self, found: Sums, kept: np.ndarray, given: Any) -> Sums:
+        """Once more without the rows that count 0: 0 times NaN is NaN."""
+        self._buffers.restore()
+        if not len(kept):
+            return replace(found, gradients=[tf.zeros_like(each) for each in found.gradients])
+        self._known = found.weights.numpy()[kept]
+        try:
+            again = Sums(*self._compiled(*keras.tree.map_structure(lambda each: tf.gather(each, kept), given)))
+        finally:
+            self._known = None
+        return replace(found, gradients=again.gradients)
 
     def once(self, x: Any, y: Any, weights: Any) -> Sums:
         """The same without compiling it."""
@@ -170,11 +205,12 @@ class RowSums:
         with tf.GradientTape() as tape:
             outputs = self._model(x, training=self._training)
             losses = self._loss(y, outputs) * weights
-            total = tf.reduce_sum(losses * self._weighed(losses, outputs, y))
+            weighed = self._weighed(losses, outputs, y)
+            total = tf.reduce_sum(losses * weighed)
             for extra in added_losses(self._model):
                 total += extra * tf.cast(tf.shape(losses)[0], losses.dtype)
         gradients = tape.gradient(total, self._model.trainable_variables)
-        return dense(gradients, self._model), tf.zeros((0,)), losses, outputs
+        return dense(gradients, self._model), weighed, losses, outputs
 
     def _by_row(self, x: Any, y: Any, weights: Any) -> tuple[Any, ...]:
         with listening(self._layers) as calls, tf.GradientTape() as tape:
@@ -205,12 +241,12 @@ class RowSums:
             for variable, total in zip(layer.trainable_variables, each.total(factors), strict=True)
         }
         gradients = [sums.get(id(variable), tf.zeros(variable.shape)) for variable in self._model.trainable_variables]
-        return gradients, norms, losses, outputs
+        return gradients, weighed, losses, outputs
 
     def _weighed(self, losses: Any, outputs: Any, targets: Any) -> Any:
         if self._weigh is None:
             return tf.ones_like(losses)
-        return self._ferry(self._weigh, losses, outputs, targets)
+        return self._ferry(lambda *seen: self._weigh(*seen) if self._known is None else self._known, losses, outputs, targets)
 
 
 def dense(gradients: Sequence[Any], model: Any) -> list[Any]:

@@ -69,7 +69,7 @@ class KerasSession:
         self._apply = tf.function(self._applied, autograph=False)
         self._measure = Compiled(self._measured)
         self._part: Taken | None = None
-        self._drawing = False
+        self._drawing = self._measured_once = False
 
     @property
     def sample(self) -> Callable[[], np.ndarray] | None:
@@ -91,7 +91,9 @@ class KerasSession:
             raise BadInput("the recipe draws its own batches, and was given one.", advice="Give fit(x, y) with arrays.")
         taken = screened(Taken.of(data), self.active, self.aside, max(self.progress.epoch, 0), self.progress.step)
         if not len(taken) and self.sample is None:
-            return self._model.get_metrics_result()
+            return self._metrics(taken)
+        if len(taken):
+            self._gradients.check_once(taken)
         altered = self._altered(taken)
         self._buffers.keep()
         gradients, losses, outputs = self._gradients(altered, self._told)
@@ -100,7 +102,8 @@ class KerasSession:
         self.progress.rows += len(taken)
         self._update(gradients, Update(norm, loss, finite, max(self.progress.epoch, 0), self.progress.step))
         if losses is None:
-            return self._model.get_metrics_result()
+            return self._metrics(taken)
+        self._measured_once = True
         return self._measure(taken.x, taken.y, losses, outputs, *([] if taken.weights is None else [taken.weights]))
 
     def _told(self, part: Taken) -> None:
@@ -154,6 +157,13 @@ class KerasSession:
 
     def _applied(self, gradients: list[Any]) -> None:
         self._model.optimizer.apply(gradients, self._model.trainable_variables)
+
+    def _metrics(self, nothing: Taken) -> Mapping[str, Any]:
+        """As they are; Keras makes some of them when it first sees outputs, and of a batch without rows these are none."""
+        if not self._measured_once:
+            outputs = tf.zeros((0, *self._model.plain.output_shape[1:]))
+            self._model.compute_metrics(nothing.x, nothing.y, outputs, nothing.weights)
+        return self._model.get_metrics_result()
 
     def _measured(self, x: Any, y: Any, losses: Any, outputs: Any, weights: Any = None) -> Mapping[str, Any]:
         for metric in self._model.metrics:

@@ -1,6 +1,6 @@
 """The variables of a Keras model and its optimizer, to come back to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, final
 
 from untaint.training.engines.keras_backend import keras, tf
@@ -65,6 +65,11 @@ def _free(value: Any) -> Any:
     return tf.TensorSpec((None, *value.shape[1:]), value.dtype)
 
 
+def finite(values: Iterable[Any]) -> bool:
+    """Whether every number of these tensors is one."""
+    return all(bool(tf.reduce_all(tf.math.is_finite(each))) for each in values)
+
+
 def sound(model: Any) -> bool:
     """Whether every floating variable of a model is finite."""
-    return all(bool(tf.reduce_all(tf.math.is_finite(each.value))) for each in model.variables if each.dtype.startswith("float"))
+    return finite(each.value for each in model.variables if each.dtype.startswith("float"))
