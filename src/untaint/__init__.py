@@ -6,12 +6,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from untaint.api import attack, audit, clean, harden, harden_keras, load, report, restore
+    from untaint.api import attack, audit, clean, harden, harden_keras, load, report, restore, train
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
     from untaint.guard.columns import ColumnGuard
+    from untaint.training.engines.distributed import average_gradients
+    from untaint.training.engines.flower import RobustFedAvg as RobustFedAvg  # not in __all__: it is not there without Flower
     from untaint.training.engines.keras_guard import GuardCallback, guarded
+    from untaint.training.engines.updates import robust_mean
 
 __all__ = [
     "AuditResult",
@@ -28,6 +31,7 @@ __all__ = [
     "Verdict",
     "attack",
     "audit",
+    "average_gradients",
     "clean",
     "guarded",
     "harden",
@@ -35,10 +39,12 @@ __all__ = [
     "load",
     "report",
     "restore",
+    "robust_mean",
+    "train",
 ]
 
 _PLACES = {
-    **dict.fromkeys(("attack", "audit", "clean", "harden", "harden_keras", "load", "report", "restore"), "untaint.api"),
+    **dict.fromkeys(("attack", "audit", "clean", "harden", "harden_keras", "load", "report", "restore", "train"), "untaint.api"),
     **dict.fromkeys(
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
     ),
@@ -46,6 +52,9 @@ _PLACES = {
     **dict.fromkeys(("GuardCallback", "guarded"), "untaint.training.engines.keras_guard"),
     "ColumnGuard": "untaint.guard.columns",
     "Dataset": "untaint.data.dataset",
+    "RobustFedAvg": "untaint.training.engines.flower",
+    "average_gradients": "untaint.training.engines.distributed",
+    "robust_mean": "untaint.training.engines.updates",
 }
 
 

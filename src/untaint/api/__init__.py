@@ -20,7 +20,7 @@ from untaint.api.provenance import (
     trace,
     verify,
 )
-from untaint.api.training import harden, harden_keras
+from untaint.api.training import TrainedRun, harden, harden_keras, train
 from untaint.provenance.keyless import Identity
 from untaint.provenance.spot import Ask
 from untaint.provenance.training import Inputs, Point
@@ -32,6 +32,7 @@ __all__ = [
     "Identity",
     "Inputs",
     "Point",
+    "TrainedRun",
     "Witness",
     "attack",
     "attest",
@@ -58,6 +59,7 @@ __all__ = [
     "sign",
     "source_risks",
     "trace",
+    "train",
     "verify",
     "writable",
     "write_poisoned",

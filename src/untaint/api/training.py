@@ -1,18 +1,29 @@
 """How models are trained so that what slips through does little harm."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 from typing_extensions import Unpack
 
-from untaint.errors import MissingExtra
+from untaint.api.data import load, writable
+from untaint.data.dataset import Dataset
+from untaint.errors import BadInput, CannotWrite, MissingExtra
+from untaint.report import folder
+from untaint.report import training as pages
+from untaint.training import compose
 from untaint.training.compose import Wanted
+from untaint.training.record import Record
 
 if TYPE_CHECKING:
+    from untaint.training.engines.fit import Plan
     from untaint.training.engines.harden import Model, Optim, Options
     from untaint.training.engines.keras_model import HardenedModel
     from untaint.training.engines.loader import HardenedLoader
+    from untaint.training.engines.train import Model as AnyModel
 
 
 def harden(
@@ -70,3 +81,88 @@ def harden_keras(
     from untaint.training.engines.keras_model import harden_keras as wrap
 
     return wrap(model, recipe, seed=seed, quarantine=quarantine, resume=resume)
+
+
+RECORD = "run.json"
+
+
+@final
+@dataclass(frozen=True)
+class TrainedRun:
+    """A model and the record of how it became what it is. path: of its file, None = nothing was kept on disk."""
+
+    model: "AnyModel"
+    record: Record
+    path: Path | None
+
+
+def train(
+    data: object,
+    *,
+    recipe: Wanted = "standard",
+    out: str | Path | None = None,
+    test: object = None,
+    audit: str | Path | None = None,
+    plan: "Plan | None" = None,
+    label: str | None = None,
+    payload: str | None = None,
+    table: str | None = None,
+    query: str | None = None,
+    format: str | None = None,
+    progress: Any = None,
+) -> TrainedRun:
+    """Train a model on data so that poison in them does little harm: a small network, or what `plan.factory` makes.
+
+    recipe: as for `harden`, and `certified`: many models with proof.  out: folder for model, record, report and what was dropped; a run
+    that was stopped goes on from there.  test: data to measure on, None = a tenth of the rows is held out.
+    audit: folder of an audit of the same data; the riskier a row, the less it counts.  plan: epochs, batch, rate, seed, factory.
+    label, payload, table, query: as for `load`.
+    Raises BadInput for data or a recipe that do not fit, CannotWrite for the folder, MissingExtra without PyTorch.
+    """
+    try:
+        from untaint.training.engines import train as engine
+        from untaint.training.engines.fit import Plan
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "safetensors"}:
+            raise
+        raise MissingExtra("Training", "torch") from error
+    columns = {"label": label, "payload": payload, "table": table, "query": query, "format": format}
+    dataset = load(data, **columns)
+    chosen = compose.recipe(recipe)
+    tested = None if test is None else load(test, **{**columns, "format": None})
+    risks = None if audit is None else _risks(Path(audit), dataset)
+    target = None if out is None else _own(writable(Path(out), dataset.location))
+    asked = engine.Asked(dataset, chosen, plan or Plan(), tested, risks, target)
+    model, record = engine.train(asked, progress or (lambda _what, _done, _total: None))
+    path = None
+    if target is not None:
+        path = _saved(model, target)
+        folder.write_text(target / pages.FILE, pages.page(record))
+        folder.write_text(target / RECORD, json.dumps(record.document(), indent=2, default=str) + "\n")  # last: the run is finished
+    return TrainedRun(model, record, path)
+
+
+def _saved(model: "AnyModel", target: Path) -> Path:
+    from untaint.training.engines.train import ENSEMBLE
+    from untaint.training.engines.trained import Trained
+
+    if isinstance(model, Trained):
+        return model.save(target)
+    model.save(target / ENSEMBLE)
+    return target / ENSEMBLE
+
+
+def _own(target: Path) -> Path:
+    """A folder for a run. Raises CannotWrite where another run was finished: nothing is written over."""
+    if (target / RECORD).exists():
+        raise CannotWrite(f"{target} holds a finished run.", advice="Name a new folder with --out.")
+    return target
+
+
+def _risks(audit: Path, dataset: Dataset) -> np.ndarray:
+    """(n,) risk of every row, 1 where the audit flagged it. Raises BadInput for an audit of other data."""
+    samples = folder.read(audit).samples
+    if samples.column("id").to_pylist() != dataset.ids:
+        raise BadInput(f"{audit} is an audit of other data.", advice="Audit these, or leave --audit out.")
+    risks = np.nan_to_num(samples.column("risk").to_numpy(zero_copy_only=False).astype(float))
+    return np.where(samples.column("flagged").to_numpy(zero_copy_only=False), 1.0, risks)

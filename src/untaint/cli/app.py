@@ -29,6 +29,7 @@ from untaint.cli import (
     seal,
     sign,
     trace,
+    train,
     verify,
 )
 from untaint.errors import BadInput
@@ -50,6 +51,7 @@ app.command("schema")(schema.schema)
 app.command("seal")(seal.seal)
 app.command("verify")(verify.verify)
 app.command("trace")(trace.trace)
+app.command("train")(train.train)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
 app.command("export")(export.export)

@@ -82,18 +82,23 @@ def _parts(path: Path) -> list[Path]:
     return [path, *(file for file in apart if file.is_file()), *([tokens] if tokens else [])]
 
 
-@cache
-def made(address: str) -> Any:
-    """What `module:factory` makes, once. The user's own code runs: they named it, in this folder or installed."""
+def imported(address: str, what: str, advice: str = "") -> Any:
+    """What `module:name` is. The user's own code runs: they named it, in this folder or installed. what: its kind, for the error."""
     module, _, name = address.partition(":")
     here = [str(Path.cwd())]
     sys.path += here  # last: a file that happens to lie here replaces nothing
     try:
-        factory = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"cannot import the encoder {address!r}: {error}.", advice=_FACTORY) from error
+        raise BadInput(f"cannot import the {what} {address!r}: {error}.", advice=advice) from error
     finally:
         del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here[0])]
+
+
+@cache
+def made(address: str) -> Any:
+    """What `module:factory` makes, once."""
+    factory = imported(address, "encoder", _FACTORY)
     try:
         return factory()
     except Exception as error:  # the user's code may raise anything

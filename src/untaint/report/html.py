@@ -36,7 +36,7 @@ class Html(Renderer):
 
     @override
     def render(self, report: Report) -> str:
-        template = _environment().get_template("report.html.j2")
+        template = environment().get_template("report.html.j2")
         for limits in _STEPS:
             page = template.render(_context(report, limits))
             if len(page.encode()) < MAX_BYTES:
@@ -44,8 +44,9 @@ class Html(Renderer):
         return page
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Where templates of pages are made: values are escaped and hostile characters made visible."""
+    made = Environment(
         loader=PackageLoader("untaint.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -53,7 +54,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    made.filters.update(
         clip=clip,
         prose=prose,
         p=wording.p_value,
@@ -66,8 +67,8 @@ def _environment() -> Environment:
         heights=view.heights,
         sheet=view.sheet,
     )
-    environment.globals.update(count=wording.count)
-    return environment
+    made.globals.update(count=wording.count)
+    return made
 
 
 def _finalize(value: object) -> object:

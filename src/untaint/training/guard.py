@@ -10,16 +10,12 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.errors import BadInput
-from untaint.numerics.magnitudes import Usual, too_large, usual
+from untaint.numerics.magnitudes import limits
 from untaint.training.base import Advice, Batch, Defence, Hooks, Run, Stage, State, Trait, Update
 
 _LEARNED = 2048
-"""Rows that fix what is usual: medians of so many vary by a few per cent. Later ones change nothing, so that nobody can shift it slowly."""
-_CUT = 10.0
-"""Spreads over the median, on a logarithmic scale. Of normal logarithms one in 10^23 is further out; of MNIST, Fashion-MNIST, digits no
-row is, and rows of heavy-tailed tables are one in 10^4 at most (tests)."""
-_TIMES = 8.0
-"""Nor is a row dropped that is not so many times the usual: where all rows have the same maximum, as images have, the spread is zero."""
+"""Rows that fix what is usual: percentiles of so many vary by a few per cent. Later ones change nothing, so that nobody can shift it
+slowly."""
 _COLUMNS = 1024  # of flat rows, looked at one by one; a column of a table has a scale of its own, pixels share theirs
 _RECENT = 50  # losses that say what is usual now
 _CALM = 25  # updates between two states that can be come back to: copying one costs about as much as a step
@@ -38,11 +34,10 @@ class Guard(Defence):
     normalisation, and what bugs do of the same kind. A row is dropped when a value is not finite, when its largest value or, of flat
     rows, a value of a column is far over what is usual, when its target is no class, or is out of scale.
     Does not stop: anything in range: backdoors, flipped labels, one row of usual size, which has next to no effect by itself.
-    Needs: nothing; learns what is usual from the first 2,048 rows, of which fewer than half may be bad. low, high: the range of inputs
-    where it is known, such as 0 and 1; then a row beyond is dropped however many there are.
+    Needs: nothing; learns what is usual from the first 2,048 rows, of which fewer than one in twenty may be bad. low, high: the range of
+    inputs where it is known, such as 0 and 1; then a row beyond is dropped however many there are.
     Cost: one pass over the inputs, and a copy of the weights every 25 updates; under 5 % of a step of a small network.
-    Reference: the attack is Blanchard et al. 2017, lemma 1 (NeurIPS 30); the robust rule is the median absolute deviation of logarithms,
-    Leys et al. 2013, doi 10.1016/j.jesp.2013.03.013
+    Reference: the attack is Blanchard et al. 2017, lemma 1 (NeurIPS 30); the rule is ours, percentiles of logarithms (numerics.magnitudes)
     """
 
     id: ClassVar[str] = "guard"
@@ -73,14 +68,13 @@ class Guard(Defence):
 
 @final
 class _Screen:
-    """What rows look like: sizes (m,) of the first ones, and of flat ones their values (m, d)."""
+    """held: sizes (m, d) of the first rows by name, and the middles (d,) of columns."""
 
     def __init__(self, low: float | None, high: float | None, classes: int | None) -> None:
         self.low, self.high, self.classes = low, high, classes
         self.seen = self.dropped = 0
-        self.sizes: dict[str, np.ndarray] = {}
-        self.values: np.ndarray | None = None
-        self._columns: tuple[np.ndarray, np.ndarray] | None = None
+        self.held: dict[str, np.ndarray] = {}
+        self._limits: dict[str, np.ndarray] = {}
 
     def screen(self, batch: Batch) -> Mapping[int, str]:
         reasons: dict[int, str] = {}
@@ -109,35 +103,34 @@ class _Screen:
                 (low >= (-np.inf if self.low is None else self.low)) & (high <= (np.inf if self.high is None else self.high))
             )
             yield from ((int(at), f"{name} is out of range") for at in np.flatnonzero(out))
-        known = self._learn(name, sizes)
-        if known is not None:
-            large = ~bad & (sizes > 0) & too_large(sizes, known, _CUT, _TIMES)
-            yield from ((int(at), f"{name} is far larger than usual") for at in np.flatnonzero(large))
+        large = ~bad & (sizes > self._limit(name, sizes[:, None])[0])
+        yield from ((int(at), f"{name} is far larger than usual") for at in np.flatnonzero(large))
         if values.ndim == 2 and values.dtype.kind == "f" and flat.shape[1] <= _COLUMNS:
             yield from (
-                (int(at), f"{name} has a column far out of its range") for at in np.flatnonzero(~bad & self._astray(flat))
+                (int(at), f"{name} has a column far out of its range") for at in np.flatnonzero(~bad & self._astray(name, flat))
             )
 
-    def _learn(self, name: str, sizes: np.ndarray) -> Usual | None:
-        held = self.sizes.get(name, np.empty(0))
+    def _limit(self, name: str, sizes: np.ndarray) -> np.ndarray:
+        """(d,) the largest usual of sizes (n, d), from which it learns until enough rows were seen."""
+        held = self.held.get(name, np.empty((0, sizes.shape[1])))
         if len(held) < _LEARNED:
-            self.sizes[name] = held = np.concatenate([held, sizes])[:_LEARNED]
-        return usual(held)
+            self.held[name] = held = np.concatenate([held, sizes])[:_LEARNED].astype(np.float32)
+            self._limits.pop(name, None)
+        if name not in self._limits:
+            self._limits[name] = limits(held)
+        return self._limits[name]
 
-    def _astray(self, flat: np.ndarray) -> np.ndarray:
-        """(n,) whether a value is far out of the middle nine tenths of its column."""
-        if self.values is None or len(self.values) < _LEARNED:
-            held = flat.astype(np.float32) if self.values is None else np.concatenate([self.values, flat]).astype(np.float32)
-            self.values, self._columns = held[:_LEARNED], None
-        if self._columns is None:
-            with np.errstate(all="ignore"):
-                middle = np.nanquantile(np.where(np.isfinite(self.values), self.values, np.nan), [0.05, 0.5, 0.95], axis=0)
-            width = np.nan_to_num(middle[2] - middle[0])
-            self._columns = np.nan_to_num(middle[1]), width
-        centre, width = self._columns
+    def _astray(self, name: str, flat: np.ndarray) -> np.ndarray:
+        """(n,) whether a value is far from the middle of its column."""
+        key = f"{name} middle"
+        middle = self.held.get(key)
+        if middle is None:  # of the first rows, for good: distances from it are compared with each other
+            finite = np.where(np.isfinite(flat).all(axis=1)[:, None], flat, np.nan)
+            kept = finite[~np.isnan(finite).any(axis=1)]
+            self.held[key] = middle = np.median(kept, axis=0) if len(kept) else np.zeros(flat.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
-            away = np.abs(flat - centre)
-        return np.asarray(((away > _WIDTHS * width) & (width > 0)).any(axis=1))
+            away = np.abs(flat - middle)
+        return np.asarray((away > self._limit(f"{name} columns", away)).any(axis=1))
 
     def _unfit_targets(self, targets: np.ndarray) -> Iterator[tuple[int, str]]:
         if targets.dtype.kind in "iu" and targets.ndim == 1 and self.classes is not None:
@@ -147,28 +140,19 @@ class _Screen:
             sizes = np.abs(targets.reshape(len(targets), -1)).max(axis=1).astype(np.float64)
             bad = ~np.isfinite(sizes)
             yield from ((int(at), "the target is not finite") for at in np.flatnonzero(bad))
-            known = self._learn("target", sizes)
-            if known is not None:
-                large = ~bad & (sizes > 0) & too_large(sizes, known, _CUT, _TIMES)
-                yield from ((int(at), "the target is far larger than usual") for at in np.flatnonzero(large))
+            large = ~bad & (sizes > self._limit("target", sizes[:, None])[0])
+            yield from ((int(at), "the target is far larger than usual") for at in np.flatnonzero(large))
 
     def facts(self) -> dict[str, object]:
         return {"rows_screened": self.seen, "rows_dropped": self.dropped}
 
     def state(self) -> State:
-        held = {f"sizes.{name}": sizes for name, sizes in self.sizes.items()}
-        values = {} if self.values is None else {"values": self.values}
-        return {**held, **values, "screened": np.array([self.seen, self.dropped])}
+        return {**{f"held.{name}": values for name, values in self.held.items()}, "screened": np.array([self.seen, self.dropped])}
 
     def resume(self, held: State) -> None:
         self.seen, self.dropped = held["screened"].tolist()
-        self.sizes = {name.removeprefix("sizes."): value for name, value in held.items() if name.startswith("sizes.")}
-        self.values, self._columns = held.get("values"), None
-
-
-_WIDTHS = 1000.0
-"""Times the width of a column's middle nine tenths: heavy-tailed amounts reach some hundred (lending_club, credit_data), attacks begin
-where one row outweighs a batch."""
+        self.held = {name.removeprefix("held."): value for name, value in held.items() if name.startswith("held.")}
+        self._limits = {}
 
 
 @final

@@ -65,6 +65,11 @@ class Gradients:
         """Whether an optimizer step must follow every batch handed out."""
         return self._settle is not None or self.parts(2) > 1
 
+    @property
+    def complete(self) -> bool:
+        """Whether no part of a batch waits for the others."""
+        return not self._collected
+
     def parts(self, rows: int) -> int:
         """Into how many parts a batch of so many rows is cut."""
         grouped = 1 if not self._in_parts else rows if self._private else _GROUPS

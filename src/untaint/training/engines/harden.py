@@ -13,7 +13,7 @@ from untaint.training import compose
 from untaint.training.base import Run, Stage
 from untaint.training.compose import Recipe, Wanted
 from untaint.training.engines.gradients import mixing
-from untaint.training.engines.loader import HardenedLoader, batch_of, rows_of
+from untaint.training.engines.loader import ByRow, HardenedLoader, batch_of, rows_of
 from untaint.training.engines.row_losses import RowLoss, row_losses
 from untaint.training.engines.session import Session, Ways
 from untaint.training.guard import Guard
@@ -40,7 +40,7 @@ class Options(TypedDict, total=False):
 
 
 def harden(
-    model: Model, optimizer: Optim, loader: Iterable[Any], recipe: Wanted = "standard", **options: Unpack[Options]
+    model: Model, optimizer: Optim, loader: Iterable[Any] | ByRow, recipe: Wanted = "standard", **options: Unpack[Options]
 ) -> tuple[Model, Optim, HardenedLoader]:
     """See `untaint.harden`."""
     if not isinstance(model, nn.Module) or not isinstance(optimizer, Optimizer):

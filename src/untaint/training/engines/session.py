@@ -54,6 +54,7 @@ class Session:
         self.model, self.optimizer, self.recipe, self.run, self.ways = model, optimizer, recipe, run, ways
         self.active: list[tuple[Defence, Hooks]] = [(defence, defence.start(run)) for defence in recipe.defences]
         self.progress = Progress()
+        self.numbers: np.ndarray | None = None  # what rows are called where they are told of, if not their place
         self.aside = SetAside(folder)
         self._gradients = Gradients(model, optimizer, self.active, mean=ways.mean)
         self._buffers = Buffers(model)
@@ -100,6 +101,11 @@ class Session:
         self.optimizer.step()
 
     @property
+    def between_batches(self) -> bool:
+        """Whether all of the last batch was trained on."""
+        return self._handed is None and self._gradients.complete
+
+    @property
     def parts_of_batch(self) -> int:
         """In how many parts a batch of the usual size is handed out."""
         return self._gradients.parts(self.run.batch or 1)
@@ -119,6 +125,7 @@ class Session:
         for position, reason in reasons.items():
             mask[position] = False
             row = int(parcel.rows[position])
+            row = row if self.numbers is None or row < 0 else int(self.numbers[row])
             self.aside.add(parcel, position, Dropped(row, self.progress.epoch, self.progress.step, spec(defence), reason))
         return parcel.kept(mask)
 

@@ -1,0 +1,68 @@
+"""`untaint train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from untaint.cli import progress
+from untaint.cli.options import Data, Format, Label, PasswordFile, Payload, Query, Quiet, Seed, SigningKeys, Table
+
+_RECIPE = (
+    "A recipe (`untaint list recipes`), or defences joined by +, such as 'guard + clip(norm=1.0)' (`untaint list defences`)."
+)
+_OUT = Path("untaint-model")
+_TEST = "Data to measure accuracy on, read with the same column names. A tenth of DATA is held out when not given."
+_AUDIT = "Folder that `untaint audit` wrote for DATA: the riskier a row, the less it counts, and one that was flagged not at all."
+_MODEL = "`module:function` of your own code, which then runs: makes a torch module of the shape of an input and the number of classes."
+_EPOCHS = "Times every row is trained on. By the number of rows when not given."
+
+
+def train(
+    data: Data,
+    recipe: Annotated[str, typer.Option("--recipe", help=_RECIPE)] = "standard",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model, its record, the report and what was dropped.")] = _OUT,
+    test: Annotated[Path | None, typer.Option("--test", help=_TEST, show_default=False)] = None,
+    audit: Annotated[Path | None, typer.Option("--audit", help=_AUDIT, show_default=False)] = None,
+    model: Annotated[str | None, typer.Option("--model", help=_MODEL, show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help=_EPOCHS, show_default=False)] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Rows per update.")] = 128,
+    rate: Annotated[float, typer.Option("--rate", min=0, help="Learning rate of Adam at its height.")] = 4e-3,
+    label: Label = None,
+    payload: Payload = None,
+    table: Table = None,
+    query: Query = None,
+    format: Format = None,
+    keys: SigningKeys = None,
+    password_file: PasswordFile = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model so that poison in the data does little harm.
+
+    A small network for images, texts or tables, or your own (`--model`), under a recipe of defences. Writes `model.safetensors` with
+    `model.json`, `run.json` (everything that happened), `report.html` (learning curves, what each defence did) and `dropped/` (rows kept
+    from the network, with the reason). A run that was stopped goes on where it was when it is started again.
+
+    With `--key` the model gets a signed attestation; it names the seal beside DATA, the audit and the recipe it was made by.
+
+    For a training loop of your own, one line does the same: `model, optimizer, loader = untaint.harden(model, optimizer, loader)`.
+
+    Examples:
+
+    `untaint train images/`   `untaint train train.parquet --recipe certified --test test.parquet`
+
+    `untaint train reviews.csv --audit untaint-audit --recipe "guard + clip + trim" --out model`
+    """
+    from untaint import api
+    from untaint.cli import signing, train_summary
+    from untaint.training.engines.fit import Plan
+
+    signers = signing.private_keys(keys or [], password_file)
+    plan = Plan(epochs=epochs, batch=batch, rate=rate, seed=seed, factory=model)
+    columns = {"label": label, "payload": payload, "table": table, "query": query, "format": format}
+    with progress.shown(quiet=quiet) as report:
+        done = api.train(data, recipe=recipe, out=out, test=test, audit=audit, plan=plan, progress=report, **columns)
+    attested = train_summary.attest(done, data, audit, signers) if signers else None
+    if not quiet:
+        train_summary.told(done, out, attested)

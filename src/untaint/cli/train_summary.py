@@ -1,0 +1,52 @@
+"""What `untaint train` says at its end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from untaint.api import TrainedRun
+    from untaint.provenance.keys import PrivateKey
+
+
+def attest(done: "TrainedRun", data: Path, audit: Path | None, signers: "Sequence[PrivateKey]") -> Path:
+    """A signed attestation of the model: the seal beside the data, where there is one, the audit and the recipe."""
+    from untaint import api
+    from untaint.provenance.sealed import folder_for
+
+    seal = folder_for(data)
+    inputs = api.Inputs(data=seal if seal.is_dir() else None, audit=audit)
+    told = {"recipe": done.record.recipe, **{name: str(value) for name, value in done.record.plan.items()}}
+    steps = done.record.session.get("steps", 0)
+    model = done.path or Path()
+    return api.attest(model, signers, inputs=inputs, point=api.Point(step=int(steps), parameters=told))
+
+
+def told(done: "TrainedRun", out: Path, attested: Path | None) -> None:
+    """A few lines for a person."""
+    record = done.record
+    session: Any = record.session
+    typer.echo(f"Recipe {record.recipe}: {', '.join(session['defences']) or 'no defence'}.")
+    if record.resumed:
+        typer.echo("The run had been stopped, and went on where it was.")
+    left_out = ", ".join(f"{number:,} {why}" for why, number in record.data["left_out"].items())
+    typer.echo(
+        f"Trained on {record.data['rows_used']:,} of {record.data['rows']:,} rows{f' (left out: {left_out})' if left_out else ''}."
+    )
+    for why, number in session.get("reasons_dropped", {}).items():
+        typer.echo(f"  {number:,} dropped: {why}")
+    refused = session.get("updates_refused", [])
+    if refused:
+        typer.echo(f"  {len(refused):,} of {session['steps']:,} updates refused or taken back, the first: {refused[0]['reason']}")
+    for note in session.get("notes", []):
+        typer.echo(f"  note: {note}")
+    if record.tested is not None:
+        typer.echo(f"Accuracy on {record.tested.rows:,} rows not trained on: {record.tested.accuracy:.2%}.")
+        for radius in (1, 10, 50):
+            if radius < len(record.tested.certified):
+                typer.echo(f"  certified against {radius:>2} poisoned rows: {record.tested.certified[radius]:.2%}")
+    typer.echo(f"\nModel: {done.path}\nReport: {out / 'report.html'}")
+    if attested is not None:
+        typer.echo(f"Attestation: {attested}")
