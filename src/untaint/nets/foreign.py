@@ -1,8 +1,9 @@
-"""The user's own model in place of the proxy: a house network in safetensors, or any torch module given from Python."""
+"""The user's own model in place of the proxy: a house network in safetensors, any torch module from Python, or one of Keras."""
 
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,16 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from untaint.errors import BadInput
+from untaint.nets import foreign_keras
 from untaint.nets.convnet import ConvNet, ConvNetSpec, to_batch
 from untaint.nets.training import Observed
 from untaint.types import Pixels, Rows
 
 _METADATA = "untaint.convnet"
-_ADVICE = "Give a .safetensors file written by untaint, or pass your torch module from Python: untaint.audit(data, model=module)."
+_ADVICE = (
+    "Give a .safetensors file written by untaint or a .keras file, or pass your torch module or Keras model from Python: "
+    "untaint.audit(data, model=module)."
+)
 
 
 def save(net: ConvNet, path: Path) -> None:
@@ -47,10 +52,12 @@ def load(path: Path) -> ConvNet:
     return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
-def digest(model: Path | nn.Module) -> str:
+def digest(model: Path | nn.Module | Any) -> str:
     """SHA-256 of a model file, or of a module's class and weights."""
     if isinstance(model, Path):
         return hashlib.sha256(model.read_bytes()).hexdigest() if model.is_file() else ""
+    if foreign_keras.is_keras(model):
+        return foreign_keras.digest(model)
     hasher = hashlib.sha256(repr(model).encode())
     for name, value in sorted(model.state_dict().items()):
         hasher.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -58,13 +65,16 @@ def digest(model: Path | nn.Module) -> str:
 
 
 @torch.no_grad()
-def observe(model: Path | nn.Module, pixels: Pixels, rows: Rows, batch: int = 500) -> Observed:
+def observe(model: Path | nn.Module | Any, pixels: Pixels, rows: Rows, batch: int = 500) -> Observed:
     """What the model makes of some rows: the input of its last linear layer, and its probabilities.
 
-    The module takes (n, c, h, w) floats in 0..1 and returns logits (n, classes).
+    A module takes (n, c, h, w) floats in 0..1 and returns logits (n, classes); for models of Keras see `foreign_keras.observe`.
     The module is left as it came, in training or not.
     Raises BadInput when it has no linear layer that sees every image once, or refuses the images.
     """
+    if foreign_keras.is_keras(model):
+        seen_by, answered, origin = foreign_keras.observe(model, pixels, rows, batch)
+        return Observed(seen_by, answered, (), origin, np.empty((0, len(pixels)), np.float32))
     net = load(model) if isinstance(model, Path) else model
     linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     if not linear:

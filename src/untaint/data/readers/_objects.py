@@ -24,6 +24,7 @@ from untaint.data.readers._chunks import (
 from untaint.data.readers._index import IndexBuilder, printable
 from untaint.data.readers._recipe import Read, Recipe, as_array, as_name
 from untaint.data.readers._spool import spooled
+from untaint.data.readers._tf_data import collected
 from untaint.data.readers.base import Request
 from untaint.data.roles import choose, is_missing
 from untaint.errors import BadInput
@@ -47,7 +48,7 @@ def from_python(
 
     data: a `datasets.Dataset`; a pandas or polars frame, an Arrow table, or a relation of DuckDB; `(images, labels)`, also with
     sources and then with times behind them, as arrays or lists; a torch `Dataset` of (image, label), with images (c, h, w) as
-    floats 0..1 or bytes.
+    floats 0..1 or bytes; a finite tf.data.Dataset of (x, y), batched or not.
     root: folder that paths in a frame are relative to and must stay in; None = the working directory.
     Raises BadInput for anything else.
     """
@@ -61,7 +62,9 @@ def from_python(
         if any(base.__module__.split(".")[0] == origin for base in type(data).__mro__):
             return reading(data, request, folder)
     message = f"expected a data set, got {type(data).__module__}.{type(data).__qualname__}."
-    raise BadInput(message, advice="Give a path, a frame, a datasets.Dataset, a torch Dataset, or (images, labels).")
+    raise BadInput(
+        message, advice="Give a path, a frame, a datasets.Dataset, a torch Dataset, a tf.data.Dataset, or (images, labels)."
+    )
 
 
 def _arrays(samples: object, labels: object, sources: object = None, times: object = None) -> Dataset:
@@ -186,6 +189,10 @@ def _torch(data: Any, request: Request, root: Path) -> Dataset:
     return Dataset(index, MemoryStore(payloads), "text" if texts else "image", FORMAT, columns=Columns(note=note), notes=(note,))
 
 
+def _tensorflow(data: Any, request: Request, root: Path) -> Dataset:
+    return _arrays(*collected(data))
+
+
 def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
     items = (data[row] for row in range(len(data))) if hasattr(data, "__len__") else iter(data)
     for item in items:
@@ -225,6 +232,7 @@ _READINGS: dict[str, Callable[[Any, Request, Path], Dataset]] = {
     "duckdb": _relation,
     "pandas": _pandas,
     "polars": _polars,
+    "tensorflow": _tensorflow,
     "torch": _torch,
 }
 """By the package an object's class, or one of its bases, comes from."""
