@@ -17,7 +17,8 @@ from untaint.numerics.aggregation_ranks import middle_mean, weighted_middle_mean
 CAP = 2.0
 """How many times the median worker's weight a worker may count: honest shares differ by more, but a claim is only a claim."""
 _SHARE = 0.1
-"""Share of rows that may be bad where nobody says how many: a tenth, which costs a trimmed mean of honest rows 2 % of its precision."""
+"""Share of rows that may be bad where nobody says how many: a trimmed mean of honest rows is then 5 to 7 % less precise than their mean
+(normal numbers, n = 8 to 100), a median 25 to 36 %."""
 
 
 class TooManyBad(BadInput):

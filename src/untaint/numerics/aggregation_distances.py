@@ -72,7 +72,7 @@ def space(rows: Vectors, centre: Vector | None = None) -> Space:
 def nearest_neighbour_mixing(seen: Space, f: int, weights: Weights | None = None) -> Vectors:
     """Each row replaced by the mean of the n - f rows nearest to it, itself included; by weighted means where weights are given.
 
-    Source: Allouah et al. 2023, arXiv 2302.01772, algorithm 2.
+    Source: Allouah et al. 2023, arXiv 2302.01772.
     """
     n = len(seen.rows)
     nearest = np.argpartition(seen.squares, n - f - 1, axis=1)[:, : n - f]
@@ -111,7 +111,7 @@ def multi_krum(seen: Space, f: int, weights: Weights | None = None) -> Vector:
 def geometric_median(seen: Space, weights: Weights | None = None) -> Vector:
     """The point with the least sum of distances to the rows, by Weiszfeld's steps from the centre.
 
-    Source: Pillutla, Kakade, Harchaoui 2022, arXiv 1912.13445, algorithm 2 (smoothed).
+    Source: Pillutla, Kakade, Harchaoui 2022, arXiv 1912.13445 (smoothed Weiszfeld).
     """
     counts = np.ones(len(seen.rows)) if weights is None else weights
     squares = seen.products.diagonal().clip(0)

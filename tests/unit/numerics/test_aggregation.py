@@ -132,7 +132,7 @@ def test_f_rows_of_anything_leave_the_answer_among_the_honest(rule: str, mix: bo
         found = aggregate(rows, f, rule, mix=mix)
         reach = np.linalg.norm(honest - honest.mean(0), axis=1).max()
         assert found.dtype == np.float32
-        # the farthest honest row, times a constant: Allouah et al. 2023, table 1, has the rules' own, all below 4 (1 + f/(n - 2f))
+        # no rule's own bound, which depend on f / n: some multiple of how far the honest differ, against 1e30
         assert np.linalg.norm(found - honest.mean(0)) <= 4 * reach
         np.testing.assert_array_equal(rows, given_rows)
 
