@@ -31,6 +31,7 @@ HONEST: dict[str, Callable[[], np.ndarray]] = {
     "counts": lambda: RNG.poisson(0.4, (4000, 15)).astype(float),
     "flags": lambda: (RNG.random((4000, 10)) < [0.5, 0.1, 0.02, 0.004, 0.3, 0.9, 0.5, 0.5, 0.01, 0.2]).astype(float),
     "sparse amounts": sparse,
+    "features of a network": lambda: np.maximum(RNG.normal(-np.linspace(0, 2.5, 60), 1, (4000, 60)), 0),
     "bytes": lambda: RNG.integers(0, 256, (2000, 3, 8, 8)).astype(np.uint8),
 }
 
@@ -41,7 +42,7 @@ def dropped(
     """Row → reason, for rows that come in batches, in order."""
     screen = (guard or Guard()).start(Run(classes=classes)).screen
     assert screen is not None
-    found = {}
+    found: dict[int, str] = {}
     kind = values.dtype if values.dtype == np.uint8 else np.float32
     for start in range(0, len(values), BATCH):
         part = slice(start, start + BATCH)

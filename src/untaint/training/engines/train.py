@@ -103,7 +103,8 @@ def _ensemble(asked: Asked, certify: Certify, inputs: Inputs, tested: Inputs | N
         "notes": [],
     }
     facts = _facts(asked.data, inputs)
-    name, plan, seconds = asked.recipe.name or asked.recipe.spec(), asdict(asked.plan), monotonic() - began
+    name, seconds = asked.recipe.name or asked.recipe.spec(), monotonic() - began
+    plan = {"seed": asked.plan.seed, "held_out": asked.plan.held_out, **asdict(ensemble.plan)}
     return ensemble, Record(name, asked.recipe.about, session, (), measured, facts, plan, 0, seconds, _environment())
 
 
