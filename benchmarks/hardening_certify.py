@@ -1,10 +1,10 @@
 """Certified ensembles on handwritten digits: accuracy, certificates, and what happens to them when the data are really poisoned.
 
     make data                                            fetch the digits first
-    python benchmarks/hardening_certify.py               ten minutes on one core; written to results/hardening_certify.md
+    python benchmarks/hardening_certify.py               a quarter of an hour of one core; written to results/hardening_certify.md
     python benchmarks/hardening_certify.py --mnist DIR   the folder that holds the four IDX files of MNIST
 
-The settings of the base models were chosen on training rows, never on the test set. Poisoning is carried out, not computed: rows are
+The settings of the base models were settled on training rows; a first look at features had used 2,000 of the test rows. Poisoning is carried out, not computed: rows are
 inserted, deleted or relabelled, everything is trained again from the start, and every answer with a large enough radius must be the same.
 """
 
@@ -235,7 +235,7 @@ def main() -> None:
         clothes = read(FASHION_MNIST, ".gz")
         lines += [row("Fashion-MNIST", clothes, plan) for plan in (Certify(50), Certify(250))]
     parts = [
-        "# Certified ensembles\n\n`python benchmarks/hardening_certify.py`, one core.",
+        "# Certified ensembles\n\n`python benchmarks/hardening_certify.py`, one core of a busy machine (times vary by a factor of three).",
         f"One such model on all 60,000 digits, without a certificate: {whole(data):.4f}.",
         "## Accuracy\n\nShare of the 10,000 test rows answered rightly whatever so many training rows are inserted, deleted or"
         " relabelled.\nA row whose inputs are replaced counts as two. *tied*: answers in which the rule for ties mattered.\n\n"
