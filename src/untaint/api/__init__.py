@@ -20,7 +20,7 @@ from untaint.api.provenance import (
     trace,
     verify,
 )
-from untaint.api.training import TrainedRun, harden, harden_keras, train
+from untaint.api.training import TrainedRun, harden, harden_keras, sweep, train
 from untaint.provenance.keyless import Identity
 from untaint.provenance.spot import Ask
 from untaint.provenance.training import Inputs, Point
@@ -58,6 +58,7 @@ __all__ = [
     "seal_init",
     "sign",
     "source_risks",
+    "sweep",
     "trace",
     "train",
     "verify",

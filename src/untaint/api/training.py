@@ -1,7 +1,7 @@
 """How models are trained so that what slips through does little harm."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -10,8 +10,11 @@ import numpy as np
 from typing_extensions import Unpack
 
 from untaint.api.data import load, writable
+from untaint.attacks.base import PACKAGE as ATTACKS
+from untaint.attacks.base import Attack
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput, CannotWrite, MissingExtra
+from untaint.registry import build
 from untaint.report import folder
 from untaint.report import training as pages
 from untaint.training import compose
@@ -19,6 +22,7 @@ from untaint.training.compose import Wanted
 from untaint.training.record import Record
 
 if TYPE_CHECKING:
+    from untaint.bench.tradeoff import Tradeoff
     from untaint.training.engines.fit import Plan
     from untaint.training.engines.harden import Model, Optim, Options
     from untaint.training.engines.keras_model import HardenedModel
@@ -84,6 +88,7 @@ def harden_keras(
 
 
 RECORD = "run.json"
+SWEPT = "sweep.json"
 
 
 @final
@@ -136,25 +141,58 @@ def train(
     model, record = engine.train(asked, progress or (lambda _what, _done, _total: None))
     path = None
     if target is not None:
-        path = _saved(model, target)
+        path = model.save(target)
         folder.write_text(target / pages.FILE, pages.page(record))
-        folder.write_text(target / RECORD, json.dumps(record.document(), indent=2, default=str) + "\n")  # last: the run is finished
+        folder.write_text(
+            target / RECORD, json.dumps(record.document(), indent=2, default=str) + "\n"
+        )  # last: the run is finished
     return TrainedRun(model, record, path)
 
 
-def _saved(model: "AnyModel", target: Path) -> Path:
-    from untaint.training.engines.train import ENSEMBLE
-    from untaint.training.engines.trained import Trained
+def sweep(
+    data: object,
+    *,
+    test: object = None,
+    attack: str | None = None,
+    recipes: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    plan: "Plan | None" = None,
+    progress: Any = None,
+    **columns: str | None,
+) -> "Tradeoff":
+    """Plant an attack in a copy of the data, train by many recipes, and say which one to take.
 
-    if isinstance(model, Trained):
-        return model.save(target)
-    model.save(target / ENSEMBLE)
-    return target / ENSEMBLE
+    test: data to measure on, None = a fifth of the rows.  attack: spec, None = the plainest backdoor of such data in 1 % of the rows.
+    recipes: None = those that are usual for such data.  out: folder for `sweep.json` and `report.html`.
+    columns: label, payload, table, query, format, as for `load`.
+    Raises BadInput for data that can't be attacked so, CannotWrite for the folder, MissingExtra without PyTorch.
+    """
+    try:
+        from untaint.bench import tradeoff as trading
+        from untaint.training.engines.fit import Plan
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "safetensors"}:
+            raise
+        raise MissingExtra("Training", "torch") from error
+    dataset = load(data, **columns)
+    target = None if out is None else _own(writable(Path(out), dataset.location))
+    chosen = plan or Plan(held_out=0.0)
+    tested = None if test is None else load(test, **{**columns, "format": None})
+    if tested is None:
+        dataset, tested = trading.split(dataset, chosen.seed)
+    planted: Attack = build(Attack, ATTACKS, trading.attack_of(dataset, attack))  # type: ignore[type-abstract]
+    asked = tuple(recipes) if recipes else trading.SWEEP.get(dataset.modality, ())
+    found = trading.tradeoff(dataset, tested, planted, asked, chosen, progress or (lambda _what, _done, _total: None))
+    if target is not None:
+        told = trading.document(found)
+        folder.write_text(target / pages.FILE, pages.tradeoff_page(told))
+        folder.write_text(target / SWEPT, json.dumps(told, indent=2) + "\n")
+    return found
 
 
 def _own(target: Path) -> Path:
     """A folder for a run. Raises CannotWrite where another run was finished: nothing is written over."""
-    if (target / RECORD).exists():
+    if (target / RECORD).exists() or (target / SWEPT).exists():
         raise CannotWrite(f"{target} holds a finished run.", advice="Name a new folder with --out.")
     return target
 

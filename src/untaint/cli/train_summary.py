@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from untaint.api import TrainedRun
+    from untaint.bench.tradeoff import Tradeoff
     from untaint.provenance.keys import PrivateKey
 
 
@@ -50,3 +51,23 @@ def told(done: "TrainedRun", out: Path, attested: Path | None) -> None:
     typer.echo(f"\nModel: {done.path}\nReport: {out / 'report.html'}")
     if attested is not None:
         typer.echo(f"Attestation: {attested}")
+
+
+def swept(found: "Tradeoff", out: Path) -> None:
+    """The table of a sweep, and what to take."""
+    typer.echo(f"Planted: {found.attack}. A network never poisoned: accuracy {found.clean:.2%}, success {_share(found.floor)}.\n")
+    width = max(len(point.recipe) for point in found.points)
+    typer.echo(f"  {'recipe':<{width}}  {'accuracy':>8}  {'success':>8}  {'certain against 10':>18}  {'epsilon':>7}")
+    for point in found.points:
+        mark = "*" if point is found.chosen else " "
+        proof = _share(point.certified[10]) if point.certified else "-"
+        spent = "-" if point.epsilon is None else f"{point.epsilon:.2f}"
+        row = f"{point.recipe:<{width}}  {point.accuracy:>8.2%}  {_share(point.asr):>8}  {proof:>18}  {spent:>7}"
+        typer.echo(f"{mark} {row}")
+    for recipe, why in found.skipped.items():
+        typer.echo(f"  {recipe}: not tried, {why}")
+    typer.echo(f"\nTake {found.chosen.recipe}. {found.why}\nReport: {out / 'report.html'}")
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{value:.1%}"  # noqa: PLR0124  # NaN is not itself

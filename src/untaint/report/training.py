@@ -1,6 +1,6 @@
 """The page on a training run: what was learned, what defences kept away, and what is proven."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from untaint.training.record import Record
 
 FILE = "report.html"
 WIDTH, HEIGHT = 640, 240
-_LEFT, _BOTTOM, _TOP, _RIGHT = 46, 28, 10, 12
+_LEFT, _BOTTOM, _TOP, _RIGHT = 46, 28, 22, 12
 _TOLD = 12  # ticks and values of one line
 
 
@@ -84,21 +84,14 @@ def chart(lines: Sequence[Line], across: str, up: str, *, top: float | None = No
 
 
 def _axes(steps: int, highest: float, across: str, up: str, first: int) -> Markup:
-    marks = [
-        Markup('<text x="{}" y="{:.1f}" class="tick end">{}</text>').format(_LEFT - 6, _y(share) + 4, _tick(share * highest, up))
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
-    rules = [
-        Markup('<line class="rule" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(_LEFT, WIDTH - _RIGHT, y=_y(share))
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
+    rules = [_rule(share, _tick(share * highest, up)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     every = max(1, -(-steps // _TOLD))
     below = [
         Markup('<text x="{:.1f}" y="{}" class="tick mid">{}</text>').format(_x(at, steps), HEIGHT - 12, at + first)
         for at in range(0, steps, every)
     ]
     name = Markup('<text x="{}" y="{}" class="tick end">{}</text>').format(WIDTH - _RIGHT, HEIGHT - 1, across)
-    return Markup("").join([*rules, *marks, *below, name])
+    return Markup("").join([*rules, *below, name])
 
 
 def _tick(value: float, up: str) -> str:
@@ -111,3 +104,62 @@ def _x(at: int, steps: int) -> float:
 
 def _y(share: float) -> float:
     return HEIGHT - _BOTTOM - (HEIGHT - _BOTTOM - _TOP) * min(max(share, 0.0), 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Spot:
+    """A recipe in the picture of a trade-off. accuracy, success: shares; NaN success = no trigger could be tried."""
+
+    name: str
+    accuracy: float
+    success: float
+    chosen: bool
+
+
+def tradeoff_page(document: Mapping[str, Any]) -> str:
+    """The page of a sweep, from its document."""
+    points = document["points"]
+    spots = [
+        Spot(each["recipe"], each["accuracy"], each["asr"], each["recipe"] == document["chosen"])
+        for each in points
+        if each["asr"] is not None
+    ]
+    radii = sorted({int(radius) for each in points for radius in each["certified"]})
+    template = environment().get_template("tradeoff.html.j2")
+    return template.render(document=document, points=points, radii=radii, picture=scatter(spots) if spots else "")
+
+
+def scatter(spots: Sequence[Spot]) -> Markup:
+    """Accuracy across, success of the attack upright: the lower right corner is where one wants to be."""
+    low = min(spot.accuracy for spot in spots)
+    start = max(0.0, (int(low * 20) - 1) / 20)
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    parts = [_rule(share, f"{share:.0%}") for share in shares]
+    below = Markup('<text x="{:.1f}" y="{}" class="tick {}">{:.1%}</text>')
+    parts += [
+        below.format(_across(share), HEIGHT - 12, "end" if share == 1 else "mid", start + share * (1 - start)) for share in shares
+    ]
+    parts += [_spot(place + 1, spot, start) for place, spot in enumerate(spots)]
+    parts.append(Markup('<text x="{}" y="{}" class="tick end">clean accuracy</text>').format(WIDTH - _RIGHT, HEIGHT - 1))
+    whole = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="attack success by clean accuracy">{}</svg>')
+    return whole.format(WIDTH, HEIGHT, Markup("").join(parts))
+
+
+def _spot(number: int, spot: Spot, start: float) -> Markup:
+    x, y = _across((spot.accuracy - start) / (1 - start)), _y(spot.success)
+    title = f"{spot.name}: accuracy {spot.accuracy:.1%}, success {spot.success:.1%}"
+    drawn = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="6"/><text x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, x, y - 9, number)
+    return Markup('<g class="{}"><title>{}</title>{}</g>').format("chosen" if spot.chosen else "spot", title, drawn)
+
+
+def _rule(share: float, said: str) -> Markup:
+    """A line across and what it stands for."""
+    line = Markup('<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
+        _LEFT, WIDTH - _RIGHT, _y(share), _y(share)
+    )
+    return line + Markup('<text x="{}" y="{:.1f}" class="tick end">{}</text>').format(_LEFT - 6, _y(share) + 4, said)
+
+
+def _across(share: float) -> float:
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * share

@@ -16,12 +16,11 @@ from untaint.training.certify import Certify
 from untaint.training.compose import Recipe
 from untaint.training.engines.fit import Plan, Report, fit
 from untaint.training.engines.partitions import CertifiedEnsemble
-from untaint.training.engines.trained import Trained
+from untaint.training.engines.trained import Elected, Trained
 from untaint.training.record import Record, Tested
 from untaint.types import Labels
 
-ENSEMBLE = "ensemble.safetensors"
-Model: TypeAlias = Trained | CertifiedEnsemble
+Model: TypeAlias = Trained | Elected
 
 
 @final
@@ -105,7 +104,9 @@ def _ensemble(asked: Asked, certify: Certify, inputs: Inputs, tested: Inputs | N
     facts = _facts(asked.data, inputs)
     name, seconds = asked.recipe.name or asked.recipe.spec(), monotonic() - began
     plan = {"seed": asked.plan.seed, "held_out": asked.plan.held_out, **asdict(ensemble.plan)}
-    return ensemble, Record(name, asked.recipe.about, session, (), measured, facts, plan, 0, seconds, _environment())
+    return Elected(ensemble, inputs.encoding), Record(
+        name, asked.recipe.about, session, (), measured, facts, plan, 0, seconds, _environment()
+    )
 
 
 def _split(rows: int, plan: Plan) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """A model that was trained here: what it takes, its weights, and its answers."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -16,9 +17,11 @@ from untaint.errors import BadInput, CannotWrite
 from untaint.features.inputs import Encoding, encoded
 from untaint.nets.heads import network
 from untaint.training.engines.arrays import tensor_of
+from untaint.training.engines.partitions import Certified, CertifiedEnsemble
 from untaint.types import Labels
 
 MODEL = "model.safetensors"
+ENSEMBLE = "ensemble.safetensors"
 ABOUT = "model.json"
 _BLOCK = 1000
 
@@ -50,20 +53,12 @@ class Trained:
 
     def save(self, folder: Path) -> Path:
         """Write `model.safetensors` and `model.json`. Raises CannotWrite."""
-        about = {
-            "schema": "untaint.model/v1",
-            "modality": self.encoding.modality,
-            "shape": list(self.encoding.shape),
-            "classes": list(self.encoding.classes),
-            "details": dict(self.encoding.details),
-            "factory": self.factory,
-        }
         weights = {name: value.detach().contiguous().clone() for name, value in self.net.state_dict().items()}
         try:
             (folder / MODEL).write_bytes(save(weights))
-            (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise CannotWrite(f"cannot write to {folder}: {error.strerror or error}.", advice="Name another folder.") from error
+        _write_about(folder, self.encoding, {"factory": self.factory})
         return folder / MODEL
 
     @staticmethod
@@ -73,15 +68,72 @@ class Trained:
         Raises BadInput for anything else.
         """
         try:
-            about: Any = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            encoding = Encoding(about["modality"], tuple(about["shape"]), tuple(about["classes"]), about["details"])
+            encoding, about = _about(folder)
             net = untrained(encoding, about["factory"], 0)
             with safe_open(folder / MODEL, "pt") as file:
                 net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  # it is no mapping
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            message = f"{folder} holds no model that untaint trained: {error}."
-            raise BadInput(message, advice=f"Name the folder that `untaint train` wrote, with {MODEL} and {ABOUT}.") from error
+            raise _no_model(folder, error) from error
         return Trained(net.eval(), encoding, about["factory"])
+
+
+@final
+@dataclass(frozen=True)
+class Elected:
+    """A certified ensemble and how rows become its inputs."""
+
+    ensemble: CertifiedEnsemble
+    encoding: Encoding
+
+    def predict(self, dataset: Dataset) -> tuple[Labels, np.ndarray]:
+        """Class codes (m,) of the rows that can be read, and their numbers (m,). Raises BadInput for data of another kind."""
+        certified, rows = self.certified(dataset)
+        return certified.labels, rows
+
+    def certified(self, dataset: Dataset) -> tuple[Certified, np.ndarray]:
+        """The same answers with what they provably withstand."""
+        found = encoded(dataset, self.encoding, _quiet)
+        return self.ensemble.predict(found.values), found.rows
+
+    def save(self, folder: Path) -> Path:
+        """Write `ensemble.safetensors` and `model.json`. Raises CannotWrite."""
+        self.ensemble.save(folder / ENSEMBLE)
+        _write_about(folder, self.encoding, {})
+        return folder / ENSEMBLE
+
+    @staticmethod
+    def load(folder: Path) -> "Elected":
+        """Read what `save` wrote. Raises BadInput for anything else."""
+        try:
+            encoding, _ = _about(folder)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise _no_model(folder, error) from error
+        return Elected(CertifiedEnsemble.load(folder / ENSEMBLE), encoding)
+
+
+def _write_about(folder: Path, encoding: Encoding, more: Mapping[str, Any]) -> None:
+    about = {
+        "schema": "untaint.model/v1",
+        "modality": encoding.modality,
+        "shape": list(encoding.shape),
+        "classes": list(encoding.classes),
+        "details": dict(encoding.details),
+        **more,
+    }
+    try:
+        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"cannot write to {folder}: {error.strerror or error}.", advice="Name another folder.") from error
+
+
+def _about(folder: Path) -> tuple[Encoding, dict[str, Any]]:
+    about: Any = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    return Encoding(about["modality"], tuple(about["shape"]), tuple(about["classes"]), about["details"]), about
+
+
+def _no_model(folder: Path, error: Exception) -> BadInput:
+    message = f"{folder} holds no model that untaint trained: {error}."
+    return BadInput(message, advice=f"Name the folder that `untaint train` wrote, with {MODEL} or {ENSEMBLE} and {ABOUT}.")
 
 
 def untrained(encoding: Encoding, factory: str | None, seed: int) -> nn.Module:
