@@ -17,6 +17,8 @@ _LEARNED = 2048
 """Rows that fix what is usual: percentiles of so many vary by a few per cent. Later ones change nothing, so that nobody can shift it
 slowly."""
 _COLUMNS = 1024  # of flat rows, looked at one by one; a column of a table has a scale of its own, pixels share theirs
+_ROUNDED = 1e-6
+"""Of a column's middle: less is rounding in float32, such as a network makes of the background that all images share."""
 _RECENT = 50  # losses that say what is usual now
 _CALM = 25  # updates between two states that can be come back to: copying one costs about as much as a step
 _ALARMS = 3  # losses in a row: one bad batch is no collapse
@@ -130,6 +132,7 @@ class _Screen:
             self.held[key] = middle = np.median(kept, axis=0) if len(kept) else np.zeros(flat.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             away = np.abs(flat - middle)
+            away[away <= _ROUNDED * np.abs(middle)] = 0
         return np.asarray((away > self._limit(f"{name} columns", away)).any(axis=1))
 
     def _unfit_targets(self, targets: np.ndarray) -> Iterator[tuple[int, str]]:
