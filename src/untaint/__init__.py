@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
     from untaint.guard.columns import ColumnGuard
+    from untaint.numerics.privacy import NoisySteps, noise_for, withstands
     from untaint.training.engines.distributed import average_gradients
     from untaint.training.engines.flower import RobustFedAvg as RobustFedAvg  # not in __all__: it is not there without Flower
     from untaint.training.engines.keras_guard import GuardCallback, guarded
+    from untaint.training.engines.normalisation import without_batch_norm
     from untaint.training.engines.updates import robust_mean
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Finding",
     "GuardCallback",
     "MissingExtra",
+    "NoisySteps",
     "NothingChecked",
     "UnfitInput",
     "UntaintError",
@@ -37,10 +40,13 @@ __all__ = [
     "harden",
     "harden_keras",
     "load",
+    "noise_for",
     "report",
     "restore",
     "robust_mean",
     "train",
+    "without_batch_norm",
+    "withstands",
 ]
 
 _PLACES = {
@@ -49,12 +55,14 @@ _PLACES = {
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
     ),
     **dict.fromkeys(("AuditResult", "Finding", "Verdict"), "untaint.evidence.finding"),
+    **dict.fromkeys(("NoisySteps", "noise_for", "withstands"), "untaint.numerics.privacy"),
     **dict.fromkeys(("GuardCallback", "guarded"), "untaint.training.engines.keras_guard"),
     "ColumnGuard": "untaint.guard.columns",
     "Dataset": "untaint.data.dataset",
     "RobustFedAvg": "untaint.training.engines.flower",
     "average_gradients": "untaint.training.engines.distributed",
     "robust_mean": "untaint.training.engines.updates",
+    "without_batch_norm": "untaint.training.engines.normalisation",
 }
 
 

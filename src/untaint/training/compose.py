@@ -41,6 +41,9 @@ class Named:
 RECIPES: Mapping[str, Named] = {
     "plain": Named("", "No defence: what all others are compared with."),
     "standard": Named("guard + clip", "No single row can wreck the model; a backdoor of about 1 % does not take. Costs little."),
+    "private": Named(
+        "dp", "Differential privacy: a stated epsilon, and a proof of what a few poisoned rows can do at most. Costs points."
+    ),
 }
 """By name."""
 

@@ -184,7 +184,7 @@ def _check(model: nn.Module, optimizer: Optimizer, defences: Sequence[Defence]) 
     for defence in defences:
         if layers and not defence.allows_batch_norm:
             message = f"{defence.id} is unsound with batch normalisation ({', '.join(layers[:3])}): each row's output depends on others."
-            raise BadInput(message, advice="Replace it: `untaint.training.engines.normalisation.without_batch_norm(model)`.")
+            raise BadInput(message, advice="Replace it: `untaint.without_batch_norm(model)`.")
 
 
 def mixing(model: nn.Module) -> list[str]:
