@@ -21,7 +21,8 @@ def sparse() -> np.ndarray:
 def features() -> np.ndarray:
     """ReLU of a convolution: most images show the same background there, which is rounded differently every time."""
     drawn = np.maximum(RNG.normal(-2, 1, (3000, 60)), 0)
-    return np.where(drawn > 0, drawn, 0.3 + RNG.normal(0, 3e-8, drawn.shape))
+    rare = np.where(RNG.random((3000, 2)) < 0.01, RNG.normal(3, 0.5, (3000, 2)), 0.1 + RNG.uniform(-0.08, 0.08, (3000, 2)))
+    return np.column_stack([np.where(drawn > 0, drawn, 0.3 + RNG.normal(0, 3e-8, drawn.shape)), rare])
 
 
 HONEST: dict[str, Callable[[], np.ndarray]] = {
