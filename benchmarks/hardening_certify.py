@@ -4,8 +4,9 @@
     python benchmarks/hardening_certify.py               a quarter of an hour of one core; written to results/hardening_certify.md
     python benchmarks/hardening_certify.py --mnist DIR   the folder that holds the four IDX files of MNIST
 
-The settings of the base models were settled on training rows; a first look at features had used 2,000 of the test rows. Poisoning is carried out, not computed: rows are
-inserted, deleted or relabelled, everything is trained again from the start, and every answer with a large enough radius must be the same.
+The settings of the base models were settled on training rows; a first look at features had used 2,000 of the test rows. Poisoning is
+carried out, not computed: rows are inserted, deleted or relabelled, everything is trained again from the start, and every answer with a
+large enough radius must be the same.
 """
 
 import os

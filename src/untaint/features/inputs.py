@@ -21,6 +21,7 @@ _WORDS = 2**15
 """Places that words are hashed to: of the 20,000 to 40,000 different words of a usual collection, few frequent ones share one."""
 _LONGEST = 200  # words of a text; sentiment and spam show in the first ones
 _FEW = 32  # words of a column that are told apart; the rest count as other
+_HASHED = 16  # places for the words of a column where no row may decide which words count
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -50,8 +51,12 @@ class Inputs:
     left_out: Mapping[str, int]
 
 
-def inputs_of(dataset: Dataset, report: Report) -> Inputs:
-    """Inputs of every row that can be read and has a label. Raises BadInput for data that no class can be learned from."""
+def inputs_of(dataset: Dataset, report: Report, *, each: bool = False) -> Inputs:
+    """Inputs of every row that can be read and has a label. Raises BadInput for data that no class can be learned from.
+
+    each: cells of tables become numbers one by one, so that no row decides what another becomes: numbers stay as they are and words are
+    hashed. Which columns there are, of which kind, which classes, and the size of images are still read from all rows.
+    """
     names = tuple(dataset.class_names)
     if dataset.modality not in _ENCODED:
         message = f"a network is trained here on images, texts and tables with labels; these are {dataset.modality} data."
@@ -60,7 +65,8 @@ def inputs_of(dataset: Dataset, report: Report) -> Inputs:
         raise BadInput(f"training needs at least two classes, this set has {len(names)}.", advice="Name the column with --label.")
     code = {name: place for place, name in enumerate(names)}
     codes = np.array([-1 if label is None else code[label] for label in dataset.labels])
-    values, encoding, readable = _ENCODED[dataset.modality](dataset, names, report)
+    make = _tables_by_cell if each and dataset.modality == "table" else _ENCODED[dataset.modality]
+    values, encoding, readable = make(dataset, names, report)
     rows = np.flatnonzero(readable & (codes >= 0))
     if len(rows) < 2 * len(names):
         raise BadInput(f"only {len(rows):,} rows can be read and have a label; {len(names)} classes need more.")
@@ -120,14 +126,31 @@ def _readable(dataset: Dataset) -> np.ndarray:
 
 
 def _tables(dataset: Dataset, names: tuple[str, ...], report: Report) -> tuple[np.ndarray, Encoding, np.ndarray]:
+    return _table_of(dataset, names, report, _described)
+
+
+def _tables_by_cell(dataset: Dataset, names: tuple[str, ...], report: Report) -> tuple[np.ndarray, Encoding, np.ndarray]:
+    return _table_of(dataset, names, report, _by_cell)
+
+
+def _table_of(
+    dataset: Dataset, names: tuple[str, ...], report: Report, describe: Callable[[Column], dict[str, Any]]
+) -> tuple[np.ndarray, Encoding, np.ndarray]:
     columns = columns_of(dataset, report)
     ignored, _ = silent(columns, dataset.labels)
     kept = [column for column in columns if column.name not in ignored]
     if not kept:
         raise BadInput("no column of the table says anything of a row.", advice="Name the label with --label.")
-    described = [_described(column) for column in kept]
+    described = [describe(column) for column in kept]
     values = _tabulated(kept, described, len(dataset))
     return values, Encoding("table", values.shape[1:], names, {"columns": described}), _readable(dataset)
+
+
+def _by_cell(column: Column) -> dict[str, Any]:
+    """The same for cells that are put into numbers one by one."""
+    if column.kind in {"category", "boolean"}:
+        return {"name": column.name, "hashed": _HASHED}
+    return {"name": column.name, "middle": 0.0, "spread": 1.0, "gaps": True}
 
 
 def _tables_again(dataset: Dataset, encoding: Encoding, report: Report) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +183,9 @@ def _tabulated(columns: Sequence[Column], described: Sequence[Mapping[str, Any]]
     """(n, d) float32: numbers in spreads from the middle, 1 for a word; cells that are no finite number stay so, for a guard to see."""
     parts: list[np.ndarray] = []
     for column, about in zip(columns, described, strict=True):
+        if "hashed" in about:
+            parts += list(_hashed(column, int(about["hashed"])).T)
+            continue
         if "words" in about:
             said = np.array([None if np.isnan(value) else _word(column, int(value)) for value in column.values], object)
             parts += [(said == word).astype(np.float32) for word in about["words"]]
@@ -174,6 +200,15 @@ def _tabulated(columns: Sequence[Column], described: Sequence[Mapping[str, Any]]
         if about["gaps"]:
             parts.append(gaps.astype(np.float32))
     return np.stack(parts, axis=1) if parts else np.zeros((rows, 0), np.float32)
+
+
+def _hashed(column: Column, places: int) -> np.ndarray:
+    """(n, places) float32: 1 at the place of the word of each cell, none for a missing one."""
+    found = np.zeros((len(column.values), places), np.float32)
+    rows = np.flatnonzero(~np.isnan(column.values))
+    words = {int(code): zlib.crc32(_word(column, int(code)).encode()) % places for code in np.unique(column.values[rows])}
+    found[rows, [words[int(code)] for code in column.values[rows]]] = 1
+    return found
 
 
 _ENCODED = {"image": _images, "text": _texts, "table": _tables}

@@ -19,7 +19,8 @@ class Certify(Defence):
     deleted, or given another label counts 1; a row whose inputs are replaced counts 2, one deleted and one inserted.
     Does not stop: more rows than the radius; anything that is not a row of training data, such as inputs changed when the model is
     asked, a feature extractor somebody else trained on the same poison, or a number of partitions chosen by looking at results.
-    Needs: a few thousand rows; about 200 per model keep each of them useful. Pictures or tables of numbers with class labels.
+    Needs: a few thousand rows; about 200 per model keep each of them useful. Pictures or tables of numbers with class labels. Classes,
+    columns, and the size of pictures that are known beforehand: where they are read from the data, a row can change them.
     Cost: accuracy, as each model sees little: 1.5 points on handwritten digits with 250 parts, 3.6 with 1,000. Seconds to train; the memory
     of all the models.
     Reference: Levine and Feizi 2021, arXiv 2006.14768; Wang, Levine and Feizi 2022, arXiv 2202.02628 (`spread`); Rezaei, Banihashem,

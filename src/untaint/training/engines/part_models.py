@@ -9,7 +9,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from untaint.numerics.column_scales import column_scales
 from untaint.numerics.orientations import count, orientations
 from untaint.numerics.ridge import Fourier, fourier, one_hot
-from untaint.types import Labels, Rows
+from untaint.types import Labels, Mask, Rows
 
 _FEATURES: Final = 1024  # cosines; 2,048 add 0.1 points to one model of 240 digits, 512 take 0.4 (validated on training rows)
 _PENALTY: Final = 0.02  # ridge, where a row's features have length 1: 0.01 to 0.03 are equal on digits, 0.1 costs 0.5 points
@@ -31,12 +31,27 @@ def prepared(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def parts_of(usable: np.ndarray, targets: Labels, kept: Rows, parts: int, seed: int) -> list[Rows]:
     """Rows of each part, ordered by hash and label."""
-    key = seed.to_bytes(16, "little", signed=True)
-    digests = [blake2b(usable[row].tobytes(), digest_size=16, key=key).digest() for row in kept]
-    hashed = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+    hashed = _hashed(usable, kept, seed, b"")
     order = np.lexsort((targets[kept], hashed[:, 1], hashed[:, 0]))
     part = (hashed[order, 0] % np.uint64(parts)).astype(np.int64)
     return [kept[order[part == number]] for number in range(parts)]
+
+
+def held_out(inputs: np.ndarray, share: float, seed: int) -> Mask:
+    """(n,) rows to measure on, about that share, each by the hash of its own inputs.
+
+    With rows drawn by their numbers, one row more would change which others are trained on.
+    """
+    values, _ = prepared(inputs)
+    hashed = _hashed(values, np.arange(len(values)), seed, b"held out")[:, 0]
+    return np.asarray((hashed >> np.uint64(11)) * 2.0**-53 < share)
+
+
+def _hashed(values: np.ndarray, rows: Rows, seed: int, purpose: bytes) -> np.ndarray:
+    """(rows, 2) uint64 hashes of the inputs of some rows."""
+    key = seed.to_bytes(16, "little", signed=True)
+    digests = [blake2b(values[row].tobytes(), digest_size=16, key=key, person=purpose).digest() for row in rows]
+    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
 
 
 def reach_of(parts: int, spread: int, rng: np.random.Generator) -> np.ndarray:

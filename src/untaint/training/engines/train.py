@@ -14,6 +14,7 @@ from untaint.errors import BadInput
 from untaint.features.inputs import Inputs, encoded, inputs_of
 from untaint.training.certify import Certify
 from untaint.training.compose import Recipe
+from untaint.training.engines import part_models
 from untaint.training.engines.fit import Plan, Report, fit
 from untaint.training.engines.partitions import CertifiedEnsemble
 from untaint.training.engines.trained import Elected, Trained
@@ -21,6 +22,9 @@ from untaint.training.record import Record, Tested
 from untaint.types import Labels
 
 Model: TypeAlias = Trained | Elected
+_PRESUMED = (
+    "Certificates presume that the classes, the columns and their kinds, and the size of images were known before the data came."
+)
 
 
 @final
@@ -42,7 +46,7 @@ class Asked:
 def train(asked: Asked, report: Report) -> tuple[Model, Record]:
     """A model and the record of its run. Raises BadInput for data or a recipe that do not fit."""
     certify = next((defence for defence in asked.recipe.defences if isinstance(defence, Certify)), None)
-    inputs = inputs_of(asked.data, report)
+    inputs = inputs_of(asked.data, report, each=certify is not None)
     tested = None if asked.test is None else encoded(asked.test, inputs.encoding, report)
     if tested is not None and not (tested.codes >= 0).any():
         raise BadInput("no row of the test data has a label the model knows.", advice="Name the column with --label.")
@@ -80,7 +84,8 @@ def _ensemble(asked: Asked, certify: Certify, inputs: Inputs, tested: Inputs | N
         message = "an audit looks at all rows at once, and a certificate holds only where no row decides about another."
         raise BadInput(message, advice="Leave the audit out, or use another recipe.")
     began = monotonic()
-    kept, held = _split(len(inputs.codes), asked.plan) if tested is None else (np.arange(len(inputs.codes)), np.empty(0, int))
+    out = part_models.held_out(inputs.values, asked.plan.held_out if tested is None else 0.0, asked.plan.seed)
+    kept, held = np.flatnonzero(~out), np.flatnonzero(out)
     codes, classes = inputs.codes, len(inputs.encoding.classes)
 
     def told(done: int, total: int) -> None:
@@ -99,7 +104,7 @@ def _ensemble(asked: Asked, certify: Certify, inputs: Inputs, tested: Inputs | N
         "reasons_dropped": {"not finite": ensemble.dropped} if ensemble.dropped else {},
         "updates_refused": [],
         "facts": {},
-        "notes": [],
+        "notes": [_PRESUMED],
     }
     facts = _facts(asked.data, inputs)
     name, seconds = asked.recipe.name or asked.recipe.spec(), monotonic() - began
@@ -107,12 +112,6 @@ def _ensemble(asked: Asked, certify: Certify, inputs: Inputs, tested: Inputs | N
     return Elected(ensemble, inputs.encoding), Record(
         name, asked.recipe.about, session, (), measured, facts, plan, 0, seconds, _environment()
     )
-
-
-def _split(rows: int, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    mixed = np.random.default_rng(plan.seed).permutation(rows)
-    held = int(rows * plan.held_out)
-    return np.sort(mixed[held:]), np.sort(mixed[:held])
 
 
 def _certified(ensemble: CertifiedEnsemble, values: np.ndarray, truth: Labels) -> Tested:
