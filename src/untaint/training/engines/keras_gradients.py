@@ -114,8 +114,8 @@ class GradientOf:
         if not np.isfinite(wanted).all():
             return
         self._checked = True
-        missed = float(np.linalg.norm(_flat(sums.gradients) / len(clean) - wanted))
-        if missed > _NEARLY * max(float(np.linalg.norm(wanted)), _NEARLY):
+        missed = float(np.linalg.norm(_flat(sums.gradients).astype(np.float64) / len(clean) - wanted))
+        if missed > _NEARLY * max(float(np.linalg.norm(wanted.astype(np.float64))), _NEARLY):
             raise BadInput(
                 f"the mean of the rows' gradients is not the gradient of the batch (they differ by {missed:.3g} in norm): "
                 "the loss or a layer of this model does not treat each row for itself.",

@@ -55,9 +55,11 @@ def hardened(model: Any, recipe: Any, rate: float = 0.2, **options: Any) -> Any:
     return found
 
 
-def spoilt(value: float) -> np.ndarray:
+def spoilt(*values: float) -> np.ndarray:
+    """Training images of which some, from the sixth on, hold one value each."""
     x = X[TRAIN].copy()
-    x[5] = value
+    for row, value in enumerate(values, 5):
+        x[row] = value
     return x
 
 
@@ -97,17 +99,16 @@ def test_a_bound_that_bounds_nothing_changes_nothing() -> None:
         np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("value", [1e3, 1e30, np.inf, np.nan])
-def test_one_row_wrecks_a_plain_model_and_not_a_hardened_one(value: float, tmp_path: Path) -> None:
+def test_rows_that_wreck_a_plain_model_do_not_wreck_a_hardened_one(tmp_path: Path) -> None:
     model = net(batch_norm=True)
     found = hardened(model, "guard", quarantine=tmp_path)
-    history = found.fit(spoilt(value), Y[TRAIN], batch_size=60, epochs=2, verbose=0).history
+    history = found.fit(spoilt(1e3, 1e30, np.inf, np.nan), Y[TRAIN], batch_size=60, epochs=2, verbose=0).history
     assert accuracy(model) > 0.8
     assert np.isfinite(history["loss"]).all()
     record = found.record()
-    assert (record["rows_dropped"], record["steps"], record["rows_trained"]) == (1, 40, 2 * 1199)
-    line = json.loads((tmp_path / "dropped.jsonl").read_text())
-    assert (line["row"], line["by"]) == (5, "guard(low=None, high=None)")
+    assert (record["rows_dropped"], record["steps"], record["rows_trained"]) == (4, 40, 2 * 1196)
+    lines = [json.loads(line) for line in (tmp_path / "dropped.jsonl").read_text().splitlines()]
+    assert sorted((line["row"], line["by"]) for line in lines) == [(row, "guard(low=None, high=None)") for row in range(5, 9)]
 
 
 def test_a_plain_model_is_wrecked_indeed() -> None:
@@ -116,11 +117,10 @@ def test_a_plain_model_is_wrecked_indeed() -> None:
     assert accuracy(model) < 0.2
 
 
-def test_clipping_alone_withstands_a_row_that_nothing_screens() -> None:
-    for value in (1e30, np.nan):
-        model = net()
-        hardened(model, "clip").fit(spoilt(value), Y[TRAIN], batch_size=60, epochs=2, verbose=0)
-        assert accuracy(model) > 0.8
+def test_clipping_alone_withstands_rows_that_nothing_screens() -> None:
+    model = net()
+    hardened(model, "clip").fit(spoilt(1e30, np.nan), Y[TRAIN], batch_size=60, epochs=2, verbose=0)
+    assert accuracy(model) > 0.8
 
 
 def test_it_learns_from_a_pipeline_whose_rows_have_no_numbers(tmp_path: Path) -> None:
