@@ -270,6 +270,67 @@ def test_a_collapse_is_taken_back() -> None:
         assert float((model(INPUTS).argmax(1) == TARGETS).float().mean()) > 0.9
 
 
+def test_mixed_precision_bounds_what_it_computes() -> None:
+    torch.manual_seed(0)
+    model = plain_net()
+    exact = copy.deepcopy(model)
+    grads = []
+    for net, mixed in ((model, True), (exact, False)):
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        _, _, loader = untaint.harden(net, optimizer, DataLoader(TensorDataset(INPUTS[:64], TARGETS[:64]), 64), "clip(norm=0.5)")
+        for images, labels in loader:
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                loss = nn.functional.cross_entropy(net(images), labels)
+            loss.backward()
+        grads.append(torch.cat([value.grad.flatten() for value in net.parameters() if value.grad is not None]))
+    assert float((grads[0] - grads[1]).norm() / grads[1].norm()) < 0.05
+
+
+def test_layers_in_evaluation_mode_are_bounded_too() -> None:
+    model = plain_net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    _, _, loader = untaint.harden(model, optimizer, DataLoader(TensorDataset(INPUTS[:64], TARGETS[:64]), 64), "clip(norm=1e-6)")
+    model.train()
+    next(iter(model.children())).eval()
+    for images, labels in loader:
+        nn.functional.cross_entropy(model(images), labels).backward()
+    assert all(float(value.grad.norm()) < 1e-5 for value in model.parameters() if value.grad is not None)
+
+
+def test_weights_that_hooks_compute_are_not_taken_for_parameters() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(64, 10)))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    _, _, loader = untaint.harden(model, optimizer, DataLoader(TensorDataset(INPUTS[:64], TARGETS[:64]), 64), "clip")
+    assert "1.parametrizations.weight" in str(loader.session.record()["notes"])
+    sizes = []
+    for images, labels in loader:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        sizes.append(len(images))
+    assert sum(sizes) == 64
+    assert len(sizes) == 16
+
+
+def test_schedules_and_workers_go_along() -> None:
+    model = plain_net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    inputs = INPUTS[:96].clone()
+    inputs[40] = float("nan")
+    given: Any = DataLoader(TensorDataset(inputs, TARGETS[:96]), 32, shuffle=True, num_workers=2)
+    _, _, loader = untaint.harden(model, optimizer, given, "guard")
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    for _ in range(2):
+        for images, labels in loader:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+        schedule.step()
+    assert [dropped.row for dropped in loader.session.aside.rows] == [40]
+    assert optimizer.param_groups[0]["lr"] == 0.025
+    assert loader.sampler is given.sampler
+
+
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
@@ -297,6 +358,10 @@ def test_objects_that_are_not_what_is_meant_are_refused() -> None:
         untaint.harden("model", optimizer, [], "clip")  # type: ignore[type-var]
     with pytest.raises(BadInput, match="no option 'sed'"):
         untaint.harden(other, optimizer, [], "clip", sed=3)  # type: ignore[call-arg]
+    with pytest.raises(BadInput, match="inside its step"):
+        untaint.harden(other, torch.optim.LBFGS(other.parameters()), [], "clip")
     _, _, loader = untaint.harden(other, optimizer, ["words"], "guard")
+    with pytest.raises(BadInput, match="hardened already"):
+        untaint.harden(other, optimizer, [], "clip")
     with pytest.raises(BadInput, match="the loader gave str"):
         list(loader)

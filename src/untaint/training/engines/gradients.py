@@ -172,6 +172,9 @@ def _bounded(flat: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _check(model: nn.Module, optimizer: Optimizer, defences: Sequence[Defence]) -> None:
+    if isinstance(optimizer, torch.optim.LBFGS):
+        message = "LBFGS computes gradients inside its step, where no hook can bound them."
+        raise BadInput(message, advice="Take an optimizer that makes one update per gradient, such as SGD or Adam.")
     own = {id(p) for p in model.parameters()}
     if not all(id(p) in own for group in optimizer.param_groups for p in group["params"]):
         raise BadInput(

@@ -45,9 +45,13 @@ class _Tap(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs, *parameters = ctx.saved_tensors
-        (grad,) = grads
-        ctx.note(Use(ctx.module, inputs, grad))
-        back = _BACK[_kind(ctx.module)](ctx.module, inputs, grad, *parameters) if ctx.needs_input_grad[2] else None
+        precise = parameters[0].dtype  # under autocast inputs and gradients are not as precise as parameters
+        grad = grads[0].to(precise)
+        given = inputs.to(precise) if inputs.is_floating_point() else inputs
+        ctx.note(Use(ctx.module, given, grad))
+        back = (
+            _BACK[_kind(ctx.module)](ctx.module, given, grad, *parameters).to(inputs.dtype) if ctx.needs_input_grad[2] else None
+        )
         return (None, None, back, *(None for _ in parameters))
 
 
@@ -95,13 +99,16 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d
 
 
 def _kind(module: nn.Module) -> Any:
+    own = {name for name, value in module._parameters.items() if value is not None}  # noqa: SLF001  # not what hooks compute
+    if "weight" not in own or not own <= {"weight", "bias"}:
+        return None
     if type(module) is nn.Linear:
         return nn.Linear
     if type(module) in _CONVS and module.padding_mode == "zeros" and not isinstance(module.padding, str):
         return nn.Conv2d
     if type(module) is nn.Embedding and module.max_norm is None and not module.sparse and not module.scale_grad_by_freq:
         return nn.Embedding
-    if type(module) in _NORMS and module.weight is not None:
+    if type(module) in _NORMS:
         return nn.LayerNorm
     return None
 

@@ -46,7 +46,7 @@ class HardenedLoader:
         self._numbers: deque[np.ndarray] = deque()
         if isinstance(loader, ByRow):
             session.numbers = loader.numbers
-        self._inner = _remade(loader, session, self._numbers)
+        self._given, self._inner = loader, _remade(loader, session, self._numbers)
 
     def __iter__(self) -> Iterator[Any]:
         self._numbers.clear()
@@ -81,7 +81,7 @@ class HardenedLoader:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._inner, name)
+        return getattr(self._given, name)
 
 
 @final

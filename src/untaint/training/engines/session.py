@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, final
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from untaint.training.engines.progress import Progress, Refused
 from untaint.training.engines.row_losses import RowLoss, answer_of, row_losses
 from untaint.training.engines.set_aside import SetAside
 from untaint.training.engines.snapshots import Buffers, Snapshot
+
+_HARDENED: WeakSet[nn.Module] = WeakSet()
+"""Models with hooks on them."""
 
 
 @final
@@ -51,6 +55,9 @@ class Session:
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, recipe: Recipe, run: Run, ways: Ways, folder: Path | None) -> None:
+        if model in _HARDENED:
+            message = "the model is hardened already, and would be bounded twice."
+            raise BadInput(message, advice="Take the first hooks off: `loader.session.release()`.")
         self.model, self.optimizer, self.recipe, self.run, self.ways = model, optimizer, recipe, run, ways
         self.active: list[tuple[Defence, Hooks]] = [(defence, defence.start(run)) for defence in recipe.defences]
         self.progress = Progress()
@@ -68,12 +75,14 @@ class Session:
         ]
         if any(hooks.watch for _, hooks in self.active):
             self._good = Snapshot.of(model, optimizer)
+        _HARDENED.add(model)
 
     def release(self) -> None:
         """Take every hook off; model and optimizer are as if they had never been hardened, but for what was learned."""
         for handle in self._attached:
             handle.remove()
         self._gradients.release()
+        _HARDENED.discard(self.model)
 
     def begin_epoch(self) -> None:
         """Called before the first batch of every epoch."""

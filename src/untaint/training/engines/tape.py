@@ -39,7 +39,7 @@ class Tape:
     def __init__(self, model: nn.Module, bound: Bound, *, mean: bool) -> None:
         self.rows: int | None = None
         self.norms: np.ndarray = np.empty(0)
-        self._bound, self._mean = bound, mean
+        self._model, self._bound, self._mean = model, bound, mean
         self._uses: list[Use] = []
         self._waiting = False
         self._modules = [module for module in model.modules() if supported(module)]
@@ -53,7 +53,7 @@ class Tape:
 
     def takes(self, module: nn.Module, inputs: Tensor) -> bool:
         """Whether this use is to be written down."""
-        if self.rows is None or not module.training or not torch.is_grad_enabled():
+        if self.rows is None or not self._model.training or not torch.is_grad_enabled():
             return False
         if len(inputs) != self.rows:
             message = f"{type(module).__name__} was given {len(inputs):,} rows where the batch has {self.rows:,}: they can't be told apart."
