@@ -110,7 +110,7 @@ class Gradients:
             return True
         flat = self._flat()
         if self._bound is not None and self._in_parts:
-            flat = _bounded(flat, self._bound(np.array([np.linalg.norm(flat)]))[0])
+            flat = _bounded(flat, self._bound(np.array([np.linalg.norm(flat.astype(np.float64))]))[0])
         self._collected.append((flat, rows))
         self.forget()
         if last:
