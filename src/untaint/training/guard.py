@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from untaint.errors import BadInput
+from untaint.numerics.leverage import leverages, whitener
 from untaint.numerics.magnitudes import limits
 from untaint.training.base import Advice, Batch, Defence, Hooks, Run, Stage, State, Trait, Update
 
@@ -22,6 +23,8 @@ _ROUNDED = 1e-6
 _RARE = 10.0
 """Times the usual limit, for a column: features that fire in one row of a hundred show nothing of their size in the 95th percentile (of the
 last convolution on MNIST 1.1 % of the rows hold such a value), while a row that outweighs a batch is a hundred times too large."""
+_DIRECTIONS = 256  # columns of flat rows of which directions are learned: eight rows for each, of those that are
+_TRUSTED = 0.95  # of the rows, by leverage: the same twentieth that percentiles bear
 _RECENT = 50  # losses that say what is usual now
 _CALM = 25  # updates between two states that can be come back to: copying one costs about as much as a step
 _ALARMS = 3  # losses in a row: one bad batch is no collapse
@@ -37,7 +40,7 @@ class Guard(Defence):
 
     Stops: the collapse by one or a few rows of extreme size or of NaN and Inf, in inputs, targets or running statistics of batch
     normalisation, and what bugs do of the same kind. A row is dropped when a value is not finite, when its largest value or, of flat
-    rows, a value of a column is far over what is usual, when its target is no class, or is out of scale.
+    rows, a value of a column or its leverage is far over what is usual, when its target is no class, or is out of scale.
     Does not stop: anything in range: backdoors, flipped labels, one row of usual size, which has next to no effect by itself.
     Needs: nothing; learns what is usual from the first 2,048 rows, of which fewer than one in twenty may be bad. low, high: the range of
     inputs where it is known, such as 0 and 1; then a row beyond is dropped however many there are.
@@ -80,6 +83,7 @@ class _Screen:
         self.seen = self.dropped = 0
         self.held: dict[str, np.ndarray] = {}
         self._limits: dict[str, np.ndarray] = {}
+        self._white: dict[str, tuple[np.ndarray, float] | None] = {}
 
     def screen(self, batch: Batch) -> Mapping[int, str]:
         reasons: dict[int, str] = {}
@@ -111,9 +115,12 @@ class _Screen:
         large = ~bad & (sizes > self._limit(name, sizes[:, None])[0])
         yield from ((int(at), f"{name} is far larger than usual") for at in np.flatnonzero(large))
         if values.ndim == 2 and values.dtype.kind == "f" and flat.shape[1] <= _COLUMNS:
-            yield from (
-                (int(at), f"{name} has a column far out of its range") for at in np.flatnonzero(~bad & self._astray(name, flat))
-            )
+            away = flat - self._middle(name, flat)
+            astray = ~bad & self._astray(name, away, self._middle(name, flat))
+            yield from ((int(at), f"{name} has a column far out of its range") for at in np.flatnonzero(astray))
+            if flat.shape[1] <= _DIRECTIONS:
+                levers = ~bad & ~astray & self._levers(name, away, ~bad & ~astray)
+                yield from ((int(at), f"{name} lies where no other row does (leverage)") for at in np.flatnonzero(levers))
 
     def _limit(self, name: str, sizes: np.ndarray) -> np.ndarray:
         """(d,) the largest usual of sizes (n, d), from which it learns until enough rows were seen."""
@@ -125,18 +132,35 @@ class _Screen:
             self._limits[name] = limits(held)
         return self._limits[name]
 
-    def _astray(self, name: str, flat: np.ndarray) -> np.ndarray:
-        """(n,) whether a value is far from the middle of its column."""
+    def _middle(self, name: str, flat: np.ndarray) -> np.ndarray:
+        """(d,) medians of the first rows, for good: distances from them are compared with each other."""
         key = f"{name} middle"
-        middle = self.held.get(key)
-        if middle is None:  # of the first rows, for good: distances from it are compared with each other
-            finite = np.where(np.isfinite(flat).all(axis=1)[:, None], flat, np.nan)
-            kept = finite[~np.isnan(finite).any(axis=1)]
-            self.held[key] = middle = np.median(kept, axis=0) if len(kept) else np.zeros(flat.shape[1])
+        if key not in self.held:
+            kept = flat[np.isfinite(flat).all(axis=1)]
+            self.held[key] = np.median(kept, axis=0) if len(kept) else np.zeros(flat.shape[1])
+        return self.held[key]
+
+    def _astray(self, name: str, away: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        """(n,) whether a value is far from the middle of its column."""
+        sizes = np.abs(away)
+        sizes[sizes <= _ROUNDED * np.abs(middle)] = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            away = np.abs(flat - middle)
-            away[away <= _ROUNDED * np.abs(middle)] = 0
-            return np.asarray((away > _RARE * self._limit(f"{name} columns", away)).any(axis=1))
+            return np.asarray((sizes > _RARE * self._limit(f"{name} columns", sizes)).any(axis=1))
+
+    def _levers(self, name: str, away: np.ndarray, fit: np.ndarray) -> np.ndarray:
+        """(n,) whether rows are far out in a direction in which others hardly differ. fit: (n,) rows to learn from."""
+        key = f"{name} directions"
+        held = self.held.get(key, np.empty((0, away.shape[1]), np.float32))
+        if len(held) < _LEARNED:
+            self.held[key] = held = np.concatenate([held, away[fit]])[:_LEARNED].astype(np.float32)
+            self._white.pop(name, None)
+        if name not in self._white:
+            self._white[name] = _directions(held)
+        found = self._white[name]
+        if found is None:
+            return np.zeros(len(away), bool)
+        white, limit = found
+        return np.asarray(leverages(away, white) > limit)
 
     def _unfit_targets(self, targets: np.ndarray) -> Iterator[tuple[int, str]]:
         if targets.dtype.kind in "iu" and targets.ndim == 1 and self.classes is not None:
@@ -158,7 +182,17 @@ class _Screen:
     def resume(self, held: State) -> None:
         self.seen, self.dropped = held["screened"].tolist()
         self.held = {name.removeprefix("held."): value for name, value in held.items() if name.startswith("held.")}
-        self._limits = {}
+        self._limits, self._white = {}, {}
+
+
+def _directions(held: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """What makes rows uncorrelated, and the largest usual leverage. Made twice: a row that was far out must not hide itself."""
+    white = whitener(held)
+    if white is None:
+        return None
+    usual = leverages(held, white)
+    white = whitener(held[usual <= np.quantile(usual, _TRUSTED)])
+    return None if white is None else (white, float(limits(leverages(held, white)[:, None])[0]))
 
 
 @final

@@ -38,6 +38,8 @@ HONEST: dict[str, Callable[[], np.ndarray]] = {
     "counts": lambda: RNG.poisson(0.4, (4000, 15)).astype(float),
     "flags": lambda: (RNG.random((4000, 10)) < [0.5, 0.1, 0.02, 0.004, 0.3, 0.9, 0.5, 0.5, 0.01, 0.2]).astype(float),
     "sparse amounts": sparse,
+    "one column, nearly": lambda: RNG.standard_t(3, (3000, 1)) @ np.ones((1, 6)) + 1e-3 * RNG.normal(size=(3000, 6)),
+    "mixed": lambda: np.column_stack([RNG.lognormal(0, 2, (3000, 4)), RNG.normal(size=(3000, 4)), RNG.random((3000, 4)) < 0.1]),
     "features of a network": features,
     "bytes": lambda: RNG.integers(0, 256, (2000, 3, 8, 8)).astype(np.uint8),
 }
@@ -80,6 +82,13 @@ def test_a_column_has_a_scale_of_its_own() -> None:
     values = np.column_stack([RNG.normal(0, 1e6, 2000), RNG.normal(0, 1e-3, 2000)])
     values[700, 1] = 50.0
     assert dropped(values) == {700: "input 0 has a column far out of its range"}
+
+
+def test_a_row_that_no_column_gives_away_is_seen_by_its_leverage() -> None:
+    first = RNG.normal(size=3000)
+    values = np.column_stack([first, first + 1e-2 * RNG.normal(size=3000), RNG.normal(size=3000)])
+    values[900] = [2.0, -2.0, 0.0]
+    assert dropped(values) == {900: "input 0 lies where no other row does (leverage)"}
 
 
 def test_a_range_that_is_known_holds_from_the_first_row() -> None:
