@@ -8,8 +8,6 @@ from functools import lru_cache
 from math import exp, inf, isfinite, log
 from typing import final
 
-from scipy.optimize import brentq
-
 from untaint.errors import BadInput
 from untaint.numerics import privacy_loss, renyi
 
@@ -123,6 +121,7 @@ def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
     if not 0 < epsilon <= _HOPELESS:
         raise BadInput(f"epsilon must lie above 0 and be at most {_HOPELESS:g}, not {epsilon}.", advice="1 to 10 are usual.")
     _check(delta)
+    from scipy.optimize import brentq  # a second to load, for few
 
     def excess(noise: float) -> float:
         return log(min(max(NoisySteps(noise, rate, steps).epsilon(delta), 1e-9), 2 * _HOPELESS) / epsilon)

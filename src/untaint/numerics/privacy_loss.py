@@ -12,9 +12,7 @@ from typing import final
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import lfilter
-from scipy.special import logsumexp, ndtr
-from scipy.stats import binom
+from scipy.special import gammaln, logsumexp, ndtr, xlog1py, xlogy
 
 _TAIL = 11.0  # standard deviations; 2e-28 of the mass lies beyond, times a million steps still nothing beside any delta
 _TINY = 1e-24  # share of the mass of one step that may count as a breach outright
@@ -80,9 +78,7 @@ class Loss:
         masses = self.masses[max(0, -self.first) :]
         masses = np.concatenate([np.zeros(max(0, self.first) + (not len(masses))), masses])
         above = np.cumsum(masses[::-1])[::-1] - masses
-        shrink = np.exp(-self.gap)
-        without = lfilter([0, shrink], [1, -shrink], masses[::-1])[::-1]
-        return np.arange(len(masses)) * self.gap, above.clip(0), without
+        return np.arange(len(masses)) * self.gap, above.clip(0), _discounted(masses, self.gap)
 
     def epsilon(self, delta: float) -> float:
         """The least epsilon >= 0 at a delta; inf where none is enough."""
@@ -110,6 +106,20 @@ class Loss:
         with np.errstate(over="ignore"):
             bounds = self.breach + above - without + (np.exp(epsilons) * probability if probability else 0.0)
         return float(min(1.0, bounds.min()))
+
+
+def _discounted(masses: np.ndarray, gap: float) -> np.ndarray:
+    """(m,) of each place the sum of all masses above, each times exp(-its distance); in parts of which exponentials are numbers."""
+    sums = np.empty(len(masses))
+    size = max(1, int(_HOPELESS / 2 / gap))
+    beyond = 0.0  # all masses after the part, as seen from the first place after it
+    for begin in reversed(range(0, len(masses), size)):
+        part = masses[begin : begin + size]
+        far = np.exp(-gap * np.arange(len(part) + 1))
+        after = np.append(np.cumsum((part * far[:-1])[:0:-1])[::-1], 0.0) + beyond * far[-1]
+        sums[begin : begin + size] = after / far[:-1]
+        beyond = float(part[0] + after[0])
+    return sums
 
 
 def of_run(noise: float, rate: float, steps: int, rows: int = 1, *, present: bool) -> Loss:
@@ -159,7 +169,8 @@ def _spread(numbers: np.ndarray, gap: float, chances: np.ndarray, without: np.nd
 def _mixture(rate: float, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """How many of the rows are drawn, and the logarithms of how likely. What is next to impossible is left to the breach."""
     shifts = np.arange(rows + 1)
-    logs = np.asarray(binom.logpmf(shifts, rows, rate))
+    chosen = gammaln(rows + 1) - gammaln(shifts + 1) - gammaln(rows - shifts + 1)
+    logs = chosen + xlogy(shifts, rate) + xlog1py(rows - shifts, -rate)
     likely = logs > np.log(_TINY / (rows + 1))
     return shifts[likely], logs[likely]
 

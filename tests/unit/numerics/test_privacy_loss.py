@@ -84,6 +84,14 @@ def test_epsilon_and_delta_undo_each_other(noise: float, rate: float, steps: int
     assert loss.masses.sum() + loss.breach == pytest.approx(1, abs=1e-6)
 
 
+def test_masses_far_apart_are_discounted_by_their_distance() -> None:
+    masses = np.random.default_rng(0).random(3000)
+    masses[1000:2500] = 0
+    by_hand = [float((masses[j + 1 :] * np.exp(-0.5 * np.arange(1, 3000 - j))).sum()) for j in range(3000)]
+    np.testing.assert_allclose(privacy_loss._discounted(masses, 0.5), by_hand, rtol=1e-12, atol=1e-250)
+    assert privacy_loss._discounted(np.array([1.0]), 1e9).tolist() == [0.0]
+
+
 def test_the_worst_is_the_best_of_all_pairs() -> None:
     loss = privacy_loss.of_run(4.0, 0.03, 500, 2, present=True)
     epsilons = np.arange(0, 8, 0.01)
