@@ -23,7 +23,7 @@ class Trim(Defence):
     least: a row whose label is believed less than this counts nothing; 0 = never.
     width: for regression: a residual beyond this many robust standard deviations counts as if it were at that limit; 0 = as ever.
     share: of each batch, those with the greatest losses, left out.
-    after: epochs before rows are left out for `least` or `share`; the bounds always hold.
+    after: steps before rows are left out for `least` or `share`: until then the network reads too little; the bounds always hold.
     Stops: label flips, dirty-label backdoors that clipping (`clip`) keeps from being learned in the first steps, wild targets.
     Does not stop: clean-label poison, whose labels fit; poison that a network learns before it reads the content.
     Needs: the loss of each row; targets that are class codes or probabilities for `power`, numbers for `width`.
@@ -39,7 +39,7 @@ class Trim(Defence):
     width: float = 1.345
     least: float = 0.0
     share: float = 0.0
-    after: int = 1
+    after: int = 150
 
     @override
     def start(self, run: Run) -> Hooks:
@@ -63,7 +63,7 @@ class _Kept:
     def weigh(self, seen: Seen) -> np.ndarray:
         factors = self._bounded(seen)
         broken = ~np.isfinite(seen.losses)
-        if self._chosen.share > 0 and seen.epoch >= self._chosen.after:
+        if self._chosen.share > 0 and seen.step >= self._chosen.after:
             out = bounded.worst(seen.losses, self._chosen.share)
             factors = np.where(out, 0.0, factors)
             self._left_out += int(out.sum())
@@ -80,7 +80,7 @@ class _Kept:
         ):  # "loss" is that of a single logit, or of what else codes are compared with: a log loss all the same
             surprises = bounded.surprise(seen.outputs, seen.targets) if kind == "log" else seen.losses
             factors = bounded.believed(surprises, self._chosen.power)
-            if self._chosen.least > 0 and seen.epoch >= self._chosen.after:
+            if self._chosen.least > 0 and seen.step >= self._chosen.after:
                 out = bounded.believed(surprises, 1.0) < self._chosen.least
                 self._left_out += int(out.sum())
                 factors = np.where(out, 0.0, factors)

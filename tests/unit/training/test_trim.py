@@ -10,10 +10,10 @@ from untaint.training.trim import Trim
 WILD = [1e3, 1e30, np.inf, np.nan]
 
 
-def seen(outputs: np.ndarray, targets: np.ndarray, losses: np.ndarray | None = None, epoch: int = 3) -> Seen:
+def seen(outputs: np.ndarray, targets: np.ndarray, losses: np.ndarray | None = None, step: int = 900) -> Seen:
     if losses is None:
         losses = np.arange(len(outputs), dtype=float)
-    return Seen(losses, outputs, targets, np.arange(len(outputs)), epoch, 0)
+    return Seen(losses, outputs, targets, np.arange(len(outputs)), 0, step)
 
 
 def weights(defence: Trim, what: Seen) -> np.ndarray:
@@ -32,17 +32,17 @@ def test_without_power_all_count() -> None:
     np.testing.assert_array_equal(weights(Trim(power=0), seen(np.eye(4) * 9, np.array([3, 1, 2, 0]))), 1.0)
 
 
-def test_the_worst_are_left_out_after_the_first_epochs() -> None:
+def test_the_worst_are_left_out_after_the_first_steps() -> None:
     chosen = Trim(power=0, share=0.25, after=2)
-    assert weights(chosen, seen(np.eye(4), np.arange(4), epoch=1)).tolist() == [1, 1, 1, 1]
-    assert weights(chosen, seen(np.eye(4), np.arange(4), epoch=2)).tolist() == [1, 1, 1, 0]
+    assert weights(chosen, seen(np.eye(4), np.arange(4), step=1)).tolist() == [1, 1, 1, 1]
+    assert weights(chosen, seen(np.eye(4), np.arange(4), step=2)).tolist() == [1, 1, 1, 0]
 
 
-def test_rows_that_are_hardly_believed_count_nothing_after_the_first_epochs() -> None:
+def test_rows_that_are_hardly_believed_count_nothing_after_the_first_steps() -> None:
     outputs = np.log(np.array([[0.99, 0.01], [0.9, 0.1]]))
     chosen = Trim(power=0.5, least=0.05, after=2)
-    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), epoch=1)), [0.01**0.5, 0.1**0.5])
-    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), epoch=2)), [0, 0.1**0.5])
+    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), step=1)), [0.01**0.5, 0.1**0.5])
+    np.testing.assert_allclose(weights(chosen, seen(outputs, np.array([1, 1]), step=2)), [0, 0.1**0.5])
 
 
 def test_regression_bounds_residuals() -> None:
