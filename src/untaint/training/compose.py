@@ -44,6 +44,9 @@ RECIPES: Mapping[str, Named] = {
     "private": Named(
         "dp", "Differential privacy: a stated epsilon, and a proof of what a few poisoned rows can do at most. Costs points."
     ),
+    "certified": Named(
+        "certify", "Each answer comes with the number of poisoned rows it provably withstands; images and tables."
+    ),
 }
 """By name."""
 
