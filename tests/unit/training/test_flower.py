@@ -166,6 +166,16 @@ def test_evaluation_takes_medians_of_what_is_finite() -> None:
     assert "num-examples" not in found
 
 
+def test_metrics_of_ones_own_see_only_what_went_into_the_mean() -> None:
+    seen: list[int] = []
+    made = strategy(train_metrics_aggr_fn=lambda records, _key: seen.append(len(records)))
+    replies = honest()
+    replies[3] = reply(4, {"x": np.ones(1)})
+    arrays, metrics = made.aggregate_train(1, replies)
+    assert arrays is not None
+    assert (metrics, seen) == (None, [9])
+
+
 def test_lists_of_metrics_of_odd_lengths_are_left_out() -> None:
     records = [RecordDict({"m": MetricRecord({"a": value})}) for value in ([1.0, 2.0], [3.0, 2.0], [5.0, 8.0], [9.0], 4.0)]
     assert median_metrics(records, "num-examples")["a"] == [3.0, 2.0]

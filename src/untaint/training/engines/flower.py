@@ -98,7 +98,8 @@ class RobustFedAvg(FedAvg):  # type: ignore[misc]  # Flower is not installed whe
         lost = [reply for place, reply in enumerate(usable) if place not in answer.kept]
         self._reject(server_round, lost, "holds numbers that are not finite, or unlike the others' arrays")
         metrics = self.train_metrics_aggr_fn([usable[place].content for place in answer.kept], self.weighted_by_key)
-        metrics[LEFT_OUT] = len(read) - len(answer.kept)
+        if metrics is not None:
+            metrics[LEFT_OUT] = len(read) - len(answer.kept)
         return ArrayRecord({name: Array(np.asarray(value)) for name, value in answer.value.items()}), metrics
 
     @override
