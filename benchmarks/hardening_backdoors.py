@@ -60,15 +60,15 @@ class Way:
 WAYS: Mapping[str, Way] = {
     "plain": Way("plain"),
     "clip": Way("clip(norm=1.0)", 0.4),
-    "trim + clip": Way("trim(power=0.4, least=0.05) + clip(norm=3.0)", 0.3),
+    "trim + clip": Way("trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
 }
 AUDITED = "trim + clip, with the audit"
 SIGNALS: Mapping[str, Way] = {
-    "trim alone": Way("trim(power=0.4, least=0.05)"),
+    "trim alone": Way("trim(power=0.4, least=0.02)"),
     "ease": Way("isolate(signal='ease', share=0.05)"),
     "contradiction": Way("isolate()"),
-    "contradiction, with trim + clip": Way("isolate() + trim(power=0.4, least=0.05) + clip(norm=3.0)", 0.3),
-    "contradiction, unlearned, with trim + clip": Way("isolate(unlearn=0.1) + trim(power=0.4, least=0.05) + clip(norm=3.0)", 0.3),
+    "contradiction, with trim + clip": Way("isolate() + trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
+    "contradiction, unlearned, with trim + clip": Way("isolate(unlearn=0.1) + trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
 }
 Shown = Callable[[int], tuple[str, dict[str, Any]]]
 
@@ -212,9 +212,11 @@ def cells(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     ways = SIGNALS if chosen.part == "signals" else WAYS
     for seed in chosen.seeds:
         for task in tasks(chosen.mnist, chosen.size, seed):
+            if task.name not in chosen.sets:
+                continue
             clean, _ = trained(_seeded(seed), pixels_and_codes(task.train), WAYS["plain"], chosen.epochs, seed)
             accuracy = float(np.mean(read(clean, task.pixels) == task.truth))
-            for attack, shown in known.items():
+            for attack, shown in ((name, known[name]) for name in chosen.attacks if name in known):
                 for rate in chosen.rates:
                     cell = {"set": task.name, "attack": attack, "rate": rate, "seed": seed, "accuracy_clean": accuracy}
                     try:
@@ -284,15 +286,21 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.05])
+    parser.add_argument("--sets", nargs="*", default=["MNIST", "Fashion-MNIST"])
+    parser.add_argument("--attacks", nargs="*", default=[*ATTACKS, *MORE])
     parser.add_argument("--audited", type=int, nargs="*", default=[], help="seeds with which an audit is run too")
     chosen = parser.parse_args()
     said = f"--size {chosen.size} --epochs {chosen.epochs} --seeds {' '.join(map(str, chosen.seeds))}"
+    said += f" --sets {' '.join(chosen.sets)} --attacks {' '.join(repr(name) for name in chosen.attacks)}"
     said += f" --rates {' '.join(map(str, chosen.rates))} --audited {' '.join(map(str, chosen.audited))}"
     command = f"python benchmarks/hardening_backdoors.py --part {chosen.part} {said}"
     rows: list[dict[str, Any]] = []
     for row in cells(chosen):
         rows.append(row)
-        write(f"{chosen.part}, {', '.join(f'{rate:.0%}' for rate in chosen.rates)}, {chosen.size:,} images", command, rows)
+        rates = " and ".join(f"{rate:.0%}" for rate in chosen.rates)
+        audited = ", audited" if chosen.audited else ""
+        title = f"{chosen.part}: {', '.join(chosen.sets)}, {rates}, {chosen.size:,} images, seeds {chosen.seeds}{audited}"
+        write(title, command, rows)
 
 
 if __name__ == "__main__":
