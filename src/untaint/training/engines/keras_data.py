@@ -49,6 +49,14 @@ class Taken:
         """One array per tensor of x."""
         return tuple(each.numpy() for each in keras.tree.flatten(self.x))
 
+    def finite(self) -> Mask:
+        """(n,) whether all inputs of a row are numbers. The loss does not always tell: TensorFlow's ReLU makes 0 of NaN."""
+        found = np.ones(len(self), bool)
+        for values in self.inputs():
+            if values.dtype.kind == "f":
+                found &= np.isfinite(values.reshape(len(self), -1)).all(1)
+        return found
+
     def batch(self, epoch: int, step: int) -> Batch:
         """The arrays of it, without a copy where the tensors lie in memory."""
         return Batch(self.inputs(), squeezed(self.y.numpy()), self.rows, epoch, step)

@@ -96,8 +96,7 @@ class GradientOf:
         """On the first batch: what hooks are told of rows must add up to what Keras trains on. Rows that are not finite wait."""
         if self._checked:
             return
-        finite = np.all([np.isfinite(each.reshape(len(taken), -1)).all(1) for each in taken.inputs()], axis=0)
-        clean = taken.kept(finite)
+        clean = taken.kept(taken.finite())
         if not len(clean):
             return
         buffers = Buffers(self._model)

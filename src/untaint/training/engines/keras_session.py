@@ -128,8 +128,10 @@ class KerasSession:
         return tape.gradient(total, inputs)
 
     def _weigh(self, losses: np.ndarray, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(n,) the product of what all weighing hooks say; 0 for rows whose loss is no number."""
-        rows = np.full(len(losses), -1) if self._part is None else self._part.rows
+        """(n,) the product of what all weighing hooks say; 0 for rows whose loss, or an input, is no number."""
+        rows = np.full(len(losses), -1)
+        if self._part is not None:
+            rows, losses = self._part.rows, np.where(self._part.finite(), losses, np.nan)
         seen = Seen(losses, outputs, squeezed(targets), rows, max(self.progress.epoch, 0), self.progress.step)
         total = np.ones(len(losses))
         for _, hooks in self.active:
