@@ -89,7 +89,8 @@ def audit(
 
     data: a path, or what a program holds: a frame of pandas or polars, an Arrow table, a relation of DuckDB, arrays and others.
     label, source, payload, time: names of columns, None = find them.  table: of a database.  query: SQL that makes the rows.
-    alpha: false-alarm rate per audit.  model: safetensors path or torch module to use in place of the house proxy.
+    alpha: false-alarm rate per audit.  model: safetensors or .keras path, torch module or Keras model in place of the
+    house proxy.
     encoder: `efficientnet-lite0`, an .onnx path, `module:factory`, a torch module or a function, to judge what images show; for
     texts `all-minilm-l6-v2`, an .onnx path, `module:factory`, a function or an object with `encode`.
     fluency: `smollm2-135m`, a folder, `module:factory` or a function: a language model that is asked about triggers in texts.

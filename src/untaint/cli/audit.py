@@ -51,7 +51,7 @@ def audit(
     ] = 0.01,
     budget: Annotated[BudgetName, typer.Option("--budget", help=_BUDGETS)] = _BUDGET,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Your own model (safetensors) in place of the house proxy.")
+        Path | None, typer.Option("--model", help="Your own model (safetensors or .keras) in place of the house proxy.")
     ] = None,
     encoder: Annotated[str | None, typer.Option("--encoder", help=_ENCODER, show_default=False)] = None,
     fluency: Annotated[str | None, typer.Option("--fluency", help=_FLUENCY, show_default=False)] = None,

@@ -17,7 +17,7 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 class Settings:
     """seed: of everything random.  canvas: longest side images are looked at, pixels.
 
-    model: the user's own model (a path or a torch module), else None.
+    model: the user's own model (a path, a torch module or a Keras model), else None.
 
     encoder: a frozen foreign encoder that judges content (see `nets.encoders`, `nets.sentence_encoders`), else None.
 
@@ -26,7 +26,7 @@ class Settings:
 
     seed: int = 0
     canvas: int = 64
-    model: Any = None  # a Path to safetensors, or a torch module
+    model: Any = None  # a Path to safetensors or a .keras file, a torch module, or a Keras model
     encoder: Any = None
     report_progress: Callable[[str, int, int], None] = field(default=_quiet, compare=False, repr=False)
 
