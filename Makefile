@@ -43,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "$(PYTHON) cannot make a virtual environment: install its venv package (python3-venv)." >&2; exit 2; fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet '$(TORCH)' -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[torch,hf,duckdb,encoder,onnx,text,fluency,bench,dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[torch,hf,duckdb,encoder,onnx,tensorflow,text,fluency,bench,dev]' -c constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP) ## the main job end to end on data that ships with a dependency
