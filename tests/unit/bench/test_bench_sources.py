@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from untaint.bench.sources import CLOTHES, FASHION_MNIST, digits, fashion_mnist
+from untaint.bench.sources import CLOTHES, FASHION_MNIST, digits, fashion_mnist, mnist
 from untaint.errors import BadInput
 
 
@@ -31,3 +31,8 @@ def test_fashion_mnist_has_the_names_of_clothes() -> None:
     assert len(test) == 10_000
     assert set(test.class_names) == set(CLOTHES)
     assert test.labels[:2] == ["Ankle boot", "Pullover"]
+
+
+def test_mnist_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="make data"):
+        mnist(tmp_path)

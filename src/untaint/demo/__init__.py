@@ -1,0 +1,1 @@
+"""Demonstrations: what poison does to real data, and what untaint does about it."""
