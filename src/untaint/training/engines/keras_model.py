@@ -67,7 +67,13 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
 
     @override
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **rest: Any) -> None:
-        """As of any Keras model. Raises BadInput for what hardened training cannot be sound on."""
+        """As of any Keras model, but that steps are executed one by one. Raises BadInput for what hardened training cannot be sound on."""
+        if tf.distribute.has_strategy():
+            raise BadInput(
+                "hardened training runs in one place: a tf.distribute strategy would give each replica a part of the batch to judge.",
+                advice="Compile outside the strategy's scope.",
+            )
+        rest["steps_per_execution"] = 1
         super().compile(optimizer, loss, **rest)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise BadInput(

@@ -1,6 +1,7 @@
 """Hardened Keras models learn scikit-learn's digits."""
 
 import json
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
 
 import untaint  # noqa: E402
+from untaint.training.engines import keras_backend  # noqa: E402
 
 layers = keras.layers
 X, Y = load_digits(return_X_y=True)
@@ -392,6 +394,37 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
         untaint.harden_keras(net(), "plain").record()
     with pytest.raises(BadInput, match="float16"):
         untaint.harden_keras(net(), "plain").compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "mse")
+    inputs = keras.Input((3,))
+    with pytest.raises(BadInput, match="one output"):
+        untaint.harden_keras(keras.Model(inputs, [layers.Dense(2)(inputs), layers.Dense(2)(inputs)]), "plain").compile(
+            "sgd", "mse"
+        )
+    with tf.distribute.OneDeviceStrategy("cpu:0").scope(), pytest.raises(BadInput, match="a tf.distribute strategy"):
+        untaint.harden_keras(net(), "plain").compile("sgd", "mse")
+
+
+def test_other_backends_of_keras_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(BadInput, match="untaint's Keras loop needs KERAS_BACKEND=tensorflow, and Keras runs on jax here"):
+        runpy.run_path(keras_backend.__file__)
+
+
+def test_several_inputs_are_screened_together() -> None:
+    seen: list[int] = []
+
+    def screen(batch: Batch) -> Mapping[int, str]:
+        seen.append(len(batch.inputs))
+        return {0: "bad"}
+
+    keras.utils.set_random_seed(0)
+    inputs = {"image": keras.Input((8, 8, 1), name="image"), "size": keras.Input((1,), name="size")}
+    joined = layers.Concatenate()([layers.Flatten()(inputs["image"]), inputs["size"]])
+    found = hardened(
+        keras.Model(inputs, layers.Dense(10)(joined)), Fake(Hooks(screen=screen, bound=lambda norms: np.ones(len(norms))))
+    )
+    found.fit({"image": X[:40], "size": X[:40].sum((1, 2))}, Y[:40], batch_size=20, verbose=0)
+    assert seen == [2, 2]
+    assert found.record()["rows_trained"] == 38
 
 
 class Centred(keras.layers.Dense):  # type: ignore[misc]
