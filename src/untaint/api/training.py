@@ -10,11 +10,8 @@ import numpy as np
 from typing_extensions import Unpack
 
 from untaint.api.data import load, writable
-from untaint.attacks.base import PACKAGE as ATTACKS
-from untaint.attacks.base import Attack
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput, CannotWrite, MissingExtra
-from untaint.registry import build
 from untaint.report import folder
 from untaint.report import training as pages
 from untaint.training import compose
@@ -180,7 +177,7 @@ def sweep(
     tested = None if test is None else load(test, **{**columns, "format": None})
     if tested is None:
         dataset, tested = trading.split(dataset, chosen.seed)
-    planted: Attack = build(Attack, ATTACKS, trading.attack_of(dataset, attack))  # type: ignore[type-abstract]
+    planted = trading.attack_of(dataset, attack)
     asked = tuple(recipes) if recipes else trading.SWEEP.get(dataset.modality, ())
     found = trading.tradeoff(dataset, tested, planted, asked, chosen, progress or (lambda _what, _done, _total: None))
     if target is not None:

@@ -7,10 +7,13 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from untaint.attacks.base import Attack, Poisoned, successors, usable
+from untaint.attacks.badnets import BadNets
+from untaint.attacks.base import PACKAGE, Attack, Poisoned, successors, usable
+from untaint.attacks.trigger_values import TriggerValues
+from untaint.attacks.trigger_words import TriggerWords
 from untaint.data.dataset import Dataset
 from untaint.errors import BadInput
-from untaint.registry import spec
+from untaint.registry import build, spec
 from untaint.training import compose
 from untaint.training.engines.fit import Plan, Report
 from untaint.training.engines.train import Asked, Model, train
@@ -32,10 +35,10 @@ SWEEP: Mapping[str, tuple[str, ...]] = {
     "text": _ANY,
 }
 """What is tried: each defence by itself, and those that go well, at two strengths where strength is a price."""
-ATTACKS: Mapping[str, str] = {
-    "image": "badnets(rate=0.01)",
-    "text": "trigger-words(rate=0.01)",
-    "table": "trigger-values(rate=0.01)",
+ATTACKS: Mapping[str, Attack] = {
+    "image": BadNets(rate=0.01),
+    "text": TriggerWords(rate=0.01),
+    "table": TriggerValues(rate=0.01),
 }
 """What is tried against: the plainest backdoor of each kind of data, in one row of a hundred."""
 HARMLESS = 0.05
@@ -178,8 +181,10 @@ def document(found: Tradeoff) -> dict[str, Any]:
     }
 
 
-def attack_of(data: Dataset, text: str | None) -> str:
-    """The attack that is asked for, or the usual one for such data. Raises BadInput where there is none."""
-    if text is None and data.modality not in ATTACKS:
+def attack_of(data: Dataset, text: str | None) -> Attack:
+    """The attack that is asked for by its spec, or the usual one for such data. Raises BadInput where there is none."""
+    if text is not None:
+        return build(Attack, PACKAGE, text)  # type: ignore[type-abstract]
+    if data.modality not in ATTACKS:
         raise BadInput(f"no attack is usual for {data.modality} data.", advice="Name one with --attack.")
-    return text or ATTACKS[data.modality]
+    return ATTACKS[data.modality]
