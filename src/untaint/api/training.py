@@ -32,7 +32,8 @@ def harden(
 ) -> "tuple[Model, Optim, HardenedLoader]":
     """Put defences around a training loop of PyTorch that stays as it is; the same model and optimizer, and a loader to iterate.
 
-    recipe: a name (`untaint list recipes`), defences such as `guard + clip(norm=1.0)`, or Defence objects.
+    recipe: a name (`untaint list recipes`), defences such as `guard + clip(norm=1.0)`, or Defence objects. A guard comes with every recipe
+    in which nothing else keeps a single row of extreme size from wrecking the model, and always before batch normalisation.
     options: seed (0), classes, epochs, quarantine (folder for what is dropped), mean (True: the loss is the mean of its rows),
     row_loss ((outputs, targets) -> (n,) losses, where the loss is not cross-entropy or squared error).
     `loader.session.record()` says what happened, `loader.session.release()` takes the hooks off again.

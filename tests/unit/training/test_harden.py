@@ -106,6 +106,21 @@ def test_under_batch_normalisation_rows_are_screened_whatever_the_recipe(recipe:
     assert [dropped.row for dropped in session.aside.rows] == [ROW]
 
 
+@pytest.mark.parametrize("recipe", ["trim", "augment", "adversarial", "isolate", "trim + isolate"])
+def test_defences_that_limit_no_row_come_with_a_guard(recipe: str) -> None:
+    attacked, session = train(plain_net, recipe, BAD["nan"], epochs=1)
+    assert [dropped.row for dropped in session.aside.rows] == [ROW]
+    assert abs(attacked - train(plain_net, recipe, epochs=1)[0]) <= 2
+
+
+@pytest.mark.parametrize("recipe", ["plain", "clip", "aggregate", "dp(noise=1.0)"])
+def test_where_rows_are_limited_already_nothing_is_added(recipe: str) -> None:
+    model = plain_net()
+    loader = DataLoader(TensorDataset(INPUTS[:TRAIN], TARGETS[:TRAIN]), 64)
+    _, _, hardened = untaint.harden(model, torch.optim.SGD(model.parameters(), 0.1), loader, recipe=recipe, epochs=1)
+    assert not any("guard" in each for each in hardened.session.record()["defences"])
+
+
 @pytest.mark.parametrize("value", ["1e30", "nan"])
 def test_without_a_defence_that_row_wrecks_the_model(value: str) -> None:
     attacked, _ = train(plain_net, None, BAD[value])

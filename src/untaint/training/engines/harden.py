@@ -62,9 +62,16 @@ def harden(
 
 
 def _with_guard(recipe: Recipe, model: nn.Module) -> Recipe:
-    """The recipe, with a guard where rows would reach batch normalisation unscreened: one forward pass ruins its statistics."""
-    screened = any(defence.stage == Stage.SCREEN for defence in recipe.defences)
-    sound = all(defence.allows_batch_norm for defence in recipe.defences)
-    if not recipe.defences or screened or not sound or not mixing(model):
+    """The recipe, with a guard where nothing in it keeps one row from wrecking the model.
+
+    Before batch normalisation nothing but a guard does, since one forward pass ruins its statistics; elsewhere limits of gradients do.
+    """
+    stages = {defence.stage for defence in recipe.defences}
+    limited = bool(stages & _LIMITING) and not mixing(model)
+    by_itself = any({"private", "ensemble", "own loop"} & defence.traits for defence in recipe.defences)
+    if not recipe.defences or Stage.SCREEN in stages or limited or by_itself:
         return recipe
     return compose.recipe(Recipe((Guard(), *recipe.defences), recipe.name, recipe.about))
+
+
+_LIMITING = {Stage.BOUND, Stage.COMBINE, Stage.NOISE}
