@@ -13,8 +13,8 @@ from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.set_aside import digest_of
 from untaint.types import Mask, Rows
 
-_NUMBERED = frozenset({"x", "y", "rows"})
-"""Keys of a batch that says which rows it holds; `weights` may be among them."""
+_ROWS = "untaint rows"
+"""Key of the numbers of rows in a batch that says which it holds, beside x, y and perhaps weights; no data set of a user has it."""
 _AHEAD = 2  # batches read while one is trained on
 
 
@@ -31,8 +31,8 @@ class Taken:
     @staticmethod
     def of(data: Any) -> "Taken":
         """Raises BadInput for a batch without targets."""
-        if isinstance(data, dict) and data.keys() >= _NUMBERED:
-            return Taken(data["x"], data["y"], data.get("weights"), data["rows"].numpy())
+        if isinstance(data, dict) and _ROWS in data:
+            return Taken(data["x"], data["y"], data.get("weights"), data[_ROWS].numpy())
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         if y is None or isinstance(y, dict | list | tuple):
             raise BadInput(
@@ -142,7 +142,7 @@ class Arrays:
     def at(self, rows: Rows) -> dict[str, Any]:
         """A numbered batch."""
         x = keras.tree.map_structure(lambda each: _narrow(each[rows]), self.x)
-        found = {"x": x, "y": _narrow(self.y[rows]), "rows": np.asarray(rows, np.int64)}
+        found = {"x": x, "y": _narrow(self.y[rows]), _ROWS: np.asarray(rows, np.int64)}
         return found if self.weights is None else {**found, "weights": self.weights[rows]}
 
     def dataset(self, draw: Callable[[], Iterator[Rows]], batches: int, *, ahead: bool) -> Any:

@@ -91,19 +91,24 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
         Raises BadInput when the recipe has to draw the batches itself and x is not arrays.
         """
         asked = dict(inspect.signature(super().fit).bind(*given, **named).arguments)
-        asked["callbacks"] = _with(asked.get("callbacks"), _Clock(self))
         arrays, batch, epochs = _arrays(asked), asked.get("batch_size") or _BATCH, asked.get("epochs", 1)
         private = [defence.id for defence in self._recipe.defences if "private" in defence.traits]
         if arrays is None and private:
             raise _refused_order(private[0])
         steps = asked.get("steps_per_epoch") or (None if arrays is None else ceil(len(arrays) / batch))
         self._begin(arrays, None if arrays is None else batch, epochs, steps)
+        before = max(0, self.session.progress.epoch + 1 - asked.get("initial_epoch", 0))
+        asked["callbacks"] = _with(asked.get("callbacks"), _Clock(self, before))
         if arrays is None:
             if isinstance(asked.get("x"), tf.data.Dataset):
                 asked["shuffle"] = False  # or Keras warns that it cannot
             return super().fit(**asked)
         session = self.session
         if session.sample is not None:
+            if session.run.rows != len(arrays):
+                raise BadInput(
+                    f"the recipe draws from the {session.run.rows:,} rows it began with, not from {len(arrays):,} others."
+                )
             data = drawn(arrays, steps or 1, session.sample)
         else:
             data = shuffled(arrays, batch, self._seed, lambda: session.progress.epoch, mixed=asked.get("shuffle", True))
@@ -192,15 +197,15 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
 
 @final
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells the run which epoch it is."""
+    """Tells the run which epoch it is. before: epochs of earlier calls of fit."""
 
-    def __init__(self, hardened: HardenedModel) -> None:
+    def __init__(self, hardened: HardenedModel, before: int) -> None:
         super().__init__()
-        self._hardened = hardened
+        self._hardened, self._before = hardened, before
 
     @override
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._hardened.session.progress.epoch = epoch
+        self._hardened.session.progress.epoch = self._before + epoch
 
 
 def _with(callbacks: Any, clock: _Clock) -> Any:

@@ -125,6 +125,18 @@ def test_clipping_alone_withstands_rows_that_nothing_screens() -> None:
     assert accuracy(model) > 0.8
 
 
+@pytest.mark.parametrize(("recipe", "least"), [("dp(epsilon=3.0)", 0.8), ("aggregate", 0.8), ("trim(after=1)", 0.6)])
+def test_other_defences_learn_beside_a_row_that_is_no_number(recipe: str, least: float) -> None:
+    model = net()
+    found = hardened(model, recipe)
+    found.fit(spoilt(np.nan), Y[TRAIN], batch_size=60, epochs=3, verbose=0)
+    assert all(np.isfinite(value).all() for value in model.get_weights())
+    assert accuracy(model) > least
+    if recipe.startswith("dp"):
+        facts = next(iter(found.record()["facts"].values()))
+        assert 2.9 < facts["epsilon"] <= 3.0
+
+
 def test_it_learns_from_a_pipeline_whose_rows_have_no_numbers(tmp_path: Path) -> None:
     model = net()
     data = tf.data.Dataset.from_tensor_slices((spoilt(np.nan), Y[TRAIN])).batch(60)
@@ -156,10 +168,23 @@ def test_every_row_is_seen_once_per_epoch_in_an_order_of_the_seed() -> None:
         hardened(net(), Fake(Hooks(screen=screen)), seed=seed).fit(X[:50], Y[:50], batch_size=20, epochs=2, verbose=0)
         return seen
 
+    def in_two_calls() -> list[int]:
+        seen: list[int] = []
+
+        def screen(batch: Batch) -> Mapping[int, str]:
+            seen.extend(batch.rows.tolist())
+            return dict.fromkeys(range(len(batch)), f"not in epoch {batch.epoch}")
+
+        found = hardened(net(), Fake(Hooks(screen=screen)), seed=1)
+        for _ in range(2):
+            found.fit(X[:50], Y[:50], batch_size=20, verbose=0)
+        assert found.record()["epochs"] == 2
+        return seen
+
     first = watched(1)
     assert sorted(first[:50]) == sorted(first[50:]) == list(range(50))
     assert first[:50] != first[50:]
-    assert watched(1) == first
+    assert watched(1) == in_two_calls() == first
     assert watched(2) != first
 
 
@@ -328,6 +353,8 @@ def test_rows_are_drawn_by_a_hook_and_an_empty_batch_is_a_step(tmp_path: Path) -
     assert seen == [3, 0, *[150] * 22]
     with pytest.raises(BadInput, match="draws its own batches"):
         found.train_on_batch(X[:4], Y[:4])
+    with pytest.raises(BadInput, match="draws from the 1,200 rows it began with, not from 50"):
+        found.fit(X[:50], Y[:50], verbose=0)
 
 
 @final
