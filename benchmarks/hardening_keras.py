@@ -180,7 +180,7 @@ def by_place(recipe: str, after: Callable[[str, float | None, Place], float], *,
     """One row of the table for each place."""
     found: list[dict[str, Any]] = []
     for name, place in PLACES.items():
-        if (name == FLOOD) != (recipe == RANGED):
+        if (name == FLOOD) != (recipe == RANGED) or (recipe == "plain" and found):
             continue
         row: dict[str, Any] = {"recipe": recipe, "batch norm": batch_norm, "place": name}
         try:

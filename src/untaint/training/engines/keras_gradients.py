@@ -96,37 +96,54 @@ class GradientOf:
         """On the first batch: what hooks are told of rows must add up to what Keras trains on. Rows that are not finite wait."""
         if self._checked:
             return
-        clean = taken.kept(taken.finite())
-        if not len(clean):
-            return
         buffers = Buffers(self._model)
         buffers.keep()
-        ones = (lambda norms: np.ones(len(norms))) if self._by_row else None
         try:
-            sums = RowSums(self._model, self._loss, None, ones, training=False).once(clean.x, clean.y, _ones(clean))
-            wanted = self._of_batch(clean)
+            clean = self._in_range(taken.kept(taken.finite()))
+            if not len(clean):
+                return
+            given, wanted = self._of_rows(clean)[0], self._of_batch(clean)
         except tf.errors.InvalidArgumentError as error:
             raise BadInput(
                 f"the loss does not give one value per row: {str(error).splitlines()[0]}", advice="Compile with a loss that does."
             ) from error
-        buffers.restore()
+        finally:
+            buffers.restore()
         if not np.isfinite(wanted).all():
             return
         self._checked = True
-        missed = float(np.linalg.norm(_flat(sums.gradients).astype(np.float64) / len(clean) - wanted))
-        if missed > _NEARLY * max(float(np.linalg.norm(wanted.astype(np.float64))), _NEARLY):
+        missed = float(np.linalg.norm(given - wanted))
+        if missed > _NEARLY * max(float(np.linalg.norm(wanted)), _NEARLY):
             raise BadInput(
                 f"the mean of the rows' gradients is not the gradient of the batch (they differ by {missed:.3g} in norm): "
                 "the loss or a layer of this model does not treat each row for itself.",
                 advice="Compile with a loss that is the mean over the rows, and layers that do not mix them.",
             )
 
+    def _in_range(self, taken: Taken) -> Taken:
+        """The rows whose gradients have a norm: others count 0, and are part of what Keras computes."""
+        if not len(taken) or not self._by_row:
+            return taken
+        return taken.kept(np.isfinite(self._of_rows(taken)[1]))
+
+    def _of_rows(self, taken: Taken) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the rows' gradients (d,), and their norms (n,), ones where none are taken."""
+        told = [np.ones(len(taken))]
+
+        def bound(norms: np.ndarray) -> np.ndarray:
+            told.append(norms)
+            return np.ones(len(norms))
+
+        sums = RowSums(self._model, self._loss, None, bound if self._by_row else None, training=False)
+        found = sums.once(taken.x, taken.y, _ones(taken))
+        return _flat(found.gradients).astype(np.float64) / len(taken), told[-1]
+
     def _of_batch(self, taken: Taken) -> np.ndarray:
         with tf.GradientTape() as tape:
             outputs = self._model(taken.x, training=False)
             loss = self._model.compute_loss(taken.x, taken.y, outputs, taken.weights)
             loss -= tf.add_n([tf.constant(0.0), *regularised(self._model)])
-        return _flat(dense(tape.gradient(loss, self._model.trainable_variables), self._model))
+        return _flat(dense(tape.gradient(loss, self._model.trainable_variables), self._model)).astype(np.float64)
 
 
 def bounded(means: np.ndarray, bound: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
