@@ -20,14 +20,15 @@ class Isolate(Defence):
 
     signal: everywhere: rows whose label the network believes less than `belief`, of classes whose label stands on images of nearly
     all other classes: honest confusion is with a few neighbours. All rows are looked at once, in the first epoch that begins after
-    `settled` steps; until it ends, rows believed less than `belief` count nothing, of any class; from then on those of such classes.
+    `settled` steps. Until it ends, no row's gradient is longer than `bound`, and rows believed less than `belief` count nothing;
+    from then on rows of such classes count as much as they are believed, and those set apart nothing.
     contradiction: rows whose label the network gave less than `belief` on average while it learned.
     ease: the rows with the least loss, that `share` of all, as in the paper: it takes poison to be learned first.
     watched: epochs before rows are set apart, of the other two signals.
     gamma: of ease: a watched row whose loss is under it is pushed back up to it.
     unlearn: how strongly rows set apart are unlearned, until the network believes them less than chance would; 0 = left out.
-    Stops: everywhere: backdoors with one target for all classes, as long as `clip` keeps them from being learned until all rows were
-    looked at. contradiction: label flips too; honest rows that are hard are lost with them. ease: patches that are learned far faster
+    Stops: everywhere: backdoors with one target for all classes, as long as `bound` keeps them from being learned until all rows
+    were looked at. contradiction: label flips too; honest rows that are hard are lost with them. ease: patches that are learned far faster
     than any honest row.
     Does not stop: clean-label poison. everywhere: triggers for one source class, or with a target for each class; poison that is the
     larger part of all labels of many classes. ease on easy data: honest rows of an easy class are learned first; on MNIST not one of
@@ -44,6 +45,7 @@ class Isolate(Defence):
     settled: int = 150
     watched: int = 2
     belief: float = 0.05
+    bound: float = 1.0
     share: float = 0.01
     gamma: float = 0.5
     unlearn: float = 0.0
@@ -54,13 +56,18 @@ class Isolate(Defence):
         check_whole("settled", self.settled, 0)
         check_whole("watched", self.watched, 1)
         check_number("belief", self.belief, 0.0, 1.0)
+        check_number("bound", self.bound, 0.0)
         check_number("share", self.share, 0.0, 0.5)
         check_number("gamma", self.gamma, 0.0, 1e3)
         check_number("unlearn", self.unlearn, 0.0, 1.0)
         if run.rows is None:
             message = f"{self.id} remembers rows by number, and this loop does not say how many there are."
             raise BadInput(message, advice="Give a loader whose data set has a length.")
-        kept = _Everywhere(self, run.rows) if self.signal == "everywhere" else _Kept(self, run.rows)
+        if self.signal == "everywhere":
+            looking = _Everywhere(self, run.rows)
+            bound = looking.bound if self.bound > 0 else None
+            return Hooks(weigh=looking.weigh, bound=bound, facts=looking.facts, state=looking.state, resume=looking.resume)
+        kept = _Kept(self, run.rows)
         return Hooks(weigh=kept.weigh, facts=kept.facts, state=kept.state, resume=kept.resume)
 
 
@@ -118,6 +125,7 @@ _MOST = 100.0
 """Of a loss that is remembered: one wild epoch must not outweigh all others."""
 
 
+@final
 class _Everywhere:
     """What each row was read as in the epoch in which all are looked at; none are set apart until it is over."""
 
@@ -149,8 +157,17 @@ class _Everywhere:
         doubted = belief < self._chosen.belief
         if self._over:
             strange = np.isin(seen.targets, np.flatnonzero(self._strange))
-            return np.where(doubted & strange, 0.0, _weights(seen, self._apart, self._chosen.unlearn))
+            trust = np.where(strange, np.where(doubted, 0.0, belief), 1.0)
+            weights = _weights(seen, self._apart, self._chosen.unlearn)
+            return np.where(weights > 0, trust, weights)
         return np.where(sound & ~(doubted & (seen.step >= self._chosen.settled)), 1.0, 0.0)
+
+    def bound(self, norms: np.ndarray) -> np.ndarray:
+        """Short while rows are looked at, then as they come."""
+        finite = np.isfinite(norms)
+        if self._over:
+            return finite.astype(np.float64)
+        return np.where(finite, np.minimum(1.0, self._chosen.bound / np.maximum(np.where(finite, norms, 1.0), _TINY)), 0.0)
 
     def _set_apart(self, classes: int) -> np.ndarray:
         """Doubted rows of the classes whose label stands on images of nearly all others."""
@@ -207,6 +224,7 @@ def _check_rows(seen: Seen, rows: int) -> None:
         raise BadInput(message, advice="The data set may not grow while it is trained on.")
 
 
+_TINY = 1e-12  # a gradient of nothing is not divided by
 _FEW = 0.1
 """A class that is read in less than a tenth of its share of the rows says nothing about labels."""
 _QUARTER = 0.25

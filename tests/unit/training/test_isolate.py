@@ -117,8 +117,8 @@ def test_labels_that_stand_on_images_of_all_other_classes_are_set_apart_and_hone
     wrong = contents != labels
     np.testing.assert_array_equal(hooks.weigh(read_as(contents, labels, 0, 10)), ~wrong)
     np.testing.assert_array_equal(hooks.weigh(read_as(contents, labels, 1, 20)), ~wrong)
-    np.testing.assert_array_equal(hooks.weigh(read_as(contents, labels, 2, 30)), ~poison)
-    np.testing.assert_array_equal(hooks.weigh(read_as(labels, labels, 3, 40)), ~poison)
+    np.testing.assert_allclose(hooks.weigh(read_as(contents, labels, 2, 30)), ~poison, atol=0.01)
+    np.testing.assert_allclose(hooks.weigh(read_as(labels, labels, 3, 40)), ~poison, atol=0.01)
     assert hooks.facts()["set_apart"] == np.flatnonzero(poison).tolist()
 
 
@@ -145,7 +145,7 @@ def test_wild_rows_do_not_hide_what_is_everywhere(bad: float) -> None:
         with np.errstate(all="raise", under="ignore"):
             found = hooks.weigh(what)
         assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found[:999], ~poison[:999])
+    np.testing.assert_allclose(found[:999], ~poison[:999], atol=0.01)
 
 
 def test_a_run_stopped_while_all_rows_are_looked_at_goes_on_alike() -> None:
@@ -167,6 +167,20 @@ def test_a_run_stopped_while_all_rows_are_looked_at_goes_on_alike() -> None:
     assert whole.facts() == again.facts()
 
 
+def test_gradients_are_short_until_all_rows_were_looked_at() -> None:
+    contents, labels, _ = confused()
+    hooks = started(Isolate(settled=0, bound=0.5), 1000)
+    assert hooks.weigh is not None
+    assert hooks.bound is not None
+    norms = np.array([0.1, 1.0, 0.0, 1e30, np.inf, np.nan])
+    for epoch in range(3):
+        hooks.weigh(read_as(contents, labels, epoch, epoch))
+        expected = [1, 0.5, 1, 5e-31, 0, 0] if epoch < 2 else [1, 1, 1, 1, 0, 0]
+        np.testing.assert_allclose(hooks.bound(norms), expected)
+    assert started(Isolate(bound=0.0)).bound is None
+    assert started(Isolate("ease")).bound is None
+
+
 def test_answers_that_are_no_logits_are_refused() -> None:
     hook = started(Isolate()).weigh
     assert hook is not None
@@ -181,6 +195,7 @@ def test_answers_that_are_no_logits_are_refused() -> None:
         {"watched": 0},
         {"settled": -1},
         {"belief": 2},
+        {"bound": -1},
         {"share": 0.6},
         {"gamma": -1},
         {"unlearn": float("nan")},
