@@ -61,14 +61,15 @@ WAYS: Mapping[str, Way] = {
     "plain": Way("plain"),
     "clip": Way("clip(norm=1.0)", 0.4),
     "trim + clip": Way("trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
+    "isolate": Way("isolate()"),
 }
-AUDITED = "trim + clip, with the audit"
+AUDITED = "isolate, with the audit"
 SIGNALS: Mapping[str, Way] = {
-    "trim alone": Way("trim(power=0.4, least=0.02)"),
     "ease": Way("isolate(signal='ease', share=0.05)"),
-    "contradiction": Way("isolate()"),
-    "contradiction, with trim + clip": Way("isolate() + trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
-    "contradiction, unlearned, with trim + clip": Way("isolate(unlearn=0.1) + trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
+    "contradiction": Way("isolate(signal='contradiction')"),
+    "everywhere": Way("isolate()"),
+    "everywhere, unlearned": Way("isolate(unlearn=0.1)"),
+    "trim alone": Way("trim(power=0.4, least=0.02)"),
 }
 Shown = Callable[[int], tuple[str, dict[str, Any]]]
 
@@ -189,7 +190,7 @@ def attacked(task: Task, shown: Shown, rate: float, seed: int) -> Poisoned:
 def weights_of(made: Poisoned, seed: int, folder: str) -> Way:
     """The recipe with what an audit of the poisoned set says."""
     api.audit(made.dataset, out=Path(folder) / "audit", seed=seed)
-    known = WAYS["trim + clip"]
+    known = WAYS["isolate"]
     return Way(f"risk(samples={str(Path(folder) / 'audit')!r}) + {known.recipe}", known.rate)
 
 
