@@ -30,10 +30,11 @@ class Dp(Defence):
     Stops: learning of single rows by heart, provably; and what a few poisoned rows can do, provably, whatever they hold: the record of
     the run says how likely a wrong answer can become with 1, 2, 5 and 10 of them. Rows whose gradient is no number count 0.
     Does not stop: poison of many rows: what is promised shrinks with each. Seeded noise promises nothing against who knows the seed.
-    Needs: a loader over numbered rows and the number of epochs; a network without batch normalisation
-    (`untaint.without_batch_norm` replaces it); a learning rate and batches larger than usual. epsilon (None and noise None = 3) or noise, its
-    standard deviation over clip.  clip: bound on a row's gradient.  delta: None = 1 / (10 × rows).  Rows added or taken away are what
-    is hidden; their number is taken as public. With epsilon, updates after the planned steps are refused.
+    epsilon covers the model, not the record of the run, whose losses and numbers of rows are exact.
+    Needs: a loader over numbered rows and the number of epochs; a network without batch normalisation (`untaint.without_batch_norm`
+    replaces it); a learning rate and batches larger than usual. epsilon (None and noise None = 3) or noise, its standard deviation over
+    clip.  clip: bound on a row's gradient.  delta: None = 1 / (10 × rows).  Rows added or taken away are what is hidden; their number is
+    taken as public. With epsilon, updates after the planned steps are refused.
     secure: seed the noise from the operating system, so that nobody can draw it again, the run's owner neither: such a run can't be
     repeated, and its checkpoints hold the generator and must be kept as secret as the rows. It does not make the generator (PCG64) a
     cryptographic one, and hides nothing in the last bits of floating-point numbers (Mironov 2012).
