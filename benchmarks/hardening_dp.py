@@ -233,7 +233,7 @@ def write(records: Sequence[dict[str, Any]], folder: Path) -> None:
         "",
         f"`python benchmarks/hardening_dp.py`; delta {DELTA:g}, 60,000 training rows, {BATCH} expected in a batch, clip {CLIP}.",
         "Epsilon is the upper bound by the distribution of the privacy loss, the older account by Rényi's divergence beside it; published",
-        "figures use the older one. Accuracy on the 10,000 test rows, after the last step; all rows count.",
+        "figures use the older one. Accuracy on the 10,000 test rows, after the last step. Seconds: one of two cores, shared with others.",
         "",
         table(records),
         "",
