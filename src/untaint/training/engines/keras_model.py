@@ -15,7 +15,7 @@ from untaint.training.base import Run
 from untaint.training.compose import Recipe, Wanted, recipe
 from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.keras_data import Arrays, drawn, shuffled
-from untaint.training.engines.keras_session import KerasSession, checked
+from untaint.training.engines.keras_session import KerasSession, checked, output_shape
 
 _BATCH = 32  # what Keras takes where none is given
 _BESIDE = ".untaint.npz"
@@ -73,6 +73,11 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
                 "hardened training runs in one place: a tf.distribute strategy would give each replica a part of the batch to judge.",
                 advice="Compile outside the strategy's scope.",
             )
+        if self._run is not None:
+            raise BadInput(
+                "the run goes on with the optimizer and the loss that it began with.",
+                advice="Call harden_keras again for another one.",
+            )
         rest["steps_per_execution"] = 1
         super().compile(optimizer, loss, **rest)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
@@ -80,7 +85,7 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
                 "hardened training does not go with float16: its scaled loss hides infinite gradients from the defences.",
                 advice="Use float32 or mixed_bfloat16.",
             )
-        if isinstance(self.plain.output_shape, list | dict):
+        if isinstance(output_shape(self.plain), list | dict):
             raise BadInput("hardened training needs a model with one output.", advice="Join the outputs in a model with one.")
         self.plain.compile(self.optimizer, loss, **rest)
 
@@ -182,7 +187,7 @@ class HardenedModel(keras.Model):  # type: ignore[misc]
     def _begin(self, arrays: Arrays | None, batch: int | None, epochs: int | None, steps: int | None) -> None:
         if self._run is not None:
             return
-        classes = self.plain.output_shape[-1]
+        classes = (output_shape(self.plain) or (None,))[-1]
         run = Run(
             seed=self._seed,
             rows=None if arrays is None else len(arrays),

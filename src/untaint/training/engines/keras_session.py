@@ -49,6 +49,11 @@ def _impossible(defence: Defence) -> str | None:
     return None
 
 
+def output_shape(model: Any) -> Any:
+    """With the number of rows as None, first; None for models that write their call themselves."""
+    return getattr(model, "output_shape", None)
+
+
 @final
 class KerasSession:
     """Hooks attached to a compiled model."""
@@ -163,7 +168,7 @@ class KerasSession:
     def _metrics(self, nothing: Taken) -> Mapping[str, Any]:
         """As they are; Keras makes some of them when it first sees outputs, and of a batch without rows these are none."""
         if not self._measured_once:
-            outputs = tf.zeros((0, *self._model.plain.output_shape[1:]))
+            outputs = tf.zeros((0, *(output_shape(self._model.plain) or ())[1:]))
             self._model.compute_metrics(nothing.x, nothing.y, outputs, nothing.weights)
         return self._model.get_metrics_result()
 

@@ -430,6 +430,28 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
         untaint.harden_keras(net(), "plain").compile("sgd", "mse")
 
 
+class Own(keras.Model):  # type: ignore[misc]
+    """A model that writes its call itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.last = layers.Flatten(), layers.Dense(10)
+
+    def call(self, inputs: Any) -> Any:
+        return self.last(self.flat(inputs))
+
+
+def test_a_model_that_writes_its_call_itself_is_hardened_too() -> None:
+    model = Own()
+    model(X[:1])
+    found = hardened(model, "guard + clip")
+    found.fit(spoilt(np.nan), Y[TRAIN], batch_size=60, verbose=0)
+    assert found.record()["notes"] == []
+    assert accuracy(model) > 0.7
+    with pytest.raises(BadInput, match="goes on with the optimizer and the loss that it began with"):
+        found.compile("sgd", "mse")
+
+
 def test_other_backends_of_keras_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(BadInput, match="untaint's Keras loop needs KERAS_BACKEND=tensorflow, and Keras runs on jax here"):
