@@ -21,7 +21,7 @@ class Isolate(Defence):
     signal: everywhere: rows whose label the network believes less than `belief`, of classes whose label stands on images of nearly
     all other classes: honest confusion is with a few neighbours. All rows are looked at once, in the first epoch that begins after
     `settled` steps. Until it ends, no row's gradient is longer than `bound`, and rows believed less than `belief` count nothing;
-    from then on rows of such classes count as much as they are believed, and those set apart nothing.
+    from then on only those set apart do.
     contradiction: rows whose label the network gave less than `belief` on average while it learned.
     ease: the rows with the least loss, that `share` of all, as in the paper: it takes poison to be learned first.
     watched: epochs before rows are set apart, of the other two signals.
@@ -147,6 +147,8 @@ class _Everywhere:
         elif self._epoch >= 0 and seen.epoch > self._epoch and not self._over:
             self._apart, self._over = self._set_apart(seen.outputs.shape[1]), True
         self._last = seen.epoch
+        if self._over:
+            return _weights(seen, self._apart, self._chosen.unlearn)
         belief = bounded.believed(bounded.surprise(seen.outputs, seen.targets), 1.0)
         sound = np.isfinite(seen.losses)
         if seen.epoch == self._epoch:
@@ -155,11 +157,6 @@ class _Everywhere:
             self._read[seen.rows[at]] = seen.outputs[at].argmax(1)
             self._label[seen.rows[at]] = seen.targets[at]
         doubted = belief < self._chosen.belief
-        if self._over:
-            strange = np.isin(seen.targets, np.flatnonzero(self._strange))
-            trust = np.where(strange, np.where(doubted, 0.0, belief), 1.0)
-            weights = _weights(seen, self._apart, self._chosen.unlearn)
-            return np.where(weights > 0, trust, weights)
         return np.where(sound & ~(doubted & (seen.step >= self._chosen.settled)), 1.0, 0.0)
 
     def bound(self, norms: np.ndarray) -> np.ndarray:
@@ -179,14 +176,9 @@ class _Everywhere:
         for label in range(classes):
             others = enough & (np.arange(classes) != label)
             self._shares.append(float(np.quantile(by_label[others, label], _QUARTER)) if others.any() else 0.0)
-        return looked & self._strange[np.where(looked, self._label, 0)] & (self._belief < self._chosen.belief)
-
-    @property
-    def _strange(self) -> np.ndarray:
-        """Which labels stand where they should not, (k,)."""
         shares = np.array(self._shares)
-        strange: np.ndarray = shares > max(_LEAST_SHARE, _OUTSTANDING * float(np.median(shares)))
-        return strange
+        strange = shares > max(_LEAST_SHARE, _OUTSTANDING * float(np.median(shares)))
+        return looked & strange[np.where(looked, self._label, 0)] & (self._belief < self._chosen.belief)
 
     def facts(self) -> dict[str, object]:
         apart = np.flatnonzero(self._apart).tolist()
