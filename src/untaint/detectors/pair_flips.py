@@ -1,6 +1,6 @@
 """Flips from one class to one other: labels whose content is not near the label, not between, but fully the other class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -10,11 +10,12 @@ from untaint.detectors.base import Detector
 from untaint.evidence.evidence import Evidence, Group
 from untaint.evidence.one_sided import OneSided, one_sided
 from untaint.evidence.pair_crowds import crowds
+from untaint.evidence.row_rules import rule_of
 from untaint.features.content import WEAK
 from untaint.features.duplicates import NearCopies
 from untaint.features.judgement import Judgement
 from untaint.features.table_content import TableContent
-from untaint.types import Labels, Mask, Modality
+from untaint.types import Labels, Mask, Modality, Rows
 
 LEAST_EFFECT = 0.03
 """Share of a class that must have been relabelled: public benchmarks hold 3.3 % wrong labels on average."""
@@ -93,8 +94,24 @@ class PairFlips(Detector):
                 p_value = 2 * min(p_value, float(crowded[a, b]))
             if p_value <= _SIGNIFICANT:
                 members = np.flatnonzero((labels == b) & (away[:, a] > _MIDDLE) & (logs.argmax(1) == a))
-                groups.append(_group(members, min(1.0, p_value), (int(a), int(b)), logs.argmax(1), labels, class_names))
+                group = _group(members, min(1.0, p_value), (int(a), int(b)), logs.argmax(1), labels, class_names)
+                groups.append(_unless_ruled(group, content, members, np.flatnonzero(labels == a)))
         return Evidence(scores, "empirical", tuple(groups))
+
+
+def _unless_ruled(group: Group, content: Judgement, members: Rows, others: Rows) -> Group:
+    """The group, told and not accused where one or two columns say which rows bear the other label: people follow rules, too."""
+    if not isinstance(content, TableContent) or content.levels is None:
+        return group
+    rule = rule_of(content.levels.codes, content.levels.unordered, members, others)
+    if rule is None:
+        return group
+    named = " and ".join(f"'{content.names[column]}'" for column in rule.columns)
+    said = (
+        f" {rule.turned} of them share what {named} say, and only {rule.others} of the {len(others):,} samples labelled "
+        f"'{group.source_label}' do: a rule that honest people may follow. Sources or annotators would decide it."
+    )
+    return replace(group, contradiction=0.0, explanation=group.explanation + said)
 
 
 def _told(found: OneSided, class_names: tuple[str, ...]) -> Group:

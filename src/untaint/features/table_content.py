@@ -52,13 +52,14 @@ class TableContent(Judgement):
 
     names: (d,) columns, in the order of `Cells`.  uses: (m, d) bool, which columns each model learned from; the first `_WHOLE`
     models have all.  said: (m, n, k) float32 probabilities by each model from rows other than the judged one and its copies,
-    NaN where the label is not known.  prior: (k,) shares of the labels.
+    NaN where the label is not known.  prior: (k,) shares of the labels.  levels: of every cell.
     """
 
     names: tuple[str, ...]
     uses: np.ndarray
     said: np.ndarray
     prior: np.ndarray
+    levels: TableLevels | None = None
 
     def lacking(self, columns: Sequence[int]) -> Mask:
         """(m,) bool: models that learned from none of these columns, and from some."""
@@ -97,7 +98,9 @@ def content(
     own = np.where(labels >= 0, probabilities[np.arange(len(labels)), np.maximum(labels, 0)], np.nan)
     settings.report_progress("learning what rows say", len(uses) + 2, len(uses) + 2)
     prior = np.bincount(labels[labels >= 0], minlength=table.classes) / (labels >= 0).sum()
-    return TableContent(own, probabilities, _CHANCE / table.classes, cells.names, uses, np.exp(said, out=said), prior)
+    return TableContent(
+        own, probabilities, _CHANCE / table.classes, cells.names, uses, np.exp(said, out=said), prior, table.levels
+    )
 
 
 def _together(judges: list[np.ndarray], labels: Labels, seed: int) -> Probabilities:
