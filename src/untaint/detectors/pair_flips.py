@@ -47,7 +47,8 @@ class PairFlips(Detector):
     end is compared with the heaviest of all other pairs, its own reverse among them: honest confusion is mutual (cats and
     dogs). Between classes that look alike the same picture could be an honest misreading of the labelling guide, so such a
     pair is not accused: the verdict is that nothing here can tell. Sources or annotators would (`label-consensus`).
-    In tables, where a class has few rows, its sure contradictions are also counted against those of all other pairs.
+    In tables, where a class has few rows, its sure contradictions are also counted against those of all other pairs; and where one or two
+    columns say which rows bear the other label, that is told as a rule people may follow, and accuses nobody.
     In tables of two or three classes there are no other pairs to compare with; there errors are fitted as a curve that ends, among rows
     content is surest of, at a share which is no honest doubt. A share of one pair far above its reverse is told, and accuses nobody.
 
