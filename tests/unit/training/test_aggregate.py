@@ -52,7 +52,8 @@ def test_one_micro_batch_of_anything_changes_little(rule: str, mix: bool, wild: 
     assert np.abs(found - 1).max() < 0.3
     assert admit(hooks) is None
     np.testing.assert_array_equal(rows, before)
-    assert facts(hooks) == {"steps": 1, "not_finite": int(not np.isfinite(wild)), "refused": 0}
+    finite = bool(np.isfinite(wild))
+    assert facts(hooks) == {"steps": 1, "not_finite": int(not finite), "cut": int(finite), "refused": 0}
 
 
 def test_a_step_with_more_bad_micro_batches_than_expected_is_refused_and_the_next_is_not() -> None:
@@ -65,7 +66,25 @@ def test_a_step_with_more_bad_micro_batches_than_expected_is_refused_and_the_nex
     assert "2 of 8 rows are not finite" in reason
     combine(hooks, gradients())
     assert admit(hooks) is None
-    assert facts(hooks) == {"steps": 2, "not_finite": 0, "refused": 1}
+    assert facts(hooks) == {"steps": 2, "not_finite": 0, "cut": 0, "refused": 1}
+
+
+@pytest.mark.parametrize("wild", [1e3, 1e30, 3e38])
+@pytest.mark.parametrize("rule", RULES)
+def test_more_bad_micro_batches_than_expected_are_no_longer_than_twice_the_others(rule: str, wild: float) -> None:
+    rows = gradients()
+    rows[2:5] = wild
+    before = rows.copy()
+    length = float(np.linalg.norm(rows[0]))
+    assert float(np.linalg.norm(combine(Aggregate(rule=rule).start(Run()), rows))) < 2.2 * length
+    np.testing.assert_array_equal(rows, before)
+    unbounded = Aggregate(longest=None).start(Run())
+    assert np.linalg.norm(combine(unbounded, rows).astype(float)) > 10 * length
+    assert facts(unbounded)["cut"] == 0
+
+
+def test_gradients_of_nothing_stay_nothing() -> None:
+    np.testing.assert_array_equal(combine(Aggregate().start(Run()), np.zeros((8, 3))), 0)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
@@ -98,6 +117,8 @@ def test_runs_share_nothing_and_go_on_where_they_stopped() -> None:
         (Aggregate(micro=2), Run(), "at least 3 micro-batches, not 2"),
         (Aggregate(f=4), Run(), "4 bad micro-batches of 8.*from 0 to 3"),
         (Aggregate(f=-1), Run(), "-1 bad micro-batches"),
+        (Aggregate(longest=0.5), Run(), "to 0.5 times the median length"),
+        (Aggregate(longest=float("nan")), Run(), "to nan times"),
         (Aggregate(micro=16), Run(batch=8), "batches of 8 rows in 16"),
     ],
 )

@@ -44,7 +44,8 @@ def one_step(inputs: Any, targets: Any, recipe: str) -> tuple[np.ndarray, np.nda
 
 
 @pytest.mark.parametrize(
-    ("recipe", "rule", "mix"), [("aggregate", "trimmed-mean", False), ("aggregate(rule='krum', mix=True)", "krum", True)]
+    ("recipe", "rule", "mix"),
+    [("aggregate(longest=None)", "trimmed-mean", False), ("aggregate(rule='krum', mix=True, longest=None)", "krum", True)],
 )
 def test_a_step_goes_along_the_robust_mean_of_the_parts_of_a_batch(recipe: str, rule: str, mix: bool) -> None:
     inputs, targets = data()
