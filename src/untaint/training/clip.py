@@ -52,14 +52,16 @@ class _Norms:
 
     def bound(self, norms: np.ndarray) -> np.ndarray:
         finite = np.isfinite(norms)
-        if self.fixed is None and len(self.medians) < _BATCHES and finite.any():
+        broken = len(norms) - int(np.count_nonzero(finite))
+        if self.fixed is None and len(self.medians) < _BATCHES and broken < len(norms):
             self.medians.append(float(np.median(norms[finite])))
-        limit = max(self.limit(), _FLOOR)
+        factors: np.ndarray = np.minimum(1.0, max(self.limit(), _FLOOR) / np.maximum(norms, _FLOOR))
+        if broken:
+            factors[~finite] = 0.0
         self.rows += len(norms)
-        self.broken += int(np.sum(~finite))
-        self.clipped += int(np.sum(norms[finite] > limit))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(finite, np.minimum(1.0, limit / np.maximum(norms, _FLOOR)), 0.0)
+        self.broken += broken
+        self.clipped += int(np.count_nonzero(factors < 1)) - broken
+        return factors
 
     def limit(self) -> float:
         if self.fixed is not None:

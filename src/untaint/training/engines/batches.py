@@ -94,6 +94,8 @@ class Parcel:
 
     def parts(self, number: int) -> list["Parcel"]:
         """Cut into at most so many parcels of equal size, one row more or less."""
+        if number <= 1:
+            return [self]
         cuts = np.array_split(np.arange(len(self.rows)), min(number, len(self.rows)))
         return [self.kept(np.isin(np.arange(len(self.rows)), cut)) for cut in cuts]
 

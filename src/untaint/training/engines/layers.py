@@ -114,6 +114,8 @@ def _kind(module: nn.Module) -> Any:
 
 
 def _linear_sums(_module: Any, inputs: Tensor, grads: Tensor) -> dict[str, Tensor]:
+    if grads.dim() == 2:
+        return {"weight": grads.T @ inputs, "bias": grads.sum(0)}
     flat = grads.reshape(-1, grads.shape[-1])
     return {"weight": flat.T @ inputs.reshape(-1, inputs.shape[-1]), "bias": flat.sum(0)}
 
@@ -124,24 +126,27 @@ def _linear_rows(use: Use) -> dict[str, Tensor]:
 
 
 def _linear_squared(use: Use) -> Tensor:
+    if use.grads.dim() == 2:  # an outer product: its squared norm is the product of theirs
+        sizes, kept = _gram(use.grads), _trained(use.module, "bias")
+        if not _trained(use.module, "weight"):
+            return sizes if kept else torch.zeros_like(sizes)
+        inputs = _gram(use.inputs)
+        return sizes.mul_(inputs.add_(1) if kept else inputs)
     grads, inputs = _positions(use.grads), _positions(use.inputs)
     n, positions, out = grads.shape
-    if (
-        positions > 1
-        and (positions**2 > out * inputs.shape[2] or n * positions**2 > _ROOM)
-        and n * out * inputs.shape[2] <= _ROOM
-    ):
+    if (positions**2 > out * inputs.shape[2] or n * positions**2 > _ROOM) and n * out * inputs.shape[2] <= _ROOM:
         return _of_rows(use)
     total = torch.zeros(n, device=grads.device, dtype=grads.dtype)
     if _trained(use.module, "weight"):
-        total = total + (_gram(inputs) * _gram(grads) if positions == 1 else _crossed(inputs, grads))
+        total = total + _crossed(inputs, grads)
     if _trained(use.module, "bias"):
-        total = total + grads.sum(1).square().sum(1)
+        total = total + _gram(grads.sum(1))
     return total
 
 
 def _gram(values: Tensor) -> Tensor:
-    return values[:, 0].square().sum(1)
+    """(n,) squared norms of values (n, d); unlike a sum of squares, a norm lays nothing out."""
+    return torch.linalg.vector_norm(values, dim=1).square_()
 
 
 def _crossed(inputs: Tensor, grads: Tensor) -> Tensor:

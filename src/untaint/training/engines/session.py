@@ -68,6 +68,8 @@ class Session:
         self._handed: _Handed | None = None
         self._good: Snapshot | None = None
         self._looking = False  # while a hook asks the model something
+        self._judged = any(hooks.admit or hooks.watch for _, hooks in self.active)  # whether anybody looks at updates
+        self._weighed = any(hooks.weigh for _, hooks in self.active)
         self._attached = [
             model.register_forward_hook(self._forward),
             optimizer.register_step_pre_hook(self._before_step),
@@ -150,11 +152,16 @@ class Session:
         handed = self._handed
         if handed is None or self._looking or not torch.is_grad_enabled() or not self.model.training:
             return
-        outputs, targets = answer_of(output), handed.parcel.targets()
+        outputs = answer_of(output)
+        if not (self._weighed or self._judged):
+            if outputs is not None and len(outputs) == len(handed.parcel.rows):
+                self._gradients.answered(outputs)
+            return
+        targets = handed.parcel.targets()
         if outputs is not None and targets is None:
             self._gradients.answered(outputs)
         if outputs is None or targets is None or len(outputs) != len(targets):
-            if any(hooks.weigh for _, hooks in self.active):
+            if self._weighed:
                 raise BadInput(
                     _unclear(outputs, targets),
                     advice="Give the model the whole batch, and let the loader's last tensor be its targets.",
@@ -211,7 +218,7 @@ class Session:
             self.progress.rows += len(handed.parcel.rows)
             if not self._gradients.collect(len(handed.parcel.rows), last=handed.part == handed.parts - 1):
                 return
-        norm, finite = self._gradients.norm()
+        norm, finite = self._gradients.norm() if self._judged else (nan, True)
         loss = nan if handed is None else handed.loss
         update = Update(norm, loss, finite, max(self.progress.epoch, 0), self.progress.step)
         reason = next((said for _, hooks in self.active if hooks.admit is not None and (said := hooks.admit(update))), None)

@@ -72,10 +72,11 @@ class Tape:
         uses, self._uses, self._waiting = self._uses, [], False
         groups = _by_parameter(uses)
         rows = len(uses[0].grads)
-        self.norms = _norms(groups).mul_(rows if self._mean else 1).double().cpu().numpy()
-        finite = np.isfinite(self.norms)
-        factors = np.where(finite, self._bound(self.norms), 0.0)
+        self.norms = _norms(groups)
+        self.norms *= rows if self._mean else 1
+        factors, finite = self._bound(self.norms), np.isfinite(self.norms)
         if not finite.all():
+            factors = np.where(finite, factors, 0.0)
             _silence(uses, torch.from_numpy(~finite))
         weights = torch.from_numpy(factors).to(uses[0].grads)
         for group in groups:
@@ -99,9 +100,14 @@ def _by_parameter(uses: Sequence[Use]) -> list[list[Use]]:
     return list(found.values())
 
 
-def _norms(groups: Sequence[Sequence[Use]]) -> Tensor:
+def _norms(groups: Sequence[Sequence[Use]]) -> np.ndarray:
     """(n,) norms over all parameters; where a weight is used several times, of the sum of those uses."""
-    return torch.stack([squared_norms(group[0]) if len(group) == 1 else _shared(group) for group in groups]).sum(0).sqrt()
+    squares = torch.stack([squared_norms(group[0]) if len(group) == 1 else _shared(group) for group in groups]).cpu()
+    whole: np.ndarray = (squares if squares.dtype in _NUMPY else squares.float()).numpy().sum(0, dtype=np.float64)
+    return np.sqrt(whole, out=whole)
+
+
+_NUMPY = {torch.float32, torch.float64}  # of the precisions that networks have, those that NumPy has too
 
 
 def _shared(group: Sequence[Use]) -> Tensor:
