@@ -30,6 +30,7 @@ class Use:
     module: nn.Module
     inputs: Tensor
     grads: Tensor
+    kind: Any  # as `_kind` has it
     rows: dict[str, Tensor] | None = None  # gradients (n, ...) of each row by parameter name, where they were laid out
 
 
@@ -37,22 +38,23 @@ class _Tap(torch.autograd.Function):
     """A layer whose parameters get their gradient later; that of its input comes from `back`."""
 
     @staticmethod
-    def forward(ctx: Any, note: Note, module: nn.Module, inputs: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.note, ctx.module = note, module
+    def forward(ctx: Any, note: Note, module: nn.Module, kind: Any, inputs: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.note, ctx.module, ctx.kind = note, module, kind
         ctx.save_for_backward(inputs, *parameters)
-        return _FORWARD[_kind(module)](module, inputs, *parameters)
+        return _FORWARD[kind](module, inputs, *parameters)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs, *parameters = ctx.saved_tensors
-        precise = parameters[0].dtype  # under autocast inputs and gradients are not as precise as parameters
-        grad = grads[0].to(precise)
-        given = inputs.to(precise) if inputs.is_floating_point() else inputs
-        ctx.note(Use(ctx.module, given, grad))
-        back = (
-            _BACK[_kind(ctx.module)](ctx.module, given, grad, *parameters).to(inputs.dtype) if ctx.needs_input_grad[2] else None
-        )
-        return (None, None, back, *(None for _ in parameters))
+        grad, given, precise = grads[0], inputs, parameters[0].dtype
+        if grad.dtype != precise or inputs.dtype != precise:  # under autocast they are not as precise as parameters
+            grad = grad.to(precise)
+            given = inputs.to(precise) if inputs.is_floating_point() else inputs
+        ctx.note(Use(ctx.module, given, grad, ctx.kind))
+        back = None
+        if ctx.needs_input_grad[3]:
+            back = _BACK[ctx.kind](ctx.module, given, grad, *parameters).to(inputs.dtype)
+        return (None, None, None, back, *(None for _ in parameters))
 
 
 def supported(module: nn.Module) -> bool:
@@ -62,21 +64,22 @@ def supported(module: nn.Module) -> bool:
 
 def tapped(module: nn.Module, inputs: Tensor, note: Note) -> Tensor:
     """The layer's answer; `note` is told of the use in the backward pass."""
-    if isinstance(module, _NORMS):
+    kind = _kind(module)
+    if kind is nn.LayerNorm:
         inputs = _normalised(module, inputs)  # of which autograd takes care: it has no parameters
     parameters = [value for value in (module.weight, getattr(module, "bias", None)) if value is not None]
-    return _Tap.apply(note, module, inputs, *parameters)  # type: ignore[no-untyped-call]
+    return _Tap.apply(note, module, kind, inputs, *parameters)  # type: ignore[no-untyped-call]
 
 
 def squared_norms(use: Use) -> Tensor:
     """(n,) squared norms of the rows' gradients by the layer's parameters."""
-    return _SQUARED[_kind(use.module)](use)
+    return _SQUARED[use.kind](use)
 
 
 def row_gradients(use: Use) -> dict[str, Tensor]:
     """Gradients (n, ...) of each row by the layer's parameters that are trained, by name."""
     if use.rows is None:
-        use.rows = {name: grad for name, grad in _ROWS[_kind(use.module)](use).items() if _trained(use.module, name)}
+        use.rows = {name: grad for name, grad in _ROWS[use.kind](use).items() if _trained(use.module, name)}
     return use.rows
 
 
@@ -85,7 +88,7 @@ def weighted(use: Use, weights: Tensor) -> dict[str, Tensor]:
     if use.rows is not None:
         return {name: torch.tensordot(weights, rows, dims=1) for name, rows in use.rows.items()}
     scaled = use.grads * weights.reshape(-1, *[1] * (use.grads.dim() - 1))
-    sums = _SUMS[_kind(use.module)](use.module, use.inputs, scaled)
+    sums = _SUMS[use.kind](use.module, use.inputs, scaled)
     return {name: grad for name, grad in sums.items() if _trained(use.module, name)}
 
 
@@ -293,7 +296,7 @@ def _by_parameter(module: Any, values: Tensor) -> Tensor:
 
 
 def _norm_sums(module: nn.Module, inputs: Tensor, grads: Tensor) -> dict[str, Tensor]:
-    return {name: rows.sum(0) for name, rows in _norm_rows(Use(module, inputs, grads)).items()}
+    return {name: rows.sum(0) for name, rows in _norm_rows(Use(module, inputs, grads, nn.LayerNorm)).items()}
 
 
 _FORWARD: dict[Any, Callable[..., Tensor]] = {
