@@ -20,8 +20,8 @@ class Isolate(Defence):
 
     signal: everywhere: rows whose label the network believes less than `belief`, of classes whose label stands on images of nearly
     all other classes: honest confusion is with a few neighbours. All rows are looked at once, in the first epoch that begins after
-    `settled` steps. Until it ends, no row's gradient is longer than `bound`, and rows believed less than `belief` count nothing;
-    from then on only those set apart do.
+    the network believes labels `settled` on average. Until it ends, no row's gradient is longer than `bound`, and rows believed less
+    than `belief` count nothing; from then on only those set apart do.
     contradiction: rows whose label the network gave less than `belief` on average while it learned.
     ease: the rows with the least loss, that `share` of all, as in the paper: it takes poison to be learned first.
     watched: epochs before rows are set apart, of the other two signals.
@@ -42,7 +42,7 @@ class Isolate(Defence):
     stage: ClassVar[Stage] = Stage.WEIGH
     traits: ClassVar[frozenset[Trait]] = frozenset({"looks at the data"})
     signal: Signal = "everywhere"
-    settled: int = 150
+    settled: float = 0.6
     watched: int = 2
     belief: float = 0.05
     bound: float = 1.0
@@ -53,7 +53,7 @@ class Isolate(Defence):
     @override
     def start(self, run: Run) -> Hooks:
         check_known("signal", self.signal, get_args(Signal))
-        check_whole("settled", self.settled, 0)
+        check_number("settled", self.settled, 0.0, 1.0)
         check_whole("watched", self.watched, 1)
         check_number("belief", self.belief, 0.0, 1.0)
         check_number("bound", self.bound, 0.0)
@@ -135,6 +135,7 @@ class _Everywhere:
         self._apart = np.zeros(rows, dtype=bool)
         self._epoch = -1  # the one in which all are looked at, -1 = not begun
         self._last, self._over = -1, False
+        self._mean, self._settled = 0.0, chosen.settled == 0
         self._shares: list[float] = []
 
     def weigh(self, seen: Seen) -> np.ndarray:
@@ -142,7 +143,7 @@ class _Everywhere:
         if seen.outputs.ndim != 2 or seen.targets.ndim != 1:
             message = "isolate needs logits (n, k) and class codes (n,)"
             raise BadInput(f"{message}, not {seen.outputs.shape} and {seen.targets.shape}.", advice="Choose another signal.")
-        if self._epoch < 0 and seen.epoch > max(self._last, 0) and seen.step >= self._chosen.settled:
+        if self._epoch < 0 and seen.epoch > max(self._last, 0) and self._settled:
             self._epoch = seen.epoch
         elif self._epoch >= 0 and seen.epoch > self._epoch and not self._over:
             self._apart, self._over = self._set_apart(seen.outputs.shape[1]), True
@@ -156,8 +157,10 @@ class _Everywhere:
             self._belief[seen.rows[at]] = belief[at]
             self._read[seen.rows[at]] = seen.outputs[at].argmax(1)
             self._label[seen.rows[at]] = seen.targets[at]
-        doubted = belief < self._chosen.belief
-        return np.where(sound & ~(doubted & (seen.step >= self._chosen.settled)), 1.0, 0.0)
+        doubted = self._settled & (belief < self._chosen.belief)
+        self._mean += (float(belief.mean()) - self._mean) / _RECENT if len(belief) else 0.0
+        self._settled = self._settled or self._mean >= self._chosen.settled
+        return np.where(sound & ~doubted, 1.0, 0.0)
 
     def bound(self, norms: np.ndarray) -> np.ndarray:
         """Short while rows are looked at, then as they come."""
@@ -185,20 +188,21 @@ class _Everywhere:
         return {"set_apart": apart, "decided": self._over, "labels_on_images_of_others": self._shares}
 
     def state(self) -> State:
-        numbers = np.array([self._epoch, self._last, int(self._over)])
+        numbers = np.array([self._epoch, self._last, int(self._over), int(self._settled)])
         held = {
             "belief": self._belief.copy(),
             "read": self._read.copy(),
             "label": self._label.copy(),
             "apart": self._apart.copy(),
         }
-        return held | {"numbers": numbers, "shares": np.array(self._shares)}
+        return held | {"numbers": numbers, "shares": np.array(self._shares), "mean": np.array(self._mean)}
 
     def resume(self, state: State) -> None:
         self._belief, self._read = state["belief"].copy(), state["read"].copy()
         self._label, self._apart = state["label"].copy(), state["apart"].copy()
-        self._epoch, self._last, over = (int(each) for each in state["numbers"])
-        self._over, self._shares = bool(over), [float(share) for share in state["shares"]]
+        self._epoch, self._last, over, settled = (int(each) for each in state["numbers"])
+        self._over, self._settled, self._mean = bool(over), bool(settled), float(state["mean"])
+        self._shares = [float(share) for share in state["shares"]]
 
 
 def _weights(seen: Seen, apart: np.ndarray, unlearn: float) -> np.ndarray:
@@ -216,6 +220,7 @@ def _check_rows(seen: Seen, rows: int) -> None:
         raise BadInput(message, advice="The data set may not grow while it is trained on.")
 
 
+_RECENT = 20.0  # batches: a moment of luck settles nothing
 _TINY = 1e-12  # a gradient of nothing is not divided by
 _FEW = 0.1
 """A class that is read in less than a tenth of its share of the rows says nothing about labels."""

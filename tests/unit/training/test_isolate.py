@@ -110,7 +110,7 @@ def confused() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_labels_that_stand_on_images_of_all_other_classes_are_set_apart_and_honest_confusion_is_not() -> None:
     contents, labels, poison = confused()
-    hooks = started(Isolate(settled=10), 1000)
+    hooks = started(Isolate(settled=0.04), 1000)
     assert hooks.weigh is not None
     assert hooks.facts is not None
     assert (hooks.weigh(read_as(contents, labels, 0, 0)) == 1).all()
@@ -193,7 +193,7 @@ def test_answers_that_are_no_logits_are_refused() -> None:
     [
         {"signal": "both"},
         {"watched": 0},
-        {"settled": -1},
+        {"settled": 2},
         {"belief": 2},
         {"bound": -1},
         {"share": 0.6},
