@@ -210,7 +210,8 @@ def tried(task: Task, made: Poisoned, ways: Mapping[str, Way], epochs: int, seed
 def cells(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row per set, attack, rate, seed and recipe."""
     known = ATTACKS if chosen.part == "main" else MORE if chosen.part == "more" else {"BadNets": ATTACKS["BadNets"]}
-    ways = SIGNALS if chosen.part == "signals" else WAYS
+    every = SIGNALS if chosen.part == "signals" else WAYS
+    ways = {name: way for name, way in every.items() if name in (chosen.recipes or every)}
     for seed in chosen.seeds:
         for task in tasks(chosen.mnist, chosen.size, seed):
             if task.name not in chosen.sets:
@@ -289,10 +290,12 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.05])
     parser.add_argument("--sets", nargs="*", default=["MNIST", "Fashion-MNIST"])
     parser.add_argument("--attacks", nargs="*", default=[*ATTACKS, *MORE])
+    parser.add_argument("--recipes", nargs="*", default=[], help="all when none is named")
     parser.add_argument("--audited", type=int, nargs="*", default=[], help="seeds with which an audit is run too")
     chosen = parser.parse_args()
     said = f"--size {chosen.size} --epochs {chosen.epochs} --seeds {' '.join(map(str, chosen.seeds))}"
     said += f" --sets {' '.join(chosen.sets)} --attacks {' '.join(repr(name) for name in chosen.attacks)}"
+    said += f" --recipes {' '.join(repr(name) for name in chosen.recipes)}"
     said += f" --rates {' '.join(map(str, chosen.rates))} --audited {' '.join(map(str, chosen.audited))}"
     command = f"python benchmarks/hardening_backdoors.py --part {chosen.part} {said}"
     rows: list[dict[str, Any]] = []
@@ -300,7 +303,7 @@ def main() -> None:
         rows.append(row)
         rates = " and ".join(f"{rate:.0%}" for rate in chosen.rates)
         audited = ", audited" if chosen.audited else ""
-        title = f"{chosen.part}: {', '.join(chosen.sets)}, {rates}, {chosen.size:,} images, seeds {chosen.seeds}{audited}"
+        title = f"{chosen.part}: {', '.join(chosen.sets)}, {rates}, {chosen.size:,} images, seeds {chosen.seeds}, {len(chosen.attacks)} attacks{audited}"
         write(title, command, rows)
 
 
