@@ -312,6 +312,19 @@ def test_layers_in_evaluation_mode_are_bounded_too() -> None:
     assert all(float(value.grad.norm()) < 1e-5 for value in model.parameters() if value.grad is not None)
 
 
+def test_a_hook_that_asks_for_slopes_leaves_frozen_layers_frozen() -> None:
+    model = plain_net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    _, _, loader = untaint.harden(model, optimizer, DataLoader(TensorDataset(INPUTS[:32], TARGETS[:32]), 32), "adversarial")
+    model.train()
+    first = next(iter(model.children())).eval()
+    images, labels = next(iter(loader))
+    nn.functional.cross_entropy(model(images), labels).backward()
+    assert not first.training
+    assert model.training
+    assert not torch.equal(images, INPUTS[:32])
+
+
 def test_weights_that_hooks_compute_are_not_taken_for_parameters() -> None:
     model = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(64, 10)))
     optimizer = torch.optim.SGD(model.parameters(), 0.1)

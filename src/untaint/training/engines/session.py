@@ -197,7 +197,7 @@ class Session:
             device = next(self.model.parameters()).device
             asked = torch.as_tensor(inputs).to(device, first.dtype).requires_grad_()
             wanted = torch.as_tensor(targets).to(device)
-            training, self._looking = self.model.training, True
+            training, self._looking = [(module, module.training) for module in self.model.modules()], True
             self.model.eval()
             try:
                 with torch.enable_grad():
@@ -206,7 +206,8 @@ class Session:
                         raise BadInput(_unclear(None, wanted))
                     (grad,) = torch.autograd.grad(self.ways.row_loss(outputs, wanted).sum(), asked)
             finally:
-                self.model.train(training)
+                for module, mode in training:  # each as it was: some may be frozen
+                    module.training = mode
                 self._looking = False
             return array(grad)
 
