@@ -303,7 +303,8 @@ def main() -> None:
         rows.append(row)
         rates = " and ".join(f"{rate:.0%}" for rate in chosen.rates)
         audited = ", audited" if chosen.audited else ""
-        title = f"{chosen.part}: {', '.join(chosen.sets)}, {rates}, {chosen.size:,} images, seeds {chosen.seeds}, {len(chosen.attacks)} attacks{audited}"
+        title = f"{chosen.part}: {', '.join(chosen.sets)}, {rates}, {chosen.size:,} images, seeds {chosen.seeds}{audited}"
+        title += f", {', '.join(chosen.recipes) or 'all recipes'}"
         write(title, command, rows)
 
 
