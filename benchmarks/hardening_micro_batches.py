@@ -115,8 +115,15 @@ def main() -> None:
         "# Robust means of micro-batches\n",
         f"`python benchmarks/hardening_micro_batches.py`: MNIST, {chosen.rows:,} rows, {chosen.epochs} epochs, one seed.\n",
         markdown(lines) + "\n",
+        ABOUT,
     ]
     RESULT.write_text("\n".join(text), encoding="utf-8")
+
+
+ABOUT = """No rows but the wild ones are touched in those columns: accuracy should be that of `clean`. Some batches hold two of them, more
+than the one bad micro-batch that is reckoned with; without the cut to twice the median length (`longest=None`, 12,000 rows) that one step
+brought `aggregate` to 89 % (1000) and 0 % (1e30), the median not. Backdoors are not what it is for.
+"""
 
 
 if __name__ == "__main__":
