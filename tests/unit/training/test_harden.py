@@ -166,6 +166,27 @@ def test_micro_batches_come_one_by_one_and_make_one_update() -> None:
     assert loader.session.progress.step == 2
 
 
+@pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.parametrize("recipe", ["aggregate(rule='mean', micro=4)", "clip(norm=1e9)"])
+def test_what_parts_add_up_to_is_in_the_scale_of_the_loss(recipe: str, mean: bool) -> None:
+    torch.manual_seed(0)
+    model = memory_net() if "clip" in recipe else plain_net()
+    bare = copy.deepcopy(model)
+    steps = []
+    for net, hardened in ((model, True), (bare, False)):
+        optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+        loader: Any = DataLoader(TensorDataset(INPUTS[:64], TARGETS[:64]), 64)
+        if hardened:
+            _, _, loader = untaint.harden(net, optimizer, loader, recipe, mean=mean)
+        before = torch.cat([value.detach().flatten().clone() for value in net.parameters()])
+        for images, labels in loader:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(images), labels, reduction="mean" if mean else "sum").backward()
+            optimizer.step()
+        steps.append(torch.cat([value.detach().flatten() for value in net.parameters()]) - before)
+    torch.testing.assert_close(steps[0], steps[1], rtol=2e-3, atol=1e-6)
+
+
 def test_a_batch_without_a_step_is_refused_where_each_needs_one() -> None:
     model = plain_net()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)

@@ -126,9 +126,12 @@ class Gradients:
         collected, self._collected = self._collected, []
         total = sum(rows for _, rows in collected)
         if self._combine is not None:
-            flat = self._combine(np.stack([flat for flat, _ in collected]))
+            flat = self._combine(np.stack([flat for flat, _ in collected])) * (1 if self._mean else len(collected))
         else:
-            flat = sum((flat * (rows / max(total, 1)) for flat, rows in collected), start=np.zeros_like(collected[0][0]))
+            shares = [rows / max(total, 1) if self._mean else 1.0 for _, rows in collected]
+            flat = sum(
+                (flat * share for (flat, _), share in zip(collected, shares, strict=True)), start=np.zeros_like(collected[0][0])
+            )
         if self._settle is not None:
             flat = self._settle(flat * total, total)
         self._assign(flat)
