@@ -36,7 +36,8 @@ class Adversarial(Defence):
     eps: greatest change of a value, in the unit of the inputs.  steps: of the search.  step: of each, None = 2.5 eps / steps.
     low, high: range of the inputs.  after: epochs before it begins, for networks that learn nothing else.
     Stops: evasion: small changes at test time. poison: gradient matching and feature collision, in part.
-    Does not stop: patches, label flips. Evasion training makes a network follow what it is shown: see the warning.
+    Does not stop: patches, label flips; one row of NaN or of extreme size, for which `harden` puts `guard` beside it. Evasion training
+    makes a network follow what it is shown: see the warning.
     Needs: inputs of real numbers; the loop's slope of the loss by the inputs.
     Cost: steps + 1 times the training.
     Reference: Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083; Geiping, Fowl, Somepalli, Goldblum, Moeller, Goldstein

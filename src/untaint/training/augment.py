@@ -29,7 +29,8 @@ class Augment(Defence):
     drawn from there to 100 for each image; 0 = none.
     low, high: range of the inputs; of images normalised otherwise, say theirs.  channels: where the axis of colours is.
     Stops: clean-label poison that hangs on small changes (JPEG's losses and noise: gradient matching, feature collision).
-    Does not stop: patches and labels that contradict their image, however the image is changed; use `clip` and `trim` for those.
+    Does not stop: patches and labels that contradict their image, however the image is changed; use `clip` and `trim` for those. One row
+    of NaN or of extreme size, for which `harden` puts `guard` beside it.
     Needs: images (n, c, h, w), (n, h, w, c) or (n, h, w).
     Cost: JPEG's losses take longer than a small network's step; the rest is cheap. All of it wants more epochs.
     Reference: Yun et al. 2019, arXiv 1905.04899 (CutMix); DeVries, Taylor 2017, arXiv 1708.04552 (erasing); Liu, Yang, Mirzasoleiman

@@ -30,9 +30,10 @@ class Isolate(Defence):
     Stops: everywhere: backdoors with one target for all classes, as long as `bound` keeps them from being learned until all rows
     were looked at. contradiction: label flips too; honest rows that are hard are lost with them. ease: patches that are learned far faster
     than any honest row.
-    Does not stop: clean-label poison. everywhere: triggers for one source class, or with a target for each class; poison that is the
-    larger part of all labels of many classes. ease on easy data: honest rows of an easy class are learned first; on MNIST not one of
-    the 1 % of rows with the least loss was poison, and unlearning them harms.
+    Does not stop: clean-label poison; one row of NaN or of extreme size, for which `harden` puts `guard` beside it. everywhere:
+    triggers for one source class, or with a target for each class; poison that is the larger part of all labels of many classes. ease
+    on easy data: honest rows of an easy class are learned first; on MNIST not one of the 1 % of rows with the least loss was poison,
+    and unlearning them harms.
     Needs: a loop that knows the numbers of its rows; losses that are cross-entropies.
     Cost: none that can be measured; honest rows set apart are lost to training.
     Reference: Li, Lyu, Koren, Lyu, Li, Ma 2021, arXiv 2110.11571 (ease: gamma .5, 1 %, 20 of 100 epochs); the others are ours

@@ -25,7 +25,7 @@ class Risk(Defence):
     above: a row with more risk than this counts nothing; 1 = none by its risk alone.
     scale: 1 - scale x risk is the weight of the others: 1 = as said, 0 = only flagged rows are left out.
     Stops: what the audit found, without taking a file away.
-    Does not stop: what the audit did not find.
+    Does not stop: what the audit did not find, a single row of NaN included, for which `harden` puts `guard` beside it.
     Needs: an audit of the same rows in the same order, and a loop that knows the numbers of its rows; rows without a number count in
     full.
     Cost: none.
