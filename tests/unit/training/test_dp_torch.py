@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-import untaint
+from untaint import harden, without_batch_norm
 from untaint.errors import BadInput
 from untaint.training.dp import Dp
 
@@ -42,7 +42,7 @@ def update(kind: str, x: torch.Tensor, y: torch.Tensor, expected: int) -> np.nda
     model = network(kind)
     before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
     optimizer = torch.optim.SGD(model.parameters(), 1.0)
-    model, optimizer, batches = untaint.harden(model, optimizer, loader(x, y, len(x)), Dp(noise=0.0, clip=CLIP))
+    model, optimizer, batches = harden(model, optimizer, loader(x, y, len(x)), Dp(noise=0.0, clip=CLIP))
     for inputs, targets in batches:
         optimizer.zero_grad()
         functional.cross_entropy(model(inputs), targets).backward()
@@ -72,7 +72,7 @@ def test_a_step_without_rows_is_noise_of_the_stated_size() -> None:
     before = model.weight.detach().clone()
     optimizer = torch.optim.SGD(model.parameters(), 1.0)
     rows = loader(torch.zeros(400, 2000), torch.zeros(400, dtype=torch.int64), 1)
-    hardened = untaint.harden(model, optimizer, rows, Dp(noise=2.0, clip=CLIP))[2]
+    hardened = harden(model, optimizer, rows, Dp(noise=2.0, clip=CLIP))[2]
     hardened.session.empty()
     assert (before - model.weight.detach()).std().item() == pytest.approx(2.0 * CLIP, rel=0.03)
 
@@ -81,7 +81,7 @@ def test_batches_vary_and_some_are_empty_and_every_step_counts() -> None:
     x, y = digits()
     model = network("linear")
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    model, optimizer, batches = untaint.harden(model, optimizer, loader(x[:60], y[:60], 1), Dp(noise=1.0, clip=CLIP), seed=1)
+    model, optimizer, batches = harden(model, optimizer, loader(x[:60], y[:60], 1), Dp(noise=1.0, clip=CLIP), seed=1)
     sizes = []
     for inputs, targets in batches:
         optimizer.zero_grad()
@@ -98,7 +98,7 @@ def test_digits_are_learned_within_an_epsilon() -> None:
     x, y = digits()
     model = network("linear")
     optimizer = torch.optim.SGD(model.parameters(), 8.0, momentum=0.9)
-    model, optimizer, batches = untaint.harden(
+    model, optimizer, batches = harden(
         model, optimizer, loader(x[:1500], y[:1500], 300), Dp(epsilon=3.0, delta=1e-5, clip=0.1), epochs=12
     )
     for _ in range(12):
@@ -115,10 +115,10 @@ def test_batch_normalisation_is_refused_until_it_is_replaced() -> None:
     x, y = digits()
     model = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(inplace=True), nn.Linear(32, 10))
     with pytest.raises(BadInput, match="dp is unsound with batch normalisation"):
-        untaint.harden(model, torch.optim.SGD(model.parameters(), 0.1), loader(x, y, 100), Dp(noise=1.0))
-    changed, _ = untaint.without_batch_norm(model)
+        harden(model, torch.optim.SGD(model.parameters(), 0.1), loader(x, y, 100), Dp(noise=1.0))
+    changed, _ = without_batch_norm(model)
     optimizer = torch.optim.SGD(changed.parameters(), 0.1)
-    changed, optimizer, batches = untaint.harden(changed, optimizer, loader(x[:200], y[:200], 100), Dp(noise=1.0))
+    changed, optimizer, batches = harden(changed, optimizer, loader(x[:200], y[:200], 100), Dp(noise=1.0))
     for inputs, targets in batches:
         optimizer.zero_grad()
         functional.cross_entropy(changed(inputs), targets).backward()
