@@ -136,6 +136,7 @@ class _Everywhere:
         self._apart = np.zeros(rows, dtype=bool)
         self._epoch = -1  # the one in which all are looked at, -1 = not begun
         self._last, self._over = -1, False
+        self._since = 0  # steps since rows were set apart
         self._mean, self._settled = 0.0, chosen.settled == 0
         self._shares: list[float] = []
 
@@ -150,6 +151,7 @@ class _Everywhere:
             self._apart, self._over = self._set_apart(seen.outputs.shape[1]), True
         self._last = seen.epoch
         if self._over:
+            self._since += 1
             return _weights(seen, self._apart, self._chosen.unlearn)
         belief = bounded.believed(bounded.surprise(seen.outputs, seen.targets), 1.0)
         sound = np.isfinite(seen.losses)
@@ -164,11 +166,10 @@ class _Everywhere:
         return np.where(sound & ~doubted, 1.0, 0.0)
 
     def bound(self, norms: np.ndarray) -> np.ndarray:
-        """Short while rows are looked at, then as they come."""
+        """Short while rows are looked at, then longer with each step, so that rows that count again are not learned at a blow."""
         finite = np.isfinite(norms)
-        if self._over:
-            return finite.astype(np.float64)
-        return np.where(finite, np.minimum(1.0, self._chosen.bound / np.maximum(np.where(finite, norms, 1.0), _TINY)), 0.0)
+        limit = self._chosen.bound * _LONGER ** min(self._since, _FREE)
+        return np.where(finite, np.minimum(1.0, limit / np.maximum(np.where(finite, norms, 1.0), _TINY)), 0.0)
 
     def _set_apart(self, classes: int) -> np.ndarray:
         """Doubted rows of the classes whose label stands on images of nearly all others."""
@@ -189,7 +190,7 @@ class _Everywhere:
         return {"set_apart": apart, "decided": self._over, "labels_on_images_of_others": self._shares}
 
     def state(self) -> State:
-        numbers = np.array([self._epoch, self._last, int(self._over), int(self._settled)])
+        numbers = np.array([self._epoch, self._last, int(self._over), int(self._settled), self._since])
         held = {
             "belief": self._belief.copy(),
             "read": self._read.copy(),
@@ -201,7 +202,7 @@ class _Everywhere:
     def resume(self, state: State) -> None:
         self._belief, self._read = state["belief"].copy(), state["read"].copy()
         self._label, self._apart = state["label"].copy(), state["apart"].copy()
-        self._epoch, self._last, over, settled = (int(each) for each in state["numbers"])
+        self._epoch, self._last, over, settled, self._since = (int(each) for each in state["numbers"])
         self._over, self._settled, self._mean = bool(over), bool(settled), float(state["mean"])
         self._shares = [float(share) for share in state["shares"]]
 
@@ -221,6 +222,8 @@ def _check_rows(seen: Seen, rows: int) -> None:
         raise BadInput(message, advice="The data set may not grow while it is trained on.")
 
 
+_LONGER, _FREE = 1.02, 1000
+"""Twice as long every 35 steps; after a thousand nothing is bounded any more."""
 _RECENT = 20.0  # batches: a moment of luck settles nothing
 _TINY = 1e-12  # a gradient of nothing is not divided by
 _FEW = 0.1
