@@ -187,7 +187,7 @@ def by_place(recipe: str, after: Callable[[str, float | None, Place], float], *,
             row["clean"] = found[0]["clean"] if found else after(recipe, None, place)
             row |= {called: after(recipe, value, place) for called, value in {"control": IN_RANGE, **VALUES}.items()}
         except BadInput as error:
-            row["refused"] = str(error)
+            return [*found, {**row, "refused": str(error)}]
         print(row, flush=True)
         found.append(row)
     return found
@@ -265,7 +265,11 @@ def page(found: Mapping[str, Any]) -> str:
 
 def rows_page(rows: Any) -> str:
     """The table of rows of any size."""
-    bar = f"Accuracy in % after {STEPS} more steps; bar: within {NOTHING} points of the recipe's own clean run."
+    bar = (
+        f"Accuracy in % after {STEPS} more steps; bar: within {NOTHING} points of the recipe's own clean run.\n"
+        "Clipping bounds gradients, and not running statistics, which the forward pass changes: beside batch norm it needs guard.\n"
+        "Of a micro-batch in every batch the control is an eighth of the data, which is more than one row in range."
+    )
     table = []
     for row in rows:
         start = {"recipe": row["recipe"], "batch norm": "yes" if row["batch norm"] else "no", "where": row["place"]}
