@@ -364,8 +364,10 @@ def report(bench: Bench, part: str, opacus: Path, byzfl: Path) -> str:
         text += ["## One embedding, one step\n", told, markdown(lines) + "\n"]
     if part in {"all", "rows"}:
         found = list(row_lines(bench, opacus))
-        told = [line for line in found if not line["defence"].startswith(("plain", "Opacus")) and "alone" not in line["defence"]]
-        over = sum(str(value).startswith("**") for line in told for value in line.values())
+        guarded_ones = [
+            line for line in found if not line["defence"].startswith(("plain", "Opacus")) and "alone" not in line["defence"]
+        ]
+        over = sum(str(value).startswith("**") for line in guarded_ones for value in line.values())
         said_so = (
             f"As `untaint.harden` runs them, with the guard that it adds where nothing else limits a row and before batch normalisation, "
             f"{over} cells are over the bar. Without batch normalisation it adds none to clip, aggregate and dp.\n"
