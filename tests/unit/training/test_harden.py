@@ -118,7 +118,8 @@ def test_where_rows_are_limited_already_nothing_is_added(recipe: str) -> None:
     model = plain_net()
     loader = DataLoader(TensorDataset(INPUTS[:TRAIN], TARGETS[:TRAIN]), 64)
     _, _, hardened = untaint.harden(model, torch.optim.SGD(model.parameters(), 0.1), loader, recipe=recipe, epochs=1)
-    assert not any("guard" in each for each in hardened.session.record()["defences"])
+    record: Any = hardened.session.record()
+    assert not any("guard" in each for each in record["defences"])
 
 
 @pytest.mark.parametrize("value", ["1e30", "nan"])
