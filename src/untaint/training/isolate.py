@@ -30,11 +30,11 @@ class Isolate(Defence):
     Stops: everywhere: backdoors with one target for all classes, as long as `bound` keeps them from being learned until all rows
     were looked at. contradiction: label flips too; honest rows that are hard are lost with them. ease: patches that are learned far faster
     than any honest row.
-    Does not stop: clean-label poison; one row of NaN or of extreme size, for which `harden` puts `guard` beside it. everywhere:
-    a patch that is learned meanwhile: with 5 % BadNets in 10,000 digits 382 of 500 rows were set apart and success fell from 99.6 to
-    59 %, with a blended picture 471, to .5 %; triggers for one source class, or with a target for each class; poison that is the larger part of all labels of many classes. ease
-    on easy data: honest rows of an easy class are learned first; on MNIST not one of the 1 % of rows with the least loss was poison,
-    and unlearning them harms.
+    Does not stop: clean-label poison; one row of NaN or of extreme size, for which `harden` puts `guard` beside it. everywhere: a patch
+    that is learned meanwhile: with 5 % BadNets in 10,000 digits 382 of 500 rows were set apart and success fell from 99.6 to 59 %, with
+    a blended picture 471, to .5 %; triggers for one source class, or with a target for each class; poison that is the larger part of
+    all labels of many classes. ease on easy data: honest rows of an easy class are learned first; on MNIST not one of the 1 % of rows
+    with the least loss was poison, and unlearning them harms.
     Needs: a loop that knows the numbers of its rows; losses that are cross-entropies.
     Cost: that of `clip`, and some epochs of slow learning; honest rows set apart are lost: 4 points of accuracy on clothes.
     Reference: Li, Lyu, Koren, Lyu, Li, Ma 2021, arXiv 2110.11571 (ease: gamma .5, 1 %, 20 of 100 epochs); the others are ours
