@@ -10,13 +10,13 @@ from typing_extensions import Unpack
 
 from untaint.errors import BadInput
 from untaint.training import compose
-from untaint.training.base import Run, Stage
-from untaint.training.compose import Recipe, Wanted
+from untaint.training.base import Run
+from untaint.training.compose import Wanted
+from untaint.training.engines.added_guard import with_guard
 from untaint.training.engines.gradients import mixing
 from untaint.training.engines.loader import ByRow, HardenedLoader, batch_of, rows_of
 from untaint.training.engines.row_losses import RowLoss, row_losses
 from untaint.training.engines.session import Session, Ways
-from untaint.training.guard import Guard
 
 Model = TypeVar("Model", bound=nn.Module)
 Optim = TypeVar("Optim", bound=Optimizer)
@@ -48,7 +48,7 @@ def harden(
         raise BadInput(message, advice="For Keras there is `untaint.harden_keras`.")
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         raise BadInput(f"harden has no option {unknown[0]!r}.", advice=f"It has: {', '.join(sorted(Options.__annotations__))}.")
-    chosen = _with_guard(compose.recipe(recipe), model)
+    chosen = with_guard(compose.recipe(recipe), mixes=bool(mixing(model)))
     own = [defence.id for defence in chosen.defences if {"ensemble", "own loop"} & defence.traits]
     if own:
         raise BadInput(f"{own[0]} can't be hooked into a loop of your own.", advice="Use `untaint.train` with this recipe.")
@@ -59,19 +59,3 @@ def harden(
     folder = None if (asked := options.get("quarantine")) is None else Path(asked)
     ways = Ways(options.get("mean", True), options.get("row_loss", row_losses))
     return model, optimizer, HardenedLoader(loader, Session(model, optimizer, chosen, run, ways, folder))
-
-
-def _with_guard(recipe: Recipe, model: nn.Module) -> Recipe:
-    """The recipe, with a guard where nothing in it keeps one row from wrecking the model.
-
-    Before batch normalisation nothing but a guard does, since one forward pass ruins its statistics; elsewhere limits of gradients do.
-    """
-    stages = {defence.stage for defence in recipe.defences}
-    limited = bool(stages & _LIMITING) and not mixing(model)
-    by_itself = any({"private", "ensemble", "own loop"} & defence.traits for defence in recipe.defences)
-    if not recipe.defences or Stage.SCREEN in stages or limited or by_itself:
-        return recipe
-    return compose.recipe(Recipe((Guard(), *recipe.defences), recipe.name, recipe.about))
-
-
-_LIMITING = {Stage.BOUND, Stage.COMBINE, Stage.NOISE}

@@ -163,13 +163,18 @@ def _flat(gradients: Sequence[Any]) -> np.ndarray:
 
 
 def _check(model: Any, defences: Sequence[Defence]) -> None:
-    mixing = [layer.name for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    mixing = mixing_layers(model)
     for defence in defences:
         if mixing and not defence.allows_batch_norm:
             raise BadInput(
                 f"{defence.id} is unsound with batch normalisation ({', '.join(mixing[:3])}): there each row's output depends on others.",
                 advice="Use GroupNormalization or LayerNormalization instead.",
             )
+
+
+def mixing_layers(model: Any) -> list[str]:
+    """Names of trained layers in which each row's output depends on other rows."""
+    return [layer.name for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
 
 
 def layers_of(model: Any) -> list[Any]:

@@ -13,8 +13,10 @@ from typing_extensions import override
 from untaint.errors import BadInput
 from untaint.training.base import Run
 from untaint.training.compose import Recipe, Wanted, recipe
+from untaint.training.engines.added_guard import with_guard
 from untaint.training.engines.keras_backend import keras, tf
 from untaint.training.engines.keras_data import Arrays, drawn, shuffled
+from untaint.training.engines.keras_gradients import mixing_layers
 from untaint.training.engines.keras_session import KerasSession, checked, output_shape
 
 _BATCH = 32  # what Keras takes where none is given
@@ -42,7 +44,13 @@ def harden_keras(
             "the model has no weights yet: Keras makes them when it knows the shape of the input.",
             advice="Begin it with keras.Input, or call it once.",
         )
-    return HardenedModel(model, checked(recipe(wanted)), seed, None if quarantine is None else Path(quarantine), resume)
+    return HardenedModel(
+        model,
+        with_guard(checked(recipe(wanted)), mixes=bool(mixing_layers(model))),
+        seed,
+        None if quarantine is None else Path(quarantine),
+        resume,
+    )
 
 
 @final

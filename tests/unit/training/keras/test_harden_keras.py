@@ -33,7 +33,7 @@ class Fake(Defence):
     """Hooks as the test has them."""
 
     id: ClassVar[str] = "fake"
-    stage: ClassVar[Stage] = Stage.ALTER
+    stage: ClassVar[Stage] = Stage.SCREEN  # beside which no guard is added
     hooks: Any = None
 
     @override
@@ -283,6 +283,19 @@ def test_an_update_that_is_not_admitted_leaves_running_statistics_too() -> None:
         np.testing.assert_array_equal(got, value)
     assert not seen[0].finite
     assert found.record()["updates_refused"] == [{"epoch": 0, "step": 0, "reason": "not finite"}]
+
+
+@pytest.mark.parametrize("recipe", ["trim", "clip"])
+def test_a_guard_is_added_before_batch_normalisation(recipe: str) -> None:
+    x = X[:80].copy()
+    x[7] = np.nan
+    model = net(batch_norm=True)
+    found = untaint.harden_keras(model, recipe)
+    found.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    found.fit(x, Y[:80], batch_size=40, verbose=0)
+    assert found.record()["defences"][0].startswith("guard")
+    assert found.record()["rows_dropped"] == 1
+    assert all(np.isfinite(value).all() for value in model.get_weights())
 
 
 def test_going_back_restores_weights_statistics_and_optimizer() -> None:
