@@ -43,11 +43,7 @@ def told(done: "TrainedRun", out: Path, attested: Path | None) -> None:
         typer.echo(f"  {len(refused):,} of {session['steps']:,} updates refused or taken back, the first: {refused[0]['reason']}")
     for note in session.get("notes", []):
         typer.echo(f"  note: {note}")
-    for facts in session.get("facts", {}).values():
-        if facts.get("epsilon") is not None:
-            typer.echo(f"Privacy: epsilon {facts['epsilon']:.2f} at delta {facts['delta']:.1e}.")
-            typer.echo(f"  {facts['withstands']}")
-            typer.echo(f"  The noise comes from {facts['noise_from']}.")
+    _private(session.get("facts", {}))
     if record.tested is not None:
         typer.echo(f"Accuracy on {record.tested.rows:,} rows not trained on: {record.tested.accuracy:.2%}.")
         for radius in (1, 10, 50):
@@ -56,6 +52,15 @@ def told(done: "TrainedRun", out: Path, attested: Path | None) -> None:
     typer.echo(f"\nModel: {done.path}\nReport: {out / 'report.html'}")
     if attested is not None:
         typer.echo(f"Attestation: {attested}")
+
+
+def _private(facts: Any) -> None:
+    """What privacy was spent, if any was promised."""
+    for each in facts.values():
+        if each.get("epsilon") is not None:
+            typer.echo(f"Privacy: epsilon {each['epsilon']:.2f} at delta {each['delta']:.1e}.")
+            typer.echo(f"  {each['withstands']}")
+            typer.echo(f"  The noise comes from {each['noise_from']}.")
 
 
 def swept(found: "Tradeoff", out: Path) -> None:

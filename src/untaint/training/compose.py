@@ -41,6 +41,12 @@ class Named:
 RECIPES: Mapping[str, Named] = {
     "plain": Named("", "No defence: what all others are compared with."),
     "standard": Named("guard + clip", "No single row can wreck the model; a backdoor of about 1 % does not take. Costs little."),
+    "paranoid": Named(
+        "guard + trim + clip", "Backdoors of 1 % and scattered flips hardly take either. Costs two to four points of accuracy."
+    ),
+    "clean-label": Named(
+        "guard + augment", "For images whose labels are right and whose pixels may be crafted. Wants more epochs."
+    ),
     "private": Named(
         "dp", "Differential privacy: a stated epsilon, and a proof of what a few poisoned rows can do at most. Costs points."
     ),

@@ -31,6 +31,9 @@ _ALARMS = 3  # losses in a row: one bad batch is no collapse
 _JUMP = 4.0  # times the recent median, and at least half the loss of the start: a network that fits well has tiny, jumpy losses
 _GRADIENT = 100.0
 """Times the recent median norm: an update so long is refused; honest batches stay within 10 (MNIST, Fashion-MNIST, per-step maxima)."""
+_LONG = 5
+"""Long gradients in a row after which they are no accident but what gradients are now, as when a phase of training begins: what was usual
+is forgotten. A collapse is taken back before, after three losses."""
 
 
 @final
@@ -203,7 +206,7 @@ class _Sentinel:
         self.losses: deque[float] = deque(maxlen=_RECENT)
         self.norms: deque[float] = deque(maxlen=_RECENT)
         self.start: float | None = None
-        self.alarms = self.calm = self.refused = self.back = 0
+        self.alarms = self.calm = self.refused = self.back = self.long = 0
 
     def admit(self, update: Update) -> str | None:
         reason = self._refusal(update)
@@ -211,6 +214,9 @@ class _Sentinel:
             self.refused += 1
         elif update.norm > 0:
             self.norms.append(update.norm)
+        self.long = self.long + 1 if reason is not None and update.finite else 0
+        if self.long > _LONG:
+            self.norms.clear()
         return reason
 
     def _refusal(self, update: Update) -> str | None:
@@ -249,11 +255,11 @@ class _Sentinel:
         return {"updates_refused": self.refused, "rolled_back": self.back}
 
     def state(self) -> State:
-        counts = np.array([self.alarms, self.calm, self.refused, self.back])
+        counts = np.array([self.alarms, self.calm, self.refused, self.back, self.long])
         start = np.array([np.nan if self.start is None else self.start])
         return {"losses": np.array(self.losses), "norms": np.array(self.norms), "sentinel": counts, "start": start}
 
     def resume(self, held: State) -> None:
         self.losses, self.norms = deque(held["losses"].tolist(), _RECENT), deque(held["norms"].tolist(), _RECENT)
-        self.alarms, self.calm, self.refused, self.back = held["sentinel"].tolist()
+        self.alarms, self.calm, self.refused, self.back, self.long = held["sentinel"].tolist()
         self.start = None if np.isnan(held["start"][0]) else float(held["start"][0])

@@ -132,6 +132,15 @@ def test_updates_that_are_not_finite_or_far_too_long_are_refused() -> None:
     assert hooks.admit(Update(1e4, 1.0, finite=True, epoch=0, step=202)) == "the gradient is over 100 times as long as usual"
 
 
+def test_gradients_that_stay_long_are_what_is_usual_then() -> None:
+    admit = Guard().start(Run()).admit
+    assert admit is not None
+    for step in range(60):
+        admit(Update(1.0, 1.0, finite=True, epoch=0, step=step))
+    said = [admit(Update(500.0, 1.0, finite=True, epoch=0, step=60 + step)) for step in range(10)]
+    assert [reason is None for reason in said] == [False] * 6 + [True] * 4
+
+
 def test_a_collapse_is_seen_after_three_losses_and_one_bad_batch_is_none() -> None:
     hooks = Guard().start(Run())
     assert hooks.watch is not None

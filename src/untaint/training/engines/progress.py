@@ -49,7 +49,7 @@ class Progress:
             "updates_refused": [{"epoch": each.epoch, "step": each.step, "reason": each.reason} for each in self.refused],
             "rolled_back": self.back,
             "facts": {spec(defence): dict(hooks.facts()) for defence, hooks in active if hooks.facts is not None},
-            "notes": list(notes),
+            "notes": [*notes, *(defence.warning for defence in recipe.defences if defence.warning)],
         }
 
     def state(self, active: Active) -> State:

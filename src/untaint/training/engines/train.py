@@ -15,7 +15,7 @@ from untaint.features.inputs import Inputs, encoded, inputs_of
 from untaint.training.certify import Certify
 from untaint.training.compose import Recipe
 from untaint.training.engines import part_models
-from untaint.training.engines.fit import Plan, Report, fit
+from untaint.training.engines.fit import Plan, Report, fit, is_private
 from untaint.training.engines.partitions import CertifiedEnsemble
 from untaint.training.engines.trained import Elected, Trained
 from untaint.training.record import Record, Tested
@@ -69,7 +69,7 @@ def _network(asked: Asked, inputs: Inputs, tested: Inputs | None, report: Report
         done.epochs,
         measured,
         _facts(asked.data, inputs),
-        asdict(asked.plan.for_rows(len(inputs.codes))),
+        asdict(asked.plan.for_rows(len(inputs.codes), private=is_private(asked.recipe))),
         done.resumed,
         done.seconds,
         _environment(),
