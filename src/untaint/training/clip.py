@@ -19,8 +19,8 @@ _FLOOR = 1e-12  # a bound of zero, of a network without gradients, would divide 
 class Clip(Defence):
     """Every row's gradient is shortened to a bound before the rows are summed; without noise.
 
-    Stops: the collapse by a single row of any size, and backdoors of about 1 % of the rows while training is short (MNIST, BadNets 1 %,
-    10 epochs: success 98 to 1 %, accuracy 98.1 to 97.4). Rows whose gradient is no number count 0.
+    Stops: the collapse by a single row of any size. Rows whose gradient is no number count 0. Weakens backdoors of 1 % of the rows: of
+    10,000 images of MNIST and Fashion-MNIST, BadNets succeeds in 37 and 39 % instead of 97 and 90; with more images and few epochs in less.
     Does not stop: 5 % of poison (success 96 % after 10 epochs), masses of flipped labels, running statistics of batch normalisation,
     which change in the forward pass.
     Needs: nothing. norm: the bound; None = the median norm over the first 20 batches. Updates become smaller: with SGD the learning

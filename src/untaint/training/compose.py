@@ -40,7 +40,7 @@ class Named:
 
 RECIPES: Mapping[str, Named] = {
     "plain": Named("", "No defence: what all others are compared with."),
-    "standard": Named("guard + clip", "No single row can wreck the model; a backdoor of about 1 % does not take. Costs little."),
+    "standard": Named("guard + clip", "No single row can wreck the model; backdoors of 1 % are weakened, no more. Costs little."),
     "paranoid": Named(
         "guard + trim + clip", "Backdoors of 1 % and scattered flips hardly take either. Costs two to four points of accuracy."
     ),
