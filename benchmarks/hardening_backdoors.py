@@ -62,6 +62,8 @@ WAYS: Mapping[str, Way] = {
     "clip": Way("clip(norm=1.0)", 0.4),
     "trim + clip": Way("trim(power=0.4, least=0.02) + clip(norm=1.0)", 0.4),
     "isolate": Way("isolate()"),
+    "jury": Way("jury()"),
+    "jury + clip": Way("jury() + clip(norm=1.0)", 0.4),
 }
 AUDITED = "isolate, with the audit"
 SIGNALS: Mapping[str, Way] = {

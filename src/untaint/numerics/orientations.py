@@ -34,8 +34,14 @@ def orientations(pictures: np.ndarray) -> np.ndarray:
 
 def count(height: int, width: int, channels: int = 1) -> int:
     """d: how many numbers there are of a picture of that size."""
+    down, across = grid(height, width)
+    return down * across * (DIRECTIONS + (channels if channels > 1 else 0))
+
+
+def grid(height: int, width: int) -> tuple[int, int]:
+    """Cells down and across; of one channel, numbers lie by direction, then by cell, row by row."""
     side = _side(height, width)
-    return _cells(height, side) * _cells(width, side) * (DIRECTIONS + (channels if channels > 1 else 0))
+    return _cells(height, side), _cells(width, side)
 
 
 def _side(height: int, width: int) -> int:

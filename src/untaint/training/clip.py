@@ -53,8 +53,8 @@ class _Norms:
     def bound(self, norms: np.ndarray) -> np.ndarray:
         finite = np.isfinite(norms)
         broken = len(norms) - int(np.count_nonzero(finite))
-        if self.fixed is None and len(self.medians) < _BATCHES and broken < len(norms):
-            self.medians.append(float(np.median(norms[finite])))
+        if self.fixed is None and len(self.medians) < _BATCHES and (usual := norms[finite & (norms > 0)]).size:
+            self.medians.append(float(np.median(usual)))  # rows that count nothing say nothing of what is usual
         factors: np.ndarray = np.minimum(1.0, max(self.limit(), _FLOOR) / np.maximum(norms, _FLOOR))
         if broken:
             factors[~finite] = 0.0

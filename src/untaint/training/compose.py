@@ -42,7 +42,8 @@ RECIPES: Mapping[str, Named] = {
     "plain": Named("", "No defence: what all others are compared with."),
     "standard": Named("guard + clip", "No single row can wreck the model; backdoors of 1 % are weakened, no more. Costs little."),
     "paranoid": Named(
-        "guard + trim + clip", "Backdoors of 1 % and scattered flips hardly take either. Costs two to four points of accuracy."
+        "guard + jury",
+        "For images: labels that contradict them are outvoted before anything is learned. Costs one epoch and honest rows.",
     ),
     "clean-label": Named(
         "guard + augment", "For images whose labels are right and whose pixels may be crafted. Wants more epochs."
