@@ -21,8 +21,8 @@ class Jury(Defence):
     in three of them and often outside what it sees. In each of five rounds, rows whose label gets less than half the votes of the best
     class teach nobody any more.
     Stops: labels that contradict their image, most of them: flips, patches and blended pictures of 5 %, on images that edges tell apart.
-    On 10,000 images of MNIST, BadNets and blended pictures of 5 % succeed in 0.8 % instead of 98 and 100, at 1.7 points of accuracy; 96 % of
-    the poison is left out, with 4 % of the honest rows (on other seeds than these figures).
+    On 10,000 images of MNIST, BadNets and blended pictures of 5 % succeed in 0.8 % instead of 98 and 100, at 1.7 points of accuracy; 96 %
+    of the poison is left out, with 4 % of the honest rows (on other seeds than these figures).
     Does not stop: clean-label poison; poison whose image looks like its label anyway. Where classes look alike too much of it stays, and
     honest rows are lost: of Fashion-MNIST a fifth, eight points of accuracy, and BadNets still succeeds in 73 %.
     Needs: images, the numbers of their rows, one epoch more, and memory for 1,600 bytes an image of 28 x 28.
