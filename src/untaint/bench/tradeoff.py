@@ -27,6 +27,7 @@ SWEEP: Mapping[str, tuple[str, ...]] = {
         *_ANY,
         "dp(epsilon=2.0)",
         "guard + augment",
+        "guard + jury",
         "guard + augment + trim + clip",
         "certify(partitions=16)",
         "certify(partitions=64)",

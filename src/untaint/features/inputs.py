@@ -18,7 +18,7 @@ from untaint.types import Labels, Rows
 
 Report: TypeAlias = Callable[[str, int, int], None]
 _WORDS = 2**15
-"""Places that words are hashed to: of the 20,000 to 40,000 different words of a usual collection, few frequent ones share one."""
+"""Places that words are hashed to: more than most collections have different words, so that few frequent ones share one."""
 _LONGEST = 200  # words of a text; sentiment and spam show in the first ones
 _FEW = 32  # words of a column that are told apart; the rest count as other
 _HASHED = 16  # places for the words of a column where no row may decide which words count

@@ -10,7 +10,7 @@ from untaint.errors import BadInput
 from untaint.nets.convnet import ConvNet, ConvNetSpec
 from untaint.nets.encoders import imported
 
-_HIDDEN = (128, 64)  # of a table's network: trees aside, wider ones are no better on the tables of the benchmarks
+_HIDDEN = (128, 64)  # of a table's network: a judgement, not compared with others
 _MEANING = 64  # numbers per word
 
 

@@ -4,7 +4,8 @@ import numpy as np
 
 TAIL = 3.0
 """Times the distance from the median to the 95th percentile, on a logarithmic scale, that a number may lie beyond the percentile. Tails
-that fall like a power go on in a straight line there: of Cauchy's, among the heaviest that data have, 3 numbers in a million are out."""
+that fall like a power go on in a straight line there: of Cauchy's, among the heaviest that data have, under 2 numbers in 100,000 are out
+(tests)."""
 TIMES = 8.0
 """And so many times more, for numbers that are all of one size, as the maxima of images are: their distance is zero."""
 FEWEST = 20  # numbers under which nothing is usual

@@ -26,11 +26,11 @@ last convolution on MNIST 1.1 % of the rows hold such a value), while a row that
 _DIRECTIONS = 256  # columns of flat rows of which directions are learned: eight rows for each, of those that are
 _TRUSTED = 0.95  # of the rows, by leverage: the same twentieth that percentiles bear
 _RECENT = 50  # losses that say what is usual now
-_CALM = 25  # updates between two states that can be come back to: copying one costs about as much as a step
+_CALM = 25  # updates between two states that can be come back to: what is lost by going back is at most so many
 _ALARMS = 3  # losses in a row: one bad batch is no collapse
 _JUMP = 4.0  # times the recent median, and at least half the loss of the start: a network that fits well has tiny, jumpy losses
 _GRADIENT = 100.0
-"""Times the recent median norm: an update so long is refused; honest batches stay within 10 (MNIST, Fashion-MNIST, per-step maxima)."""
+"""Times the recent median norm: an update so long is refused; honest ones stayed under 2 (MNIST, three epochs of a small network)."""
 _LONG = 5
 """Long gradients in a row after which they are no accident but what gradients are now, as when a phase of training begins: what was usual
 is forgotten. A collapse is taken back before, after three losses."""
@@ -47,7 +47,8 @@ class Guard(Defence):
     Does not stop: anything in range: backdoors, flipped labels, one row of usual size, which has next to no effect by itself.
     Needs: nothing; learns what is usual from the first 2,048 rows, of which fewer than one in twenty may be bad. low, high: the range of
     inputs where it is known, such as 0 and 1; then a row beyond is dropped however many there are.
-    Cost: one pass over the inputs, and a copy of the weights every 25 updates; under 5 % of a step of a small network.
+    Cost: one pass over the inputs, and a copy of the weights every 25 updates: 1.06 times plain training of a small network of
+    convolutions, 1.26 of a small dense one (MNIST, batches of 128).
     Reference: the attack is Blanchard et al. 2017, lemma 1 (NeurIPS 30); the rule is ours, percentiles of logarithms (numerics.magnitudes)
     """
 

@@ -24,7 +24,7 @@ from untaint.training.risk import Risk
 
 Report: TypeAlias = Callable[[str, int, int], None]
 _UPDATES = 2400
-"""Updates aimed at, between 4 and 100 epochs: small networks of images, texts and tables are done by then (see benchmarks/results)."""
+"""Updates aimed at, between 4 and 100 epochs: the number that the house proxy is given (nets.fit)."""
 _BATCH = 128
 _BATCHES, _LARGEST = 30, 4096
 """Batches of an epoch, and rows of one at most, where noise is added: 2,048 of 60,000 rows, over 15 epochs, gave 97 to 98 % of MNIST at

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 from typing import Any, final
 from weakref import WeakSet
@@ -270,8 +270,3 @@ def _unclear(outputs: Tensor | None, targets: Tensor | None) -> str:
     said = "no tensor" if outputs is None else f"{len(outputs):,} rows"
     wanted = "no targets" if targets is None else f"{len(targets):,} targets"
     return f"rows can't be weighed: the model answered {said}, the loader gave {wanted}."
-
-
-def known(value: float) -> float | None:
-    """A number for JSON, None where there is none."""
-    return value if isfinite(value) else None
