@@ -1,0 +1,1 @@
+"""Checks of a model file or a loaded model, one file each; repair beside them."""
