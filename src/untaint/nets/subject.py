@@ -29,6 +29,9 @@ _TINY = 1e-12  # under it the logarithm of a probability is cut off
 Inputs = np.ndarray
 """Images (n, h, w, c) uint8, or whatever rows (n, ...) of floats or whole numbers the model takes."""
 
+Digest = Callable[[np.ndarray], np.ndarray]
+"""What is kept of a layer's outputs for some inputs, (m, ...) to (m, d)."""
+
 
 @final
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Subject(ABC):
     def layers(self, inputs: Inputs) -> tuple[np.ndarray, ...]:
         """What a few of its layers give, shallow to deep, each (n, ...) with channels first; () = a black box."""
 
+    @abstractmethod
+    def traced(self, inputs: Inputs, digest: Digest) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """`logits(inputs)`, and a digest of each of `layers(inputs)`, in one forward pass."""
+
 
 @final
 class TorchSubject(Subject):
@@ -78,17 +85,20 @@ class TorchSubject(Subject):
 
     @override
     def layers(self, inputs: Inputs) -> tuple[np.ndarray, ...]:
+        return self.traced(inputs, _whole)[1]
+
+    @override
+    def traced(self, inputs: Inputs, digest: Digest) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         seen: dict[int, list[np.ndarray]] = {}
         watched = _watched(self.module)
-        hooks = [layer.register_forward_hook(_keeper(seen, at)) for at, layer in enumerate(watched)]
+        hooks = [layer.register_forward_hook(_keeper(seen, at, digest)) for at, layer in enumerate(watched)]
         try:
-            for part in _parts(inputs):
-                self._run(part)
+            logits = self.logits(inputs)
         finally:
             for hook in hooks:
                 hook.remove()
         whole = (np.concatenate(seen[at]) for at in sorted(seen))
-        return tuple(each for each in whole if len(each) == len(inputs))
+        return logits, tuple(each for each in whole if len(each) == len(inputs))
 
     def tensor(self, inputs: Inputs) -> Tensor:
         """Inputs as the module takes them, on its device."""
@@ -124,15 +134,23 @@ class KerasSubject(Subject):
 
     @override
     def layers(self, inputs: Inputs) -> tuple[np.ndarray, ...]:
+        return self.traced(inputs, _whole)[1]
+
+    @override
+    def traced(self, inputs: Inputs, digest: Digest) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         import keras
 
         wanted = [layer for layer in self.model.layers if layer.weights or "activation" in type(layer).__name__.lower()]
         if not wanted or not getattr(self.model, "inputs", None):
-            return ()
+            return self.logits(inputs), ()
         chosen = _spread([layer.output for layer in wanted[:-1]])
-        inner = keras.Model(self.model.inputs, chosen)
-        outputs = [self._run_many(inner, part) for part in _parts(inputs)]
-        return tuple(_channels_first(np.concatenate(each)) for each in zip(*outputs, strict=True))
+        inner = keras.Model(self.model.inputs, [*self.model.outputs, *chosen])
+        outputs = []
+        for part in _parts(inputs):
+            answer, *rest = self._run_many(inner, part)
+            outputs.append([answer, *(digest(_channels_first(each)) for each in rest)])
+        answers, *kept = (np.concatenate(each) for each in zip(*outputs, strict=True))
+        return _as_logits(answers), tuple(kept)
 
     def _run(self, model: Any, inputs: Inputs) -> np.ndarray:
         return self._run_many(model, inputs)[0]
@@ -174,6 +192,10 @@ class FunctionSubject(Subject):
     @override
     def layers(self, inputs: Inputs) -> tuple[np.ndarray, ...]:
         return ()
+
+    @override
+    def traced(self, inputs: Inputs, digest: Digest) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        return self.logits(inputs), ()
 
 
 def subject(model: Any) -> Subject:
@@ -268,10 +290,14 @@ def _spread(items: list[Any]) -> list[Any]:
     return [items[round(at)] for at in np.linspace(0, len(items) - 1, _STAGES)]
 
 
-def _keeper(seen: dict[int, list[np.ndarray]], at: int) -> Callable[..., None]:
+def _whole(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _keeper(seen: dict[int, list[np.ndarray]], at: int, digest: Digest) -> Callable[..., None]:
     def keep(_layer: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor):
-            seen.setdefault(at, []).append(output.detach().float().cpu().numpy())
+            seen.setdefault(at, []).append(digest(output.detach().float().cpu().numpy()))
 
     return keep
 
