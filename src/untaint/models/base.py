@@ -150,5 +150,5 @@ def checks() -> Mapping[str, type[ModelCheck]]:
 
 def missing(check: type[ModelCheck] | ModelCheck, case: Case) -> str | None:
     """Why a check cannot look at a case, None = it can."""
-    lacking = [need for need in check.needs if case.lacks(need)]
+    lacking = sorted((need for need in check.needs if case.lacks(need)), key=lambda need: need == "subject")  # it may yet be loaded
     return _WANTED[lacking[0]] if lacking else None

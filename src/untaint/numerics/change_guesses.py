@@ -1,0 +1,184 @@
+"""Single rules that would explain every number of a changed matrix; each is dropped at the first piece that breaks it.
+
+A rule that survives all pieces is what happened. One that fails at once costs nothing; one that lasts costs a pass over the numbers.
+Pieces are (rows, columns): whole rows, or a stretch of one row.
+"""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import numpy as np
+from typing_extensions import override
+
+from untaint.numerics.number_formats import FORMATS, Format, rounded
+
+_SLACK = 4.0
+"""Roundings between a number and what a rule makes of it: the factor, the product, how it is stored, and how the old one was."""
+_LEVELS = ((127, False, "int8"), (255, True, "int8"), (7, False, "int4"), (8, False, "int4"), (15, True, "int4"))
+"""Steps from zero to the largest value of a group, or (True) from the least to the largest, as quantisers choose them."""
+_GROUPS = (0, 128, 64, 32)
+"""Neighbours that share a step: a whole row, or a block of it as GPTQ, bitsandbytes and GGUF have it."""
+_OFF = 0.2
+"""Share of a step that a number may lie off the grid, since it was stored rounded; of random numbers four in ten lie nearer."""
+_HALF = 0.51  # of a step: what rounding to the grid moves a number at most
+_MOSTLY = 0.99  # of the numbers: halves may go either way, as the step was rounded
+_TALLIED = 8  # numbers of a group that are not its ends: fewer lie on any grid by chance
+
+
+class Rule(ABC):
+    """kind: what a change by this rule is called.  said: in words."""
+
+    kind: str
+    said: str
+
+    @abstractmethod
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        """Whether every number of a piece that begins at `row` is as the rule has it."""
+
+
+@final
+class Cast(Rule):
+    """Rounded to a coarser format of floats."""
+
+    kind = "quantised or rounded"
+
+    def __init__(self, form: Format) -> None:
+        self.form, self.said = form, f"each number is the old one rounded to {form.name}"
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        return bool(np.array_equal(rounded(old, self.form), new))
+
+
+@final
+class Unit(Rule):
+    """Moved by a unit in the last place at most, as when the same sum is made in another order."""
+
+    kind = "quantised or rounded"
+    said = "no number moved by more than a unit in its last place"
+
+    def __init__(self, form: Format) -> None:
+        self.form = form
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        most = 2 * self.form.roundoff * np.maximum(np.abs(old), np.abs(new)) + self.form.tiny
+        return bool((np.abs(new - old) <= most).all())
+
+
+@final
+class Scaled(Rule):
+    """Multiplied by one factor."""
+
+    kind = "scaled"
+
+    def __init__(self, form: Format) -> None:
+        self.form, self.factor, self.said = form, 0.0, ""
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        at = np.abs(old).argmax()
+        if not self.factor and old.flat[at]:
+            self.factor = float(new.flat[at]) / float(old.flat[at])
+            self.said = f"each number is {self.factor:.6g} times the old one"
+        return _as_wanted(new, old * old.dtype.type(self.factor), self.form)
+
+
+@final
+class RowsScaled(Rule):
+    """Each row multiplied by a factor of its own, as when a normalisation is folded into the layer before it."""
+
+    kind = "scaled"
+    said = "each row is the old one times a factor of its own"
+
+    def __init__(self, form: Format, rows: int) -> None:
+        self.form, self.factors = form, np.full(rows, np.nan)
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        if old.shape[1] < 2:
+            return False
+        found = _ratios(new, old)
+        known = self.factors[row : row + len(old)]
+        known[:] = np.where(np.isnan(known), found, known)
+        return _as_wanted(new, old * known[:, None].astype(old.dtype), self.form)
+
+
+@final
+class Steps(Rule):
+    """Stored as whole numbers of steps, whose size is the same in a row."""
+
+    kind = "quantised or rounded"
+    said = "each number is the old one in whole steps, one size of step for each row"
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        size = _ratios(old, new)[:, None]
+        counted = np.divide(old, size, out=np.zeros_like(old), where=size != 0)
+        return bool((np.abs(counted - new) <= 2 * _HALF).all())  # the size comes from a number that was rounded itself
+
+
+@final
+class Grid(Rule):
+    """Rounded to evenly spaced steps, the same for a row or a block of it: integers and back."""
+
+    kind = "quantised or rounded"
+
+    def __init__(self, form: Format) -> None:
+        self.form, self.said = form, ""
+        self.left = [(level, group) for level in _LEVELS for group in _GROUPS]
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        self.left = [(level, group) for level, group in self.left if self._fits(old, new, level, group)]
+        if self.left:
+            (_, offset, name), group = self.left[0]
+            shared = f"{group} numbers" if group else "each row"
+            self.said = (
+                f"each number is the old one rounded to {name}{' with an offset' if offset else ''}, one step for {shared}"
+            )
+        return bool(self.left)
+
+    def _fits(self, old: np.ndarray, new: np.ndarray, level: tuple[int, bool, str], group: int) -> bool:
+        steps, offset, _ = level
+        width = group or old.shape[1]
+        if old.shape[1] % width or width < _TALLIED:
+            return False
+        before, after = old.reshape(-1, width), new.reshape(-1, width)
+        low = after.min(1, keepdims=True) if offset else np.zeros((len(after), 1), after.dtype)
+        step = np.abs(after - low).max(1, keepdims=True) / steps
+        stored = 2 * self.form.roundoff * np.abs(after) + self.form.tiny
+        if not step.any() or (np.abs(after - before) > _HALF * step + stored).any():
+            return False
+        if 2 * steps * self.form.roundoff < _OFF:
+            return bool((np.abs(_off_grid(after - low, step)) <= _OFF).all())
+        wanted = before - step * _off_grid(before - low, step)  # the format hides the grid: what should have come is known still
+        return bool((np.abs(after - wanted) <= stored).mean() >= _MOSTLY)
+
+
+def _off_grid(values: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """How many steps each value lies off the nearest point of the grid."""
+    scaled = np.divide(values, step, out=np.zeros_like(values), where=step != 0)
+    return scaled - np.rint(scaled)
+
+
+def _ratios(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """(rows,) of the two where `under` is largest; 1 where it is zero throughout."""
+    at = np.abs(under).argmax(1)[:, None]
+    largest = np.take_along_axis(under, at, 1)[:, 0]
+    return np.divide(np.take_along_axis(over, at, 1)[:, 0], largest, out=np.ones(len(under), under.dtype), where=largest != 0)
+
+
+def _as_wanted(new: np.ndarray, wanted: np.ndarray, form: Format) -> bool:
+    return bool((np.abs(new - wanted) <= _SLACK * (max(form.roundoff, 1e-7) * np.abs(wanted) + form.tiny)).all())
+
+
+def rules(forms: tuple[Format, Format], rows: int) -> list[Rule]:
+    """All that can be tried on a matrix of so many rows, stored in these formats before and after."""
+    before, after = forms
+    coarser = max(forms, key=lambda form: form.roundoff)
+    if not before.bits or not after.bits:
+        return [Steps()] if before.bits and after.family == "whole" else [Scaled(coarser)]
+    casts: list[Rule] = [Cast(FORMATS[name]) for name in ("float32", "float16", "bfloat16") if FORMATS[name].bits < before.bits]
+    exact: list[Rule] = [Unit(coarser)] if coarser.bits >= FORMATS["float32"].bits else []
+    return [*casts, *exact, Scaled(coarser), RowsScaled(coarser, rows), Grid(coarser)]
