@@ -51,6 +51,9 @@ LOST = 0.05
 FOUND = 0.5
 """A detector that finds fewer than half of the poison does not find the attack alone."""
 
+PATIENCE = 100
+"""Epochs without progress that a victim is trained on: long enough to implant what few images carry."""
+
 Record: TypeAlias = dict[str, Any]
 
 
@@ -71,6 +74,7 @@ class How(NamedTuple):
     victim: bool
     code: str
     encoder: str | None = None
+    device: str = "cpu"
 
     @property
     def facts(self) -> Record:
@@ -121,7 +125,7 @@ def measured(how: How, cell: Cell) -> Record:
     if made.trigger is None and LabelConsensus.id in done.first.evidence:
         record["review"] = review_rates(made.mask, done.first.evidence[LabelConsensus.id])._asdict()
     if how.victim:
-        record["victim"] = victims(clean, made, done, test, cell.seed)
+        record["victim"] = victims(clean, made, done, test, FitPlan(seed=cell.seed, patience=PATIENCE, device=how.device))
     return record
 
 
@@ -141,10 +145,9 @@ def ablated(made: Poisoned, done: Audited) -> Record:
     return {"whole": found.whole._asdict(), **rates}
 
 
-def victims(clean: Dataset, made: Poisoned, done: Audited, test: Dataset, seed: int) -> Record:
+def victims(clean: Dataset, made: Poisoned, done: Audited, test: Dataset, plan: FitPlan) -> Record:
     """Accuracy and ASR of a network trained on the poisoned, the cleaned and the never poisoned set."""
     sets = {"poisoned": made.dataset, "cleaned": made.dataset.select(np.flatnonzero(~done.flagged)), "never": clean}
-    plan = FitPlan(seed=seed, patience=100)  # long enough to implant what few images carry
     found = {name: measure(part, test, made.stamp, made.target, plan, source=made.source) for name, part in sets.items()}
     return {name: {"asr": each.asr, "accuracy": each.clean_accuracy} for name, each in found.items()}
 
@@ -248,7 +251,7 @@ def told(record: Record) -> str:
 
 def planned(given: argparse.Namespace) -> tuple[How, list[Cell]]:
     """The cells asked for; sizes over what a set has become all of it. Raises BadInput for what cannot be run."""
-    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, resume.code(), given.encoder)
+    how = How(tuple(given.data or ["Fashion-MNIST"]), given.budget, given.victim, resume.code(), given.encoder, given.device)
     cells = []
     for name, (train, test) in sources(how.named).items():
         sizes = sorted({min(size, len(train)) for size in given.sizes})
@@ -283,6 +286,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--encoder", help="as for untaint audit")
     parser.add_argument("--budget", choices=BUDGETS, default="standard")
     parser.add_argument("--victim", action="store_true", help="train networks before and after removal")
+    parser.add_argument("--device", default="cpu", help="where victims are trained, as torch names it (%(default)s)")
     parser.add_argument("--ablation", action="store_true", help="add the table of detectors")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes, each with one thread (%(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder (%(default)s)")

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from untaint.nets.convnet import ConvNet, ConvNetSpec, to_batch
@@ -21,6 +21,7 @@ class FitPlan:
 
     steps: updates aimed at, turned into whole epochs between min_epochs and max_epochs.
     patience: epochs without a better held-out loss before training stops; holdout: share of rows kept for that.
+    device: where the updates are made, as torch names it; the network comes back to the CPU.
     """
 
     steps: int = 2400
@@ -32,6 +33,7 @@ class FitPlan:
     holdout: float = 0.05
     patience: int = 3
     seed: int = 0
+    device: str = "cpu"
 
     def epochs(self, n: int) -> int:
         """Whole epochs for n rows."""
@@ -70,7 +72,7 @@ def fit(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: Fit
     shuffled = order.permutation(rows)
     held = shuffled[: int(len(rows) * plan.holdout)]
     train = shuffled[len(held) :]
-    net = ConvNet(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = ConvNet(spec).to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     epochs, per_epoch = plan.epochs(len(rows)), ceil(len(train) / plan.batch)
     optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=epochs * per_epoch)
@@ -81,8 +83,9 @@ def fit(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: Fit
         mixed = order.permutation(train)
         for step, start in enumerate(range(0, len(mixed), plan.batch)):
             batch = np.sort(mixed[start : start + plan.batch])
-            each = functional.cross_entropy(net(to_batch(pixels[batch])), torch.from_numpy(labels[batch]), reduction="none")
-            dynamics[epoch, batch] = each.detach().numpy()
+            wanted = torch.from_numpy(labels[batch]).to(plan.device)
+            each = functional.cross_entropy(net(_placed(net, pixels[batch])), wanted, reduction="none")
+            dynamics[epoch, batch] = each.detach().cpu().numpy()
             optimizer.zero_grad()
             each.mean().backward()
             optimizer.step()
@@ -91,7 +94,7 @@ def fit(spec: ConvNetSpec, pixels: Pixels, labels: Labels, rows: Rows, plan: Fit
         losses.append(_loss(net, pixels, labels, held) if len(held) else float(np.nanmean(dynamics[epoch])))
         if len(losses) - 1 - int(np.argmin(losses)) >= plan.patience:
             break
-    return Fitted(net.eval(), tuple(losses), dynamics[: len(losses)])
+    return Fitted(net.cpu().eval(), tuple(losses), dynamics[: len(losses)])
 
 
 @torch.no_grad()
@@ -103,10 +106,14 @@ def _loss(net: nn.Module, pixels: Pixels, labels: Labels, rows: Rows) -> float:
 @torch.no_grad()
 def logits(net: nn.Module, pixels: Pixels, rows: Rows, batch: int = 1000) -> np.ndarray:
     """Logits (m, classes) of some rows."""
-    return np.concatenate([net(to_batch(pixels[rows[i : i + batch]])).numpy() for i in range(0, len(rows), batch)])
+    return np.concatenate([net(_placed(net, pixels[rows[i : i + batch]])).cpu().numpy() for i in range(0, len(rows), batch)])
 
 
 @torch.no_grad()
 def penultimate(net: ConvNet, pixels: Pixels, rows: Rows, batch: int = 1000) -> np.ndarray:
     """Hidden features (m, hidden) of some rows, after the ReLU."""
     return np.concatenate([net.features(to_batch(pixels[rows[i : i + batch]]) - 0.5).numpy() for i in range(0, len(rows), batch)])
+
+
+def _placed(net: nn.Module, pixels: Pixels) -> Tensor:
+    return to_batch(pixels).to(next(net.parameters()).device)
