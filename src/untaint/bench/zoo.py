@@ -37,6 +37,7 @@ _PAIRS = ((8, 0), (1, 3), (7, 9), (4, 6), (5, 2))
 _EPOCHS: Mapping[Arch, int] = {"convnet": 8, "resnet": 8, "vit": 14}
 """Enough for each family to learn the pictures and the trigger; transformers take longer."""
 _RATE, _BATCH = 3e-3, 128
+_WEIGHTS = "net.safetensors"
 WORKS = 0.8
 """ASR from which an attack counts as working; the others are left out, and named."""
 
@@ -159,11 +160,12 @@ def poisoned(kind: Kind, train: Pictures) -> Poisoned | None:
 
 
 def train_member(kind: Kind, folder: Path, mnist_folder: Path, device: str = "cpu") -> dict[str, Any]:
-    """Train a member, write it to `folder/name`, and say how well it and its attack work."""
+    """Train a member, unless its weights are there, write it to `folder/name`, and say how well it and its attack work."""
     train, apart = pictures(kind, mnist_folder)
     attacked = poisoned(kind, train)
     given = train if attacked is None else Pictures(*_numbers(attacked.dataset), train.classes)
-    module = fitted(kind.arch, given, kind.seed, device)
+    weights = folder / kind.name / _WEIGHTS
+    module = _loaded(kind.arch, given, weights) if weights.is_file() else fitted(kind.arch, given, kind.seed, device)
     half = len(apart.labels) // 2
     held, labels = apart.pixels[half:], apart.labels[half:]
     rows, wanted = _tried(attacked, labels)
@@ -206,6 +208,12 @@ def fitted(arch: Arch, given: Pictures, seed: int, device: str) -> nn.Module:
     return module.cpu().eval()
 
 
+def _loaded(arch: Arch, given: Pictures, weights: Path) -> nn.Module:
+    module = made(arch, given.pixels.shape[1:], len(given.classes))
+    module.load_state_dict(load_file(weights))
+    return module.eval()
+
+
 def members(folder: Path) -> Iterator[Member]:
     """Every member of a folder, one at a time, by name; those whose attack does not work are left out (`failures` names them).
 
@@ -233,7 +241,7 @@ def member(folder: Path) -> Member:
     with np.load(folder / "data.npz") as file:
         data = dict(file)
     module = made(kind.arch, data["held"].shape[1:], len(about["classes"]))
-    module.load_state_dict(load_file(folder / "net.safetensors"))
+    module.load_state_dict(load_file(folder / _WEIGHTS))
     reference = Reference(data["reference"], data["reference_labels"], tuple(about["classes"]))
     return Member(
         kind,
@@ -256,7 +264,7 @@ def _works(measured: Mapping[str, Any]) -> bool:
 
 def _write(member: Member, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in member.module.state_dict().items()}, folder / "net.safetensors")
+    save_file({name: value.contiguous() for name, value in member.module.state_dict().items()}, folder / _WEIGHTS)
     arrays = {"reference": member.reference.inputs, "reference_labels": member.reference.labels, "held": member.held}
     arrays |= {"held_labels": member.held_labels, "stamped": member.stamped, "wanted": member.wanted, "truth": member.truth}
     np.savez_compressed(folder / "data.npz", **arrays)  # type: ignore[arg-type]
