@@ -1,6 +1,7 @@
 """One short function per verb. Everything the command line does can be done from here."""
 
 from untaint.api.data import CACHE, attack, audit, clean, load, report, restore, schema, writable, write_poisoned
+from untaint.api.models import inspect
 from untaint.api.provenance import (
     attest,
     check_attestations,
@@ -46,6 +47,7 @@ __all__ = [
     "export",
     "harden",
     "harden_keras",
+    "inspect",
     "load",
     "log",
     "new_key",

@@ -20,6 +20,7 @@ from untaint.cli import (
     demo,
     exits,
     export,
+    inspect,
     key,
     listing,
     log,
@@ -52,6 +53,7 @@ app.command("seal")(seal.seal)
 app.command("verify")(verify.verify)
 app.command("trace")(trace.trace)
 app.command("train")(train.train)
+app.command("inspect")(inspect.inspect)
 app.command("attack")(attack.attack)
 app.command("report")(report.report)
 app.command("export")(export.export)

@@ -3,11 +3,12 @@
 import os
 import traceback
 from collections.abc import Sequence
+from typing import Protocol
 
 import typer
 
 from untaint.errors import UntaintError
-from untaint.evidence.finding import SEVERITIES, Finding
+from untaint.evidence.finding import SEVERITIES, Severity
 from untaint.report.text import visible
 
 NOTHING = 0
@@ -18,7 +19,15 @@ STOPPED = 130  # 128 + SIGINT, as shells expect
 CUT_OFF = 141  # 128 + SIGPIPE: whoever read the output left, as `head` does, perhaps before anything was found
 
 
-def for_findings(findings: Sequence[Finding], fail_on: str) -> int:
+class Severe(Protocol):
+    """A finding about data or about a model."""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad if true."""
+
+
+def for_findings(findings: Sequence[Severe], fail_on: str) -> int:
     """1 when a finding is at least as severe as `fail_on`, else 0; `never` is always 0."""
     if fail_on == "never":
         return NOTHING

@@ -15,6 +15,7 @@ class Kinds(StrEnum):
     detectors = "detectors"
     attacks = "attacks"
     defences = "defences"
+    checks = "checks"
     recipes = "recipes"
     formats = "formats"
     features = "features"
@@ -24,7 +25,7 @@ def listing(
     kind: Annotated[Kinds, typer.Argument(help="What to list.", show_default=False)],
     name: Annotated[str | None, typer.Argument(help="Show the whole manual page of one.", show_default=False)] = None,
 ) -> None:
-    """List detectors, attacks, defences, recipes, input formats or features; with a name, its manual page.
+    """List detectors, attacks, defences, recipes, checks of models, input formats or features; with a name, its manual page.
 
     Examples:  `untaint list detectors`   `untaint list attacks badnets`
     """
@@ -58,6 +59,12 @@ def _defences() -> dict[str, str]:
     from untaint.training.compose import defences
 
     return {name: _manual(kind) for name, kind in defences().items()}
+
+
+def _checks() -> dict[str, str]:
+    from untaint.models.base import checks
+
+    return {name: _manual(kind) for name, kind in checks().items()}
 
 
 def _recipes() -> dict[str, str]:
@@ -95,6 +102,7 @@ _PAGES: dict[Kinds, Callable[[], dict[str, str]]] = {
     Kinds.detectors: _detectors,
     Kinds.attacks: _attacks,
     Kinds.defences: _defences,
+    Kinds.checks: _checks,
     Kinds.recipes: _recipes,
     Kinds.formats: _formats,
     Kinds.features: _features,

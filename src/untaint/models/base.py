@@ -44,6 +44,7 @@ class Explained:
 
     steps: updates made.  rate: the largest learning rate.  optimizer: its name, as the record says.  clip: the norm gradients were
     cut to, None = not cut.  source: where this was read, for the report.  vouched: whether a signature over it was checked.
+    problems: why it is not the run of this model, or not to be believed; nothing = it is.
     """
 
     steps: int
@@ -52,6 +53,7 @@ class Explained:
     clip: float | None
     source: str
     vouched: bool = False
+    problems: tuple[str, ...] = ()
 
 
 @final
@@ -150,5 +152,7 @@ def checks() -> Mapping[str, type[ModelCheck]]:
 
 def missing(check: type[ModelCheck] | ModelCheck, case: Case) -> str | None:
     """Why a check cannot look at a case, None = it can."""
-    lacking = sorted((need for need in check.needs if case.lacks(need)), key=lambda need: need == "subject")  # it may yet be loaded
+    lacking = sorted(
+        (need for need in check.needs if case.lacks(need)), key=lambda need: need == "subject"
+    )  # it may yet be loaded
     return _WANTED[lacking[0]] if lacking else None

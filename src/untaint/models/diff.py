@@ -57,12 +57,13 @@ class Diff(ModelCheck):
         changes = tuple(_changes(pairing, case))
         files = beside(base, path)
         groups = grouped(changes)
-        limit = bound(case.run) if case.run is not None else None
-        findings = [*(_finding(group, case.run, limit) for group in groups), *map(_of_file, files)]
+        run = case.run if case.run is not None and not case.run.problems else None
+        limit = bound(run) if run is not None else None
+        findings = [*_of_record(case.run), *(_finding(group, run, limit) for group in groups), *map(_of_file, files)]
         answer, reason = _answer(findings, groups, limit)
         facts = _facts(old, new, pairing, changes) | {"files": [each.said for each in files]}
-        if limit is not None and case.run is not None:
-            facts |= {"bound": limit.said, "run": case.run.source, "run signed": case.run.vouched}
+        if limit is not None and run is not None:
+            facts |= {"bound": limit.said, "run": run.source, "run signed": run.vouched}
         return Checked(answer, tuple(findings), reason, facts)
 
 
@@ -153,6 +154,21 @@ def _beyond(group: Group, limit: Bound) -> str | None:
             return f"a weight of {name} moved by {change.largest:.3g}"
     together = sqrt(sum(change.norm_change**2 for _, change in held))
     return f"all weights together moved by {together:.3g}" if together > limit.norm else None
+
+
+def _of_record(run: Explained | None) -> Iterator[ModelFinding]:
+    if run is None or not run.problems:
+        return
+    yield ModelFinding(
+        id="",
+        kind="tamper",
+        severity="high",
+        confidence="high",
+        where=run.source,
+        what=f"the record that was to explain the model does not: {'; '.join(run.problems)}.",
+        advice="Find out which of the two was exchanged: the model, or its record.",
+        check=Diff.id,
+    )
 
 
 def _of_file(each: Beside) -> ModelFinding:

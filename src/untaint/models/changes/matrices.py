@@ -15,6 +15,7 @@ from untaint.numerics.number_formats import Format, read
 _NARROW = 4  # rows or columns under which a rank says nothing
 _PART = 512
 """Rows and columns of the part whose rank is looked at where a sketch is full: shows adapters up to rank 256."""
+_STRIP = 32  # rows of it that lie together in the file
 _SORTED = 4_000_000
 """Numbers of a vector that are sorted to see whether they only changed places: 16 MB."""
 _ALIKE = 1e-5  # relative difference of norms of the same row: sums of the same numbers in another order
@@ -67,15 +68,20 @@ def _identical(pair: Pair, count: int, told: Read) -> bool:
 def _part_rank(pair: Pair, shape: tuple[int, int], form: Format, seed: int) -> tuple[float, bool]:
     """Rank of the change in a random choice of rows and columns, which a change of low rank shares."""
     generator = np.random.default_rng(seed)
-    rows = np.sort(generator.choice(shape[0], _PART, replace=False))
+    starts = generator.choice(shape[0] // _STRIP, _PART // _STRIP, replace=False) * _STRIP
     columns = np.sort(generator.choice(shape[1], _PART, replace=False))
     old, new = (
-        np.stack([read(tensor.raw(int(row) * shape[1], shape[1]), tensor.form)[columns] for row in rows]).astype(np.float64)
+        np.concatenate([_strip(tensor, int(start), shape[1])[:, columns] for start in starts]).astype(np.float64)
         for tensor in (pair.old, pair.new)
     )
     if not (np.isfinite(old).all() and np.isfinite(new).all()):
         return float(_PART), True
     return rank_of_part(old, new, form)
+
+
+def _strip(tensor: Stored, start: int, columns: int) -> np.ndarray:
+    """Some rows from `start` on."""
+    return read(tensor.raw(start * columns, _STRIP * columns), tensor.form).reshape(_STRIP, columns)
 
 
 def _permuted(pair: Pair, tally: Tally, count: int) -> str:
