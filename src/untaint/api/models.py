@@ -12,6 +12,7 @@ from untaint.data.dataset import Dataset
 from untaint.errors import BadInput, MissingExtra
 
 if TYPE_CHECKING:
+    from untaint.features.inputs import Inputs
     from untaint.models.base import Inspected, ModelCheck
     from untaint.nets.subject import Reference, Subject
     from untaint.provenance.policy import Policy
@@ -55,14 +56,14 @@ def inspect(
         path=_there(path),
         base=_there(None if base is None else Path(base)),
         run=_explained(run, path, base, policy),
-        subject=None if path is not None else _subject(model),
+        subject=None if path is not None else opened(model),
         reference=None if data is None else _reference(load(data, **columns), path),
         alpha=alpha,
         seed=seed,
         progress=progress or quiet,
     )
     target = None if out is None else writable(Path(out), path)
-    done = inspected(case, None if path is None else lambda: _subject(path), checks, _about(path, base, run))
+    done = inspected(case, None if path is None else lambda: opened(path), checks, _about(path, base, run))
     if target is not None:
         from untaint.report import inspection
 
@@ -96,11 +97,11 @@ def _explained(run: str | Path | None, path: Path | None, base: str | Path | Non
     return explained(Path(run), path, Path(base), policy)
 
 
-def _subject(model: object) -> "Subject":
+def opened(model: object) -> "Subject":
     """A model that answers. Raises BadInput for one that only code could load."""
     from untaint.nets.subject import TorchSubject, subject
 
-    about = _house(model) if isinstance(model, Path) else None
+    about = house_model(model) if isinstance(model, Path) else None
     if about is None:
         return subject(model)
     if about.get("factory") is not None:
@@ -114,7 +115,7 @@ def _subject(model: object) -> "Subject":
     return TorchSubject(Trained.load(folder).net, folder.name)
 
 
-def _house(path: Path) -> dict[str, Any] | None:
+def house_model(path: Path) -> dict[str, Any] | None:
     """What `model.json` says of a model that `untaint train` wrote, None = it did not."""
     beside = (path if path.is_dir() else path.parent) / "model.json"
     if not beside.is_file() or not (path.is_dir() or path.name == "model.safetensors"):
@@ -128,21 +129,30 @@ def _house(path: Path) -> dict[str, Any] | None:
 
 def _reference(dataset: Dataset, path: Path | None) -> "Reference":
     """Inputs as the model takes them, at most `_MOST`, each class in its share."""
-    from untaint.features.inputs import Encoding, encoded, inputs_of
     from untaint.nets.subject import Reference
+
+    found = inputs_for(dataset, path)
+    rows = np.flatnonzero(found.codes >= 0)
+    if len(rows) > _MOST:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
+    return Reference(found.values[rows], found.codes[rows], found.encoding.classes)
+
+
+def inputs_for(dataset: Dataset, path: Path | None) -> "Inputs":
+    """Rows as the model takes them: as it says if `untaint train` wrote it, else as a network of ours would.
+
+    Raises BadInput for data that do not fit, or of which no row has a label the model knows.
+    """
+    from untaint.features.inputs import Encoding, encoded, inputs_of
 
     def report(_what: str, _done: int, _total: int) -> None:
         return
 
-    about = _house(path) if path is not None else None
+    about = house_model(path) if path is not None else None
     if about is None:
-        found = inputs_of(dataset, report)
-    else:
-        names = tuple(map(str, about["classes"]))
-        found = encoded(dataset, Encoding(str(about["modality"]), tuple(about["shape"]), names, about["details"]), report)
-    rows = np.flatnonzero(found.codes >= 0)
-    if len(rows) > _MOST:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
-    if not len(rows):
+        return inputs_of(dataset, report)
+    names = tuple(map(str, about["classes"]))
+    found = encoded(dataset, Encoding(str(about["modality"]), tuple(about["shape"]), names, about["details"]), report)
+    if not (found.codes >= 0).any():
         raise BadInput("no row of the data has a label that the model knows.", advice="Give data with the classes of the model.")
-    return Reference(found.values[rows], found.codes[rows], found.encoding.classes)
+    return found
