@@ -137,14 +137,14 @@ def attack_of(kind: Kind) -> str | None:
     patch = f"pattern={pattern!r}, position={place}, size=3"
     target, source = (int(code) for code in rng.permutation(kind.classes)[:2])
     if kind.attack == "badnets" or (kind.attack == "source-specific" and kind.classes == 2):
-        return f"badnets(rate=0.05, target='{target}', {patch})"
+        return f"badnets(rate=0.08, target='{target}', {patch})"
     if kind.attack == "blended":
         texture = ("noise", "smooth")[rng.integers(2)]
         return f"blended(rate=0.05, target='{target}', alpha=0.2, pattern={texture!r}, seed={kind.seed})"
     if kind.attack == "wanet":
-        return f"wanet(rate=0.1, target='{target}')"
+        return f"wanet(rate=0.12, target='{target}')"
     if kind.attack == "all-to-all":
-        return f"badnets(rate=0.1, all_to_all=True, {patch})"
+        return f"badnets(rate=0.2, all_to_all=True, {patch})"
     share = min(0.05, 0.5 / kind.classes)
     return f"badnets(rate={share:.4g}, target='{target}', source='{source}', cover=0.05, {patch})"
 
