@@ -11,7 +11,7 @@ from typing import ClassVar, Final, final
 
 from typing_extensions import override
 
-from untaint.errors import BadInput
+from untaint.errors import BadInput, NothingChecked
 from untaint.evidence.finding import SEVERITIES, Confidence, Severity
 from untaint.models.base import Case, Checked, ModelCheck, ModelFinding, Need
 from untaint.models.formats import contents, saved_model
@@ -212,7 +212,9 @@ class LoadSafety(ModelCheck):
         if found.at_least("medium"):
             return Checked("unsafe", findings, facts=facts)
         if found.nothing:
-            return Checked("cannot tell", findings, "nothing was scanned: no file is of a format that holds a model", facts)
+            named = ", ".join(sorted({file.format for file in found.files})) or "there is none"
+            message = f"nothing was scanned: no file of {case.path} is of a format that holds a model ({named})."
+            raise NothingChecked(message, advice="Give the model itself; silence would read as a pass.")
         return Checked("no evidence", findings, facts=facts)
 
 

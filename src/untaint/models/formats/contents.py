@@ -90,6 +90,9 @@ def look(content: Window, where: str, notes: Notes, depth: int) -> None:
         kind = notes.formats[place] = read(kind, content, where, notes, depth)
         if depth > 1 and kind in {"zip", "tar"}:
             notes.flaw("medium", "nested-archive", where, f"an archive within an archive ({kind})")
+        if content.head(2) != b"PK" and kind != "zip" and _has_directory(content):
+            notes.flaw("high", "second-reading", where, f"it is {kind} from its start, and a zip archive from its end")
+            _zip(content, where, notes, depth)
     except Broken as error:
         notes.flaw("high", error.rule, where, f"as {kind}: {error}; what comes after was not read")
 
@@ -104,7 +107,7 @@ _SIGNED: Final[tuple[tuple[str, Callable[[Window, bytes], bool]], ...]] = (
     ("empty", lambda _content, head: not head),
     ("gguf", lambda _content, head: head[:4] == gguf_file.MAGIC),
     ("npy", lambda _content, head: head[:6] == numpy_file.MAGIC),
-    ("zip", lambda content, head: head[:2] == b"PK" or _has_directory(content)),
+    ("zip", lambda _content, head: head[:2] == b"PK"),
     ("archive", lambda _content, head: any(head.startswith(magic) for magic in _ARCHIVES)),
     ("torch-legacy", lambda content, _head: torch_legacy.is_one(content)),
     ("tar", lambda content, _head: tars.is_one(content)),
@@ -127,7 +130,9 @@ def kind_of(content: Window, notes: Notes) -> str:
             return kind
     if saved_model.is_one(content, notes):
         return "saved-model"
-    return "onnx" if onnx_file.is_one(content, notes) else _text(content, head)
+    if onnx_file.is_one(content, notes):
+        return "onnx"
+    return "zip" if _has_directory(content) else _text(content, head)
 
 
 def _text(content: Window, head: bytes) -> str:
@@ -226,11 +231,10 @@ def _words(kind: str, content: Window, where: str, notes: Notes) -> None:
         notes.flaw("low", "unread", where, f"a text of {content.size:,} bytes was not looked into")
         return
     raw = content.get(0, content.size)
-    if kind == "json" and suffix != ".py":
-        configs.scan_json(raw, name, where, notes)
-        return
     text = raw.decode("utf-8", "replace")
-    if suffix in {".jinja", ".jinja2", ".j2"}:
+    if suffix == ".json" or (kind == "json" and not suffix):
+        configs.scan_json(raw, name, where, notes)
+    elif suffix in {".jinja", ".jinja2", ".j2"}:
         notes.riding.append(where)
         templates.scan(text, where, notes)
     elif suffix in {".yaml", ".yml"}:

@@ -75,7 +75,7 @@ def _tensors(content: Window, at: int, count: int, align: int, said: tuple[str, 
             raise Broken(f"the tensor {name[:60]!r} overlaps another, or begins at an odd place")
         last = begin + size
     if start + last > content.size and spans:
-        raise Broken(f"its tensors claim {last:,} bytes, and {max(content.size - start, 0):,} follow")
+        raise Broken(f"its tensors claim {last:,} bytes, and {max(content.size - start, 0):,} follow", "oversize")
     if spans and content.size - start - last >= align:
         notes.flaw("high", "trailing-data", where, f"{content.size - start - last:,} bytes follow its numbers")
 

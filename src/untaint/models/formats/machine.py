@@ -60,13 +60,14 @@ class Machine:
     def run(self, at: int) -> tuple[Value, int]:
         """What the pickle at `at` would give, and where it ends. Raises Broken where its unpickler would give up."""
         self._next = at
+        content, notes, handlers = self._content, self._judge.notes, self._handlers
         while True:
-            self._judge.notes.worked()
-            step = instruction(self._content, self._next)
+            notes.worked()
+            step = instruction(content, self._next)
             self._next = step.end
             if step.name == "STOP":
                 return self._pop(), step.end
-            self._handlers[step.name](step)
+            handlers[step.name](step)
 
     def _table(self) -> dict[str, Callable[[Instruction], None]]:
         many: dict[str, Callable[[Instruction], None]] = {

@@ -30,17 +30,21 @@ _PREFIX: Final = {
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
 }
 _LINES: Final = {"GLOBAL": 2, "INST": 2}
-_TABLE: Final = {ord(op.code): (op.name, op.arg.n if op.arg is not None else 0) for op in pickletools.opcodes}
+_KNOWN: Final = {ord(op.code): (op.name, op.arg.n if op.arg is not None else 0) for op in pickletools.opcodes}
+_TABLE: Final = [_KNOWN.get(code) for code in range(256)]
 
 
 def instruction(content: Window, at: int) -> Instruction:
     """The instruction at `at`. Raises Broken for one that is unknown or has no room for its argument."""
-    code = content.get(at, 1)[0]
-    if code not in _TABLE:
-        raise Broken(f"byte {at:,} is {code:#04x}, which is no instruction")
-    name, length = _TABLE[code]
+    left = content.end - content.start - at
+    if left < 1:
+        raise Broken(f"it ends at {at:,} without a stop", "truncated")
+    entry = _TABLE[content.base[content.start + at]]
+    if entry is None:
+        raise Broken(f"byte {at:,} is {content.number(at, 1):#04x}, which is no instruction")
+    name, length = entry
     if length >= 0:
-        if at + 1 + length > content.size:
+        if length >= left:
             raise Broken(f"it ends within {name} at {at:,}", "truncated")
         return Instruction(name, at, at + 1, length, at + 1 + length)
     if length == pickletools.UP_TO_NEWLINE:

@@ -93,6 +93,11 @@ class Archive:
 def read(content: Window, where: str, notes: Notes) -> Archive:
     """The archive, with its flaws noted. Raises Broken when it has no directory that can be followed."""
     start, size, count, end = _directory(content, where, notes)
+    before = end - start - size
+    if before and content.get(start, 4) != b"PK\x01\x02" and content.get(start + before, 4) == b"PK\x01\x02":
+        notes.flaw("high", "archive-trick", where, f"{before:,} bytes stand in front of it, which another loader may read")
+        notes.inside(content.part(0, before), f"{where}: what stands in front", 0)
+        content, end = content.part(before, content.size - before), end - before
     if count > _MOST_MEMBERS:
         raise Broken(f"it lists {count:,} members")
     members: list[Member] = []
@@ -154,9 +159,6 @@ def _directory(content: Window, where: str, notes: Notes) -> tuple[int, int, int
         notes.flaw("high", "archive-trick", where, "it says it is one of several volumes")
     if start + size > end:
         raise Broken("its directory claims more than there is", "oversize")
-    if start + size < end:  # what was put in front moves everything
-        notes.flaw("high", "archive-trick", where, "its directory is not where it says: something was put in front or between")
-        raise Broken("its directory is not where it says")
     return start, size, count, end
 
 
