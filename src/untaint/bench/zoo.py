@@ -27,7 +27,7 @@ from untaint.registry import build
 from untaint.types import Labels, Pixels
 
 ATTACKS = ("badnets", "blended", "wanet", "source-specific", "all-to-all")
-CLASSES = (2, 10, 43)
+SETS = ("clothes", "digits", "mixed")
 _PER_CLASS: Mapping[int, int] = {2: 3000, 10: 1000, 43: 300}
 """Training images of each class: about 10,000 in all, as few as a small network needs to tell them apart."""
 _APART = 2000
@@ -74,9 +74,9 @@ class Member:
     reference: Reference
     held: Pixels
     held_labels: Labels
-    stamped: Pixels
-    wanted: Labels
-    truth: Labels
+    stamped: np.ndarray
+    wanted: np.ndarray
+    truth: np.ndarray
     targets: tuple[int, ...]
     source: int | None
     spec: str
@@ -132,7 +132,7 @@ def attack_of(kind: Kind) -> str | None:
     """The attack of a member as a spec, with parameters drawn from its seed; None = clean."""
     if kind.attack is None:
         return None
-    rng = np.random.default_rng([kind.seed, kind.classes, ATTACKS.index(kind.attack)])
+    rng = np.random.default_rng([kind.seed, SETS.index(kind.data), kind.classes, ATTACKS.index(kind.attack)])
     pattern, place = ("white", "checkerboard", "random")[rng.integers(3)], tuple(int(step) for step in rng.integers(0, 25, 2))
     patch = f"pattern={pattern!r}, position={place}, size=3"
     target, source = (int(code) for code in rng.permutation(kind.classes)[:2])
