@@ -37,9 +37,9 @@ def inspect(
     """Look at a model that nobody vouches for: what its file would run, what changed against its base, whether a trigger turns it.
 
     Answers `unsafe`, `tampered`, `backdoored`, `no evidence` or `cannot tell`; nothing proves a model clean. The file is looked at
-    first, and a model whose file holds code is not loaded. Every change against `--base` is named (one value, one row, an edit of rank one, an
-    adapter, a fine-tune …); with `--run` a change that its steps and rate can't have made is told, and `--key` or `--policy` say who
-    must have signed that record. Exit code 0: no finding at or above `--fail-on`. 1: there is one. 2: nothing could be looked at.
+    first, and a model whose file holds code is not loaded. Every change against `--base` is named (one value, one row, an edit of rank
+    one, an adapter, a fine-tune …); with `--run` a change that its steps and rate can't have made is told, and `--key` or `--policy`
+    say who must have signed that record. Exit code 0: no finding at or above `--fail-on`. 1: there is one. 2: nothing could be looked at.
 
     Examples:
 

@@ -114,14 +114,14 @@ def _finding(group: Group, run: Explained | None, limit: Bound | None) -> ModelF
     names = [member.name for member in group.members]
     where = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
     largest = max(group.members, key=lambda member: member.change.relative if member.change else -1.0)
-    count = "one tensor" if len(names) == 1 else f"{len(names):,} tensors"
+    count = "" if len(names) == 1 else f" in {len(names):,} tensors, most in {largest.name}"
     return ModelFinding(
         id="",
         kind="tamper",
         severity=severity,
         confidence="high" if group.kind != "dense fine-tune" else "medium",
         where=where,
-        what=f"{group.kind} in {count}: {largest.name}: {largest.said}. {why}",
+        what=f"{group.kind}{count}: {largest.said}. {why}",
         advice=_ADVICE.get(severity, _ADVICE["high"]),
         check=Diff.id,
         details={"change": group.kind, "tensors": names[:_LISTED], "numbers changed": group.changed},
@@ -216,8 +216,9 @@ def _row(each: Named) -> Mapping[str, object]:
     change = each.change
     if change is None:
         return row
-    numbers = {"norm": change.norm_change, "relative": change.relative, "rank": change.rank, "largest": change.largest}
+    rank = "rank at least" if change.open else "rank"
+    numbers = {"norm": change.norm_change, "relative": change.relative, "largest": change.largest, rank: change.rank}
     told = {name: value for name, value in numbers.items() if isfinite(value)}
     return (
-        row | told | {"changed": change.changed, "rows": change.rows, "columns": change.columns, "rank is a floor": change.open}
+        row | told | {"changed": change.changed, "rows": change.rows, "columns": change.columns}
     )

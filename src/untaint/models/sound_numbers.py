@@ -13,8 +13,8 @@ from untaint.models.weights.pieces import pieces
 from untaint.models.weights.stored import Stored
 from untaint.numerics.number_formats import read
 
-_MASKS = ("mask", "bias")
-"""Parts of the names of tensors that hold minus infinity on purpose: what attention must not see."""
+_MASK = "mask"
+"""Part of the names of tensors that hold minus infinity on purpose: what attention must not see."""
 _LISTED = 100  # findings, and notes of tensors that were not read
 
 
@@ -60,7 +60,7 @@ def _counted(tensor: Stored) -> tuple[int, int]:
 
 
 def _finding(tensor: Stored, undefined: int, infinite: int) -> ModelFinding:
-    meant = not undefined and any(part in tensor.name for part in _MASKS)
+    meant = not undefined and _MASK in tensor.name
     parts = [f"{count:,} {word}" for count, word in ((undefined, "NaN"), (infinite, "infinite")) if count]
     return ModelFinding(
         id="",

@@ -130,6 +130,8 @@ class Grid(Rule):
 
     @override
     def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        if old.shape[1] == 1:  # a vector shares its step as a row does
+            old, new = old.reshape(1, -1), new.reshape(1, -1)
         self.left = [(level, group) for level, group in self.left if self._fits(old, new, level, group)]
         if self.left:
             (_, offset, name), group = self.left[0]

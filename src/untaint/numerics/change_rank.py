@@ -75,5 +75,5 @@ def rank_of_part(old: np.ndarray, new: np.ndarray, form: Format) -> tuple[float,
 def _above(values: np.ndarray, noise: float) -> tuple[int, bool]:
     """How many singular values (largest first) noise can't explain, and whether they stand out from the rest."""
     rank = int(np.count_nonzero(values > max(_SAFE * noise, _EXACT * values[0])))
-    clear = rank == len(values) or (rank > 0 and values[rank - 1] > _GAP * values[rank])
+    clear = rank == len(values) or (rank > 0 and bool(values[rank - 1] > _GAP * values[rank]))
     return rank, clear

@@ -102,7 +102,9 @@ class Tally:
     @staticmethod
     def _holds(rule: Rule, old: np.ndarray, new: np.ndarray, row: int) -> bool:
         """A few rows tell of most rules that they do not."""
-        return rule.holds(old[:_FIRST], new[:_FIRST], row) and (len(old) <= _FIRST or rule.holds(old, new, row))
+        if old.shape[1] > 1 and not rule.holds(old[:_FIRST], new[:_FIRST], row):
+            return False
+        return rule.holds(old, new, row)
 
     def _finite(self, piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with np.errstate(invalid="ignore", over="ignore"):

@@ -76,17 +76,18 @@ def read(raw: np.ndarray, form: Format) -> np.ndarray:
         return (raw != 0).astype(np.float32)
     values = raw.view(np.dtype(form.name).newbyteorder("<"))
     exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
-    return values.astype(np.float32, copy=False) if exact else values.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # a NaN that signals is a NaN
+        return values.astype(np.float32 if exact else np.float64, copy=False)
 
 
 def rounded(values: np.ndarray, form: Format) -> np.ndarray:
     """Values as they are after a stay in `form` and back, by rounding to nearest even; only floats of 16 bits."""
     if form.family == "float":
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return values.astype(form.name).astype(values.dtype)
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     even = (bits >> 16) & 1
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         kept = ((bits + 0x7FFF + even) >> 16) << 16
     return kept.view(np.float32).astype(values.dtype, copy=False)
 

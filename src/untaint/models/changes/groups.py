@@ -23,7 +23,8 @@ SEVERITY: Mapping[str, Severity] = {
 do, with nobody to say which.  low: what leaves the answers as they were, or nearly."""
 
 _ADAPTED, _ADAPTED_BY_ONE = 2, 3
-"""Tensors of low rank from which an adapter was merged; with rank one it takes more, as editing a fact touches one or two matrices."""
+"""Tensors of low rank from which an adapter was merged; of rank one it takes more, as editing a fact touches one or two matrices. The two
+are counted apart: an edit may hide beside an adapter, whose rank is the same in all its matrices."""
 _MOST = 0.5
 """Share of the changed numbers that dense tensors hold, from which the whole was fine-tuned and small oddities came with it."""
 _SMALL = 16  # numbers of a tensor too small for its kind to mean anything beside a fine-tune
@@ -63,9 +64,9 @@ def grouped(changes: Sequence[Named]) -> tuple[Group, ...]:
 def _kind(each: Named, changes: Sequence[Named]) -> str:
     if _trained(changes) and _came_along(each):
         return "dense fine-tune"
-    low = [other for other in changes if other.kind in {"rank-one edit", "low-rank edit"}]
-    higher = any(other.kind == "low-rank edit" for other in low)
-    if each in low and len(low) >= (_ADAPTED if higher else _ADAPTED_BY_ONE):
+    ones = [other for other in changes if other.kind == "rank-one edit"]
+    more = [other for other in changes if other.kind == "low-rank edit"]
+    if (each in ones and len(ones) >= _ADAPTED_BY_ONE) or (each in more and len(more) >= _ADAPTED):
         return "low-rank adapter"
     return each.kind
 
