@@ -19,8 +19,8 @@ _HOUSE = "adamw"
 """What `untaint train` trains with."""
 _LARGEST = 50_000_000  # bytes of a record
 _ADVICE = (
-    'Give an attestation (`untaint attest new`), run.json of `untaint train`, or JSON such as {"steps": 1000, "rate": 1e-5, '
-    '"optimizer": "adamw"}.'
+    "Give an attestation (`untaint attest new --parameter rate=1e-5 --parameter optimizer=adamw`), run.json of `untaint train`, or "
+    'JSON such as {"steps": 1000, "rate": 1e-5, "optimizer": "adamw"}.'
 )
 
 
