@@ -90,8 +90,8 @@ class TorchSubject(Subject):
     @override
     def traced(self, inputs: Inputs, digest: Digest) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         seen: dict[int, list[np.ndarray]] = {}
-        watched = _watched(self.module)
-        hooks = [layer.register_forward_hook(_keeper(seen, at, digest)) for at, layer in enumerate(watched)]
+        telling = watched(self.module)
+        hooks = [layer.register_forward_hook(_keeper(seen, at, digest)) for at, layer in enumerate(telling)]
         try:
             logits = self.logits(inputs)
         finally:
@@ -273,7 +273,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             layer.training = True
 
 
-def _watched(module: nn.Module) -> list[nn.Module]:
+def watched(module: nn.Module) -> list[nn.Module]:
     """Leaf layers with weights, and what follows them, spread over the depth; the last one, which gives the logits, left out."""
     leaves = [layer for layer in module.modules() if not any(layer.children())]
     wanted: list[nn.Module] = [

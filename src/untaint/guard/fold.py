@@ -1,0 +1,117 @@
+"""What is learned of all references but one fold, and how surprising the inputs of that fold, or new ones, then are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from untaint.guard.base import Learned, Measured, Sign
+from untaint.numerics.usual import Usual, usual
+from untaint.types import Labels, Rows, Scores
+
+Measures = Mapping[str, Measured]
+"""What each sign took down, by the sign's id."""
+
+
+@final
+@dataclass(frozen=True)
+class Surprise:
+    """How surprising inputs are: the most surprising number of all (n,), and which sign it is of, as a place in a list of signs."""
+
+    total: Scores
+    sign: np.ndarray
+
+    def or_else(self, other: "Surprise", rows: Rows) -> "Surprise":
+        """The larger of this and, for some rows, another."""
+        total, sign = self.total.copy(), self.sign.copy()
+        more = other.total > total[rows]
+        total[rows[more]], sign[rows[more]] = other.total[more], other.sign[more]
+        return Surprise(total, sign)
+
+
+@final
+@dataclass(frozen=True)
+class Fold:
+    """learned, usual: by sign, of the references outside the fold.  first, total: of those in it, after stage 1 and after both."""
+
+    learned: Mapping[str, Learned]
+    usual: Mapping[str, Usual]
+    first: Scores
+    total: Scores
+
+    def surprise(self, signs: Sequence[Sign], measures: Measures, said: Labels) -> Surprise:
+        """How surprising inputs are by those of the signs that took something down."""
+        return _most(
+            {
+                at: self.usual[sign.id].surprise(sign.compare(measures[sign.id], said, self.learned[sign.id]), said)
+                for at, sign in enumerate(signs)
+                if sign.id in measures
+            },
+            len(said),
+        )
+
+
+def _most(each: Mapping[int, np.ndarray], n: int) -> Surprise:
+    total, which = np.zeros(n), np.full(n, -1)
+    for at, columns in each.items():
+        own = np.where(np.isnan(columns), 0, columns).max(1)
+        which[own > total] = at
+        total = np.maximum(total, own)
+    return Surprise(total, which)
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How references are used. signs: all.  early: ids of those asked about every input.  held: rows of each fold.
+
+    gate: share of the inputs, the most surprising ones, that the rest of the signs are asked about.
+    """
+
+    signs: Sequence[Sign]
+    early: frozenset[str]
+    held: Sequence[Rows]
+    gate: float
+
+
+def folded(plan: Plan, measures: Measures, said: Labels, classes: int) -> list[Fold]:
+    """Learn from references fold by fold.
+
+    Numbers of the references come from what was learned without them, and so does what is usual of these numbers.
+    """
+    signs, held, everyone = plan.signs, plan.held, np.arange(len(said))
+    others = [np.setdiff1d(everyone, rows) for rows in held]
+    learned = [{sign.id: sign.learn(_only(measures[sign.id], rows), said[rows], classes) for sign in signs} for rows in others]
+    usuals: list[dict[str, Usual]] = [{} for _ in held]
+    for sign in signs:
+        numbers = _out_of_fold(sign, measures[sign.id], said, held, [each[sign.id] for each in learned])
+        both = np.full(numbers.shape[1], sign.both)
+        for kept, rows in zip(usuals, others, strict=True):
+            kept[sign.id] = usual(numbers[rows], said[rows], classes, both)
+    bare = [Fold(*each, np.empty(0), np.empty(0)) for each in zip(learned, usuals, strict=True)]
+    early, late = ({name: each for name, each in measures.items() if (name in plan.early) == now} for now in (True, False))
+    firsts = [_of(fold, signs, early, said, rows) for fold, rows in zip(bare, held, strict=True)]
+    least = np.quantile(np.concatenate([first.total for first in firsts]), 1 - plan.gate)
+    folds = []
+    for fold, first, rows in zip(bare, firsts, held, strict=True):
+        again = np.flatnonzero(first.total >= least)
+        both_stages = first.or_else(_of(fold, signs, late, said, rows[again]), again)
+        folds.append(Fold(fold.learned, fold.usual, first.total, both_stages.total))
+    return folds
+
+
+def _of(fold: Fold, signs: Sequence[Sign], measures: Measures, said: Labels, rows: Rows) -> Surprise:
+    return fold.surprise(signs, {name: _only(each, rows) for name, each in measures.items()}, said[rows])
+
+
+def _out_of_fold(sign: Sign, measured: Measured, said: Labels, held: Sequence[Rows], learned: Sequence[Learned]) -> np.ndarray:
+    parts = [sign.compare(_only(measured, rows), said[rows], each) for rows, each in zip(held, learned, strict=True)]
+    numbers = np.empty((len(said), parts[0].shape[1]))
+    for rows, part in zip(held, parts, strict=True):
+        numbers[rows] = part
+    return numbers
+
+
+def _only(measured: Measured, rows: Rows) -> Measured:
+    return tuple(each[rows] for each in measured)

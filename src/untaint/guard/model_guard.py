@@ -1,0 +1,207 @@
+"""A guard in front of a model: how likely an input as unusual as this is among inputs somebody vouches for."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from untaint.errors import BadInput
+from untaint.guard.base import Learned, Seen, Sign, Stage, signs, stage
+from untaint.guard.fold import Fold, Plan, Surprise, folded
+from untaint.nets.subject import Inputs, Reference, Subject, subject
+from untaint.numerics.pooled import pooled
+from untaint.numerics.usual import tail_share
+from untaint.types import Labels, Mask, Scores
+
+_GATE = 0.1
+"""Share of the inputs, the least usual after one pass, that the second stage is asked about: ten passes for a tenth cost one."""
+_FOLDS = 5
+"""Parts of the references: what is learned is compared with the part left out, and a fifth is enough to leave four to learn from."""
+_FEWEST = 20
+_TIMED = 256  # references on which the time is taken: one batch
+NO_ANSWER = "no-answer"
+"""In place of a sign: the model's answer to the input is not a number."""
+
+
+@final
+@dataclass(frozen=True)
+class Judged:
+    """What a guard says of n inputs.
+
+    risk: 0..1, high = suspicious.  p_value: chance that a clean input looks at least as unusual.  alarm: whether that is within the
+    guard's budget.  sign: what was most unusual about it, '' = nothing.  said: the class the model gives.  logits (n, k): its answer.
+    """
+
+    risk: Scores
+    p_value: Scores
+    alarm: Mask
+    sign: tuple[str, ...]
+    said: Labels
+    logits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.risk)
+
+
+@final
+@dataclass(frozen=True)
+class Guard:
+    """A guard fitted to a model and to clean inputs: call it with inputs, it answers with a `Judged`.
+
+    false_alarms: the budget: share of clean inputs it may alarm about.  held: the budget it keeps; with n references shares come in
+    steps of 1/(n+1).  n: references it was fitted to.  skipped: signs that could not be used, and why.
+    overhead: time of judging a batch of references as a multiple of the model's own time for it; NaN = not measured.
+
+    Made by `Guard.fit` or `Guard.load`.
+
+    Example:
+        guard = untaint.Guard.fit(model, reference, false_alarms=0.01)
+        judged = guard(images)              # one forward pass gives answers and judgement
+        images[judged.alarm]
+
+    """
+
+    id: ClassVar[str] = "untaint.model-guard/v1"
+
+    subject: Subject
+    false_alarms: float
+    signs: tuple[Sign, ...]
+    prepared: Mapping[str, Learned]
+    folds: tuple[Fold, ...]
+    classes: int
+    shape: tuple[int, ...]
+    dtype: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    overhead: float = float("nan")
+
+    @classmethod
+    def fit(cls, model: Any, reference: Reference | Inputs, *, false_alarms: float = 0.01, seed: int = 0) -> "Guard":
+        """Fit a guard.
+
+        model: what `untaint.nets.subject.subject` takes: a torch module, a Keras model, a file, a function of arrays that answers with
+        logits or probabilities.  reference: clean inputs that the model was not trained on, with labels or without; a few hundred
+        (1 / false_alarms at the least), of every class the model is to answer with.  false_alarms: budget, a share of clean inputs.
+
+        Raises BadInput where references are too few for the budget, do not fit the model, or the model gets them all wrong.
+        """
+        whose = subject(model)
+        inputs = reference.inputs if isinstance(reference, Reference) else np.asarray(reference)
+        _enough(inputs, false_alarms)
+        seen = look(whose, inputs)
+        _fits(whose, seen, reference)
+        rng = np.random.default_rng(seed)
+        known = [kind() for kind in signs().values()]
+        reasons = {sign.id: sign.unfit(whose, seen) for sign in known}
+        used = tuple(sign for sign in known if not reasons[sign.id])
+        prepared = {sign.id: sign.prepare(seen, rng) for sign in used}
+        measures = {sign.id: sign.measure(whose, seen, prepared[sign.id]) for sign in used}
+        parts = [np.sort(rows) for rows in np.array_split(rng.permutation(len(inputs)), _FOLDS)]
+        early = frozenset(sign.id for sign in used if stage(sign, bool(seen.layers)) == 1)
+        folds = folded(Plan(used, early, parts, _GATE), measures, seen.said, seen.logits.shape[1])
+        skipped = {name: why for name, why in reasons.items() if why}
+        shape, dtype = inputs.shape[1:], inputs.dtype.name
+        made = cls(whose, false_alarms, used, prepared, tuple(folds), seen.logits.shape[1], shape, dtype, skipped)
+        object.__setattr__(made, "overhead", made._measured(inputs[rng.permutation(len(inputs))[:_TIMED]]))
+        return made
+
+    @property
+    def n(self) -> int:
+        """References it was fitted to."""
+        return sum(len(fold.total) for fold in self.folds)
+
+    @property
+    def held(self) -> float:
+        """The largest budget within `false_alarms` that n references can tell."""
+        return np.floor(self.false_alarms * (self.n + 1) + 1e-9) / (self.n + 1)
+
+    def __call__(self, inputs: Inputs) -> Judged:
+        """Judge inputs (n, ...), like the references in shape and kind. Raises BadInput for others."""
+        given = np.asarray(inputs)
+        if given.shape[1:] != self.shape or given.dtype.name != self.dtype:
+            raise BadInput(
+                f"inputs of {_shown(given.shape[1:])} {given.dtype.name} are not like the references, {_shown(self.shape)} {self.dtype}.",
+                advice="Give what the guard was fitted to, several at a time: (n, ...).",
+            )
+        if not len(given):
+            return Judged(np.empty(0), np.empty(0), np.empty(0, bool), (), np.empty(0, np.int64), np.empty((0, self.classes)))
+        seen = look(self.subject, given)
+        answered = np.flatnonzero(np.isfinite(seen.logits).all(1))
+        risk, p_value, names = np.ones(len(given)), np.full(len(given), 1 / (self.n + 1)), [NO_ANSWER] * len(given)
+        if len(answered):
+            risk[answered], p_value[answered], found = self._judge(seen.only(answered))
+            for row, name in zip(answered, found, strict=True):
+                names[row] = name
+        return Judged(risk, p_value, p_value <= self.false_alarms, tuple(names), seen.said, seen.logits)
+
+    def _judge(self, seen: Seen) -> tuple[Scores, Scores, list[str]]:
+        first = self._surprises(seen, 1)
+        again = np.flatnonzero(self._share([each.total for each in first], [fold.first for fold in self.folds]) <= _GATE)
+        if len(again):
+            second = self._surprises(seen.only(again), 2)
+            first = [one.or_else(other, again) for one, other in zip(first, second, strict=True)]
+        totals = [fold.total for fold in self.folds]
+        p_value = self._share([each.total for each in first], totals)
+        mean = np.mean([each.total for each in first], 0)
+        names = [self.signs[at].id if at >= 0 else "" for at in first[0].sign]
+        return 1 - tail_share(mean, np.concatenate(totals)), p_value, names
+
+    def _surprises(self, seen: Seen, now: Stage) -> list[Surprise]:
+        asked = [sign for sign in self.signs if stage(sign, bool(seen.layers)) == now]
+        measures = {sign.id: sign.measure(self.subject, seen, self.prepared[sign.id]) for sign in asked}
+        return [fold.surprise(self.signs, measures, seen.said) for fold in self.folds]
+
+    def _share(self, found: Sequence[Scores], known: Sequence[Scores]) -> Scores:
+        """Conformal p-values: each fold's references against the input as that fold sees it (Barber et al. 2021, CV+)."""
+        above = sum(len(refs) - np.searchsorted(np.sort(refs), each) for each, refs in zip(found, known, strict=True))
+        return np.asarray((1 + above) / (self.n + 1))
+
+    def _measured(self, inputs: Inputs) -> float:
+        """Time of judging as a multiple of the time of answering, the least of three each."""
+        times = []
+        for asked in (self.subject.logits, self):
+            taken = []
+            for _ in range(3):
+                start = time.perf_counter()
+                asked(inputs)
+                taken.append(time.perf_counter() - start)
+            times.append(min(taken))
+        return times[1] / max(times[0], 1e-9)
+
+
+def look(whose: Subject, inputs: Inputs) -> Seen:
+    """Inputs and what a model makes of them, in one pass."""
+    logits, layers = whose.traced(inputs, pooled)
+    return Seen(inputs, logits, layers)
+
+
+def _enough(inputs: Inputs, false_alarms: float) -> None:
+    if not 0 < false_alarms < 1:
+        raise BadInput(f"false_alarms is a share between 0 and 1, not {false_alarms}.")
+    least = max(int(np.ceil(1 / false_alarms - 1e-9)) - 1, _FEWEST)
+    if inputs.ndim < 2 or len(inputs) < least:
+        raise BadInput(
+            f"{len(inputs):,} references cannot hold a budget of {false_alarms:g}.",
+            advice=f"Give at least {least:,}, or allow more false alarms.",
+        )
+
+
+def _fits(whose: Subject, seen: Seen, reference: Reference | Inputs) -> None:
+    if not np.isfinite(seen.logits).all():
+        raise BadInput(f"{whose.name} answers references with NaN or infinity.", advice="Leave those out, or repair the model.")
+    if not isinstance(reference, Reference):
+        return
+    if len(reference.classes) != seen.logits.shape[1]:
+        raise BadInput(f"the references have {len(reference.classes)} classes, {whose.name} answers with {seen.logits.shape[1]}.")
+    right = int((seen.said == reference.labels).sum())
+    most = int(np.bincount(reference.labels).max())
+    if right <= most and len(np.unique(reference.labels)) > 1:
+        raise BadInput(
+            f"{whose.name} is right about {right:,} of {len(reference.labels):,} references, no more than one class has.",
+            advice="Check that the classes are in the model's order and the inputs prepared as it wants them.",
+        )
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "nothing"

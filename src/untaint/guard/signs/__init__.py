@@ -1,0 +1,1 @@
+"""What gives a triggered input away: one sign, one file."""
