@@ -1,0 +1,114 @@
+"""The recovered trigger on images no search ever saw, against changes of the same kind and size that are not it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from untaint.evidence.finding import Proof, Tried
+from untaint.evidence.interventions import NATURAL, added, natural
+from untaint.evidence.proof import LEAST_ASR, LEAST_LEAD, RIVAL, mcnemar, not_tried
+from untaint.models.inversion.asked import Asked
+from untaint.models.inversion.hunt import Candidate
+from untaint.models.inversion.marks import Patch
+from untaint.nets.subject import Reference, Subject
+from untaint.types import Pixels
+
+RANDOM = "random ones of the same kind and size"
+_DRAWS = 8  # random controls, one for every eighth image: one lucky draw decides nothing
+_LEAST_IMAGES = 7  # 7 of 7 against none is p = 0.008
+_SHOWN = 6
+
+
+def proved(
+    subject: Subject, reference: Reference, net: Asked, found: Candidate, others: Sequence[Candidate], alpha: float
+) -> Proof:
+    """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
+
+    others: what the same search found for other classes.  Proven: it turns most images, far more than the best of the other classes
+    turns to its own and than natural differences between classes of the same size do (McNemar, exact; the largest p counts). That
+    random marks of the same kind turn them too is no defence: a network that learned a noise picture answers to other noise as well.
+    """
+    rows = found.rows
+    if len(rows) < _LEAST_IMAGES:
+        return not_tried(f"only {len(rows)} held-out images could be tried, {_LEAST_IMAGES} are needed")
+    plain, labels = reference.inputs[net.rows[rows]], net.labels[rows]
+    aim, names = found.aims[labels], net.classes
+    changed = _stamped(net, found, found.tried.params, rows)
+    answers = subject.logits(changed).argmax(1)
+    hits = answers == aim
+    controls = {RANDOM: _random(net, found, rows), NATURAL: _natural(reference, net, found, plain, changed)}
+    turned = {name: subject.logits(pixels).argmax(1) == aim for name, pixels in controls.items()}
+    rates = {name: float(each.mean()) for name, each in turned.items()}
+    p_values = [mcnemar(hits, turned[NATURAL])]
+    rival = max((each for each in others if _rivals(each, found)), key=lambda each: each.asr, default=None)
+    if rival is not None:
+        answered = subject.logits(_stamped(net, rival, rival.tried.params, rows)).argmax(1)
+        fair = (labels != rival.tried.goal.target) & (aim != rival.tried.goal.target)
+        if fair.any():
+            rates[RIVAL] = float((answered == rival.tried.goal.target)[fair].mean())
+            p_values.append(mcnemar(hits[fair], (answered == rival.tried.goal.target)[fair]))
+    asr, p_value = float(hits.mean()), max(p_values)
+    lead = asr - max(rate for name, rate in rates.items() if name != RANDOM)
+    proven = asr >= LEAST_ASR and lead >= LEAST_LEAD and p_value <= alpha
+    chosen = (
+        np.flatnonzero(hits)[:: max(1, int(hits.sum()) // _SHOWN)][:_SHOWN] if hits.any() else np.arange(min(_SHOWN, len(rows)))
+    )
+    examples = tuple(
+        Tried(int(net.rows[rows[at]]), plain[at], changed[at], (names[labels[at]], names[int(answers[at])], None))
+        for at in chosen.tolist()
+    )
+    trigger = found.tried.mark.trigger(found.tried.params)
+    statement = _statement(asr, rates, len(rows), p_value, proven=proven)
+    return Proof("proven" if proven else "not proven", statement, len(rows), asr, float("nan"), rates, p_value, examples, trigger)
+
+
+def _rivals(other: Candidate, found: Candidate) -> bool:
+    goal = other.tried.goal
+    wanted = set(found.aims[found.aims >= 0].tolist())
+    return other.search == found.search and goal.source is None and goal.target >= 0 and goal.target not in wanted
+
+
+def _stamped(net: Asked, found: Candidate, params: Tensor, rows: np.ndarray) -> Pixels:
+    """Whole grey levels (n, h, w, c). params: one mark, or several that take turns."""
+    result = np.empty((len(rows), *(net.images.shape[at] for at in (2, 3, 1))), np.uint8)
+    with torch.no_grad():
+        for turn in range(len(params)):
+            part = rows[turn :: len(params)]
+            if len(part):
+                images = net.images[torch.as_tensor(part, device=net.images.device)]
+                stamped = found.tried.mark.stamp(params[turn : turn + 1], images[None])[0]
+                levels = (stamped.clamp(0, 1) * 255).round().to(torch.uint8)
+                result[turn :: len(params)] = levels.permute(0, 2, 3, 1).cpu().numpy()
+    return result
+
+
+def _random(net: Asked, found: Candidate, rows: np.ndarray) -> Pixels:
+    """Marks of the kind drawn at random, at the same place where they have one."""
+    params, generator = found.tried.params.cpu(), torch.Generator().manual_seed(len(rows))
+    if isinstance(found.tried.mark, Patch):
+        drawn = params.repeat(_DRAWS, 1, 1, 1)
+        drawn[:, :-1] = (torch.rand(drawn[:, :-1].shape, generator=generator) > 0.5).to(drawn.dtype)
+    else:
+        drawn = torch.randn(_DRAWS, *params.shape[1:], generator=generator)
+    return _stamped(net, found, drawn.to(found.tried.params), rows)
+
+
+def _natural(reference: Reference, net: Asked, found: Candidate, plain: Pixels, changed: Pixels) -> Pixels:
+    """Moved from their own class's mean towards the aim's as far as the mark changed them; for a patch, within its place."""
+    own = net.rows[np.concatenate([net.fit, net.held])]
+    honest = natural(reference.inputs, reference.labels, own, len(net.classes))
+    labels = net.labels[found.rows]
+    direction = honest.means[found.aims[labels]] - honest.means[labels]
+    if isinstance(found.tried.mark, Patch):
+        direction = direction * found.tried.params[0, -1].cpu().numpy()[None, :, :, None]
+    size = np.sqrt(((changed.astype(np.float32) - plain) ** 2).sum((1, 2, 3)))
+    length = np.sqrt((direction**2).sum((1, 2, 3)))
+    return added(plain, direction * (size / np.maximum(length, 1e-9))[:, None, None, None])
+
+
+def _statement(asr: float, rates: Mapping[str, float], n: int, p_value: float, *, proven: bool) -> str:
+    told = ", ".join(f"{name} {rate:.0%}" for name, rate in rates.items())
+    tried = f"Put on {n:,} held-out images, it makes the model answer as the attacker would want in {asr:.0%}; {told} (p = {p_value:.1g})."
+    return f"Proven on images the search never saw. {tried}" if proven else f"Not proven: other changes do as much. {tried}"
