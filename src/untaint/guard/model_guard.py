@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, final
 
 import numpy as np
 
 from untaint.errors import BadInput
+from untaint.guard import saved
 from untaint.guard.base import Learned, Seen, Sign, Stage, signs, stage
 from untaint.guard.fold import Fold, Plan, Surprise, folded
 from untaint.nets.subject import Inputs, Reference, Subject, subject
@@ -20,6 +22,9 @@ _GATE = 0.1
 _FOLDS = 5
 """Parts of the references: what is learned is compared with the part left out, and a fifth is enough to leave four to learn from."""
 _FEWEST = 20
+_PROBES = 8
+"""References by whose answers a model is known again."""
+_CLOSE = 1e-2  # relative; another processor or precision moves logits by less, another training by more
 _TIMED = 256  # references on which the time is taken: one batch
 NO_ANSWER = "no-answer"
 """In place of a sign: the model's answer to the input is not a number."""
@@ -63,8 +68,6 @@ class Guard:
 
     """
 
-    id: ClassVar[str] = "untaint.model-guard/v1"
-
     subject: Subject
     false_alarms: float
     signs: tuple[Sign, ...]
@@ -73,6 +76,7 @@ class Guard:
     classes: int
     shape: tuple[int, ...]
     dtype: str
+    probes: tuple[Inputs, np.ndarray]
     skipped: Mapping[str, str] = field(default_factory=dict)
     overhead: float = float("nan")
 
@@ -101,10 +105,36 @@ class Guard:
         early = frozenset(sign.id for sign in used if stage(sign, bool(seen.layers)) == 1)
         folds = folded(Plan(used, early, parts, _GATE), measures, seen.said, seen.logits.shape[1])
         skipped = {name: why for name, why in reasons.items() if why}
-        shape, dtype = inputs.shape[1:], inputs.dtype.name
-        made = cls(whose, false_alarms, used, prepared, tuple(folds), seen.logits.shape[1], shape, dtype, skipped)
-        object.__setattr__(made, "overhead", made._measured(inputs[rng.permutation(len(inputs))[:_TIMED]]))
-        return made
+        kind = (seen.logits.shape[1], inputs.shape[1:], inputs.dtype.name)
+        some = rng.permutation(len(inputs))[:_PROBES]
+        made = cls(whose, false_alarms, used, prepared, tuple(folds), *kind, (inputs[some], seen.logits[some]), skipped)
+        return replace(made, overhead=made._measured(inputs[rng.permutation(len(inputs))[:_TIMED]]))
+
+    @classmethod
+    def load(cls, path: str | Path, model: Any, *, other_model: bool = False) -> "Guard":
+        """A guard as it was saved, before the model it was fitted to.
+
+        Raises BadInput for anything that is no guard, and for a model that answers otherwise than then, unless `other_model` says
+        that this is known; the budget then holds no more.
+        """
+        parts, whose = saved.read(Path(path)), subject(model)
+        guard = cls(whose, **parts)
+        try:
+            probes, answers = parts["probes"]
+            logits = guard(probes).logits
+            same = logits.shape == answers.shape and np.allclose(logits, answers, rtol=_CLOSE, atol=_CLOSE * np.ptp(answers))
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise BadInput(f"{path} does not fit {whose.name}: {error}.", advice="Fit a guard to this model.") from error
+        if not same and not other_model:
+            raise BadInput(
+                f"{whose.name} answers otherwise than when {path} was fitted: it is another model, or was changed.",
+                advice="Find out why, then fit the guard again.",
+            )
+        return guard
+
+    def save(self, path: str | Path) -> None:
+        """Write the guard, without the model, as one safetensors file. Raises CannotWrite."""
+        saved.write({name: getattr(self, name) for name in self.__dataclass_fields__ if name != "subject"}, Path(path))
 
     @property
     def n(self) -> int:
