@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
     from untaint.guard.columns import ColumnGuard
+    from untaint.guard.model_guard import Guard
     from untaint.numerics.privacy import NoisySteps, noise_for, withstands
     from untaint.training.engines.distributed import average_gradients
     from untaint.training.engines.flower import RobustFedAvg as RobustFedAvg  # not in __all__: it is not there without Flower
@@ -25,6 +26,7 @@ __all__ = [
     "ColumnGuard",
     "Dataset",
     "Finding",
+    "Guard",
     "GuardCallback",
     "MissingExtra",
     "NoisySteps",
@@ -59,6 +61,7 @@ _PLACES = {
     **dict.fromkeys(("GuardCallback", "guarded"), "untaint.training.engines.keras_guard"),
     "ColumnGuard": "untaint.guard.columns",
     "Dataset": "untaint.data.dataset",
+    "Guard": "untaint.guard.model_guard",
     "RobustFedAvg": "untaint.training.engines.flower",
     "average_gradients": "untaint.training.engines.distributed",
     "robust_mean": "untaint.training.engines.updates",
