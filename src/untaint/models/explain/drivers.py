@@ -1,0 +1,59 @@
+"""Which training rows drive an answer: those whose gradients pull the way the answer's own would."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from untaint.errors import BadInput
+from untaint.nets.row_gradients import LastLayer, alike, last_layer, row_gradients
+from untaint.nets.subject import Inputs, Reference, Subject
+from untaint.types import Rows
+
+SHORTLIST = 300
+"""Rows whose full gradients are compared: a second or two for small networks, and fifteen times as many as are shown."""
+
+
+@final
+@dataclass(frozen=True)
+class Ranked:
+    """Training rows, those that drive an answer most first. influence (m,): cosine of gradients, or of likeness.  how: in words."""
+
+    rows: Rows
+    influence: np.ndarray
+    how: str
+
+
+def drivers(subject: Subject, train: Reference, read: LastLayer, one: Inputs, label: int, most: int = 20) -> Ranked:
+    """The rows that drive the answer `label` for one input (1, ...). read: what the last layer makes of the training rows.
+
+    With gradients: a shortlist by the last layer's, in closed form, ranked by those of all weights. Of models of Keras by the last
+    layer's. Of a black box: rows with the answer's label that look most like the input, which is a guess.
+    Gradients are brought to one length: rows that a model has learned well have short ones, and poison is learned well.
+    Reference: TracIn, Pruthi et al. 2020, arXiv 2002.08484, renormalised as in Hammoudeh, Lowd 2022, arXiv 2201.10055
+    """
+    if not len(train.labels):
+        raise BadInput("there are no training rows to look among.")
+    if read.features is None:
+        return _look_alikes(train, one, label, most)
+    single = last_layer(subject, one)
+    closed = alike(read, train.labels, single, label)
+    order = np.argsort(-closed, kind="stable")[:SHORTLIST]
+    if subject.module is None:
+        return Ranked(order[:most], closed[order[:most]], "gradients of the last layer")
+    (target,) = row_gradients(subject.module, one, single.errors(np.array([label])))
+    errors = read.take(order).errors(train.labels[order])
+    full = np.array([float(each @ target) for each in row_gradients(subject.module, train.inputs[order], errors)])
+    best = np.argsort(-full, kind="stable")[:most]
+    return Ranked(order[best], full[best], f"gradients of all weights, among {len(order)} rows")
+
+
+def _look_alikes(train: Reference, one: Inputs, label: int, most: int) -> Ranked:
+    rows = np.flatnonzero(train.labels == label)
+    if not len(rows):
+        raise BadInput(f"no training row has the label {train.classes[label]!r} that the model answers.")
+    flat = train.inputs[rows].reshape(len(rows), -1).astype(np.float64)
+    near = cdist(one.reshape(1, -1).astype(np.float64), flat)[0]
+    best = np.argsort(near, kind="stable")[:most]
+    return Ranked(rows[best], 1 / (1 + near[best]), "likeness to the input: a black box shows no gradients")
