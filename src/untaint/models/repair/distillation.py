@@ -1,0 +1,100 @@
+"""Distillation: the suspect teaches a network that begins anew, on inputs that carry no trigger."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from untaint.models.repair._tuning import Plan, restarted, tuned
+from untaint.models.repair._universal import Universals
+from untaint.models.repair._views import are_images, broken, moved
+from untaint.models.repair.base import Given, Repair, Repaired
+
+_MIXED = 0.6
+"""Of a batch: two inputs mixed at a share drawn evenly, what lets few inputs stand for many (Beyer et al. 2022)."""
+_TRUSTED = 0.5
+"""Least the teacher must give the classes that are in an input: with less its answer is not taken, the label is."""
+_TAUGHT = 0.7
+"""Weight of the teacher's answer beside the label's: labels know better where it errs, it knows better what is alike."""
+
+
+@final
+@dataclass(frozen=True)
+class Distillation(Repair):
+    """The suspect teaches a network of the same shape that begins anew, so that nothing of a trigger is handed on.
+
+    The teacher sees clean inputs only, moved and mixed but never bent or patched, and is overruled where it answers a class that is not
+    in them. The pupil sees the same under patches, patterns and warps, drawn at random and hunted as universal triggers.
+    Stops: any trigger that clean inputs do not carry, whatever its shape: with `kept=0` no weight of the suspect is left.
+    Does not stop: what the teacher does to clean inputs too (label flips it learned); triggers that natural inputs carry.
+    Needs: clean inputs, some 500; 10 of each class or more.
+    Cost: `steps` updates and one forward pass of the teacher each: about a minute of one core for small networks.
+    Reference: Beyer et al. 2022, arXiv 2106.05237 (patient, consistent teachers); Zeng et al. 2022, arXiv 2110.03735 (universal triggers)
+    """
+
+    id: ClassVar[str] = "distillation"
+    steps: int = 800
+    rate: float = 3e-3
+    kept: float = 0.0
+    hunted: float = 0.0
+
+    @override
+    def apply(self, given: Given) -> Repaired:
+        teacher = given.module
+        pupil = restarted(teacher, self.kept, given.seed)
+        lesson = _Lesson(teacher, pupil, given, self.hunted)
+        tuned(pupil, lesson, given, Plan(self.steps, self.rate), "distilling")
+        return Repaired(pupil, self.steps, {"weights kept": self.kept, "answers of the suspect overruled": lesson.overruled()})
+
+
+class _Lesson:
+    """The loss of the pupil on rows of the clean inputs."""
+
+    def __init__(self, teacher: nn.Module, pupil: nn.Module, given: Given, hunted: float) -> None:
+        self._teacher, self._pupil, self._given = teacher, pupil, given
+        self._rng = torch.Generator(given.inputs.device).manual_seed(given.seed)
+        self._hunted = hunted if are_images(given.inputs) else 0.0
+        shape = tuple(given.inputs.shape[1:])
+        self._universals = Universals(shape, given.inputs, self._rng) if self._hunted else None  # type: ignore[arg-type]
+        self._asked = self._refused = 0
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        inputs, labels = self._mixed(rows)
+        wanted = self._wanted(inputs, labels)
+        if self._universals is None:
+            return self._loss(broken(inputs, self._rng), wanted)
+        self._universals.climb()
+        part = round(self._hunted * len(inputs))
+        views = torch.cat([self._universals.stamped(inputs[:part]), broken(inputs[part:], self._rng)])
+        return self._loss(views, wanted)
+
+    def overruled(self) -> float:
+        """Share of the teacher's answers that were not taken."""
+        return round(self._refused / max(self._asked, 1), 4)
+
+    def _loss(self, views: Tensor, wanted: Tensor) -> Tensor:
+        return -(wanted * functional.log_softmax(self._pupil(views), 1)).sum(1).mean()
+
+    def _mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        given, count = self._given, len(rows)
+        labels = functional.one_hot(given.labels[rows], given.classes).to(torch.get_default_dtype())
+        inputs = moved(given.inputs[rows], self._rng)
+        if not inputs.is_floating_point():
+            return inputs, labels
+        other = torch.randint(0, len(given.labels), (count,), generator=self._rng, device=rows.device)
+        share = torch.rand(count, generator=self._rng, device=rows.device, dtype=inputs.dtype)
+        share = torch.where(torch.rand(count, generator=self._rng, device=rows.device) < _MIXED, share, torch.ones_like(share))
+        beside = functional.one_hot(given.labels[other], given.classes).to(labels.dtype)
+        mixed = torch.lerp(moved(given.inputs[other], self._rng), inputs, share.view(-1, *[1] * (inputs.ndim - 1)))
+        return mixed, torch.lerp(beside, labels, share.to(labels.dtype)[:, None])
+
+    @torch.no_grad()
+    def _wanted(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        answers = self._teacher(inputs).softmax(1)
+        trusted = ((labels > 0) * answers).sum(1, keepdim=True) > _TRUSTED
+        self._asked += len(inputs)
+        self._refused += int((~trusted).sum())
+        return torch.where(trusted, torch.lerp(labels, answers, _TAUGHT), labels)
