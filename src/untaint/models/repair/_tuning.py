@@ -93,7 +93,7 @@ def head(module: nn.Module) -> nn.Module:
     """The last layer with a matrix of weights: the one that gives the logits. Raises BadInput when there is none."""
     found = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)]
     if not found:
-        raise BadInput("the network has no linear layer or convolution to begin anew.", advice="Use another repair.")
+        raise BadInput("the network has no linear layer or convolution to begin anew.", advice="Take another method (untaint list repairs).")
     return found[-1]
 
 

@@ -94,7 +94,7 @@ def prepared(module: nn.Module, reference: Reference | None, seed: int = 0, prog
     if len(labels) < FEWEST * len(reference.classes):
         raise BadInput(
             f"{len(labels):,} clean inputs of {len(reference.classes)} classes are too few to repair with.",
-            advice=f"Give {FEWEST} of each class or more (500 in all do well), or a repair that needs none: channel-lipschitz.",
+            advice=f"Give {FEWEST} of each class or more (500 in all do well), or take a method that needs none (untaint list repairs).",
         )
     classes = _answered(copied, inputs)
     if classes != len(reference.classes):
