@@ -1,5 +1,6 @@
 """One short function per verb. Everything the command line does can be done from here."""
 
+from untaint.api.conversion import convert
 from untaint.api.data import CACHE, attack, audit, clean, load, report, restore, schema, writable, write_poisoned
 from untaint.api.models import inspect
 from untaint.api.provenance import (
@@ -44,6 +45,7 @@ __all__ = [
     "check_signatures",
     "checker",
     "clean",
+    "convert",
     "export",
     "harden",
     "harden_keras",

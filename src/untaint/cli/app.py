@@ -17,6 +17,7 @@ from untaint.cli import (
     attest,
     audit,
     clean,
+    convert,
     demo,
     exits,
     export,
@@ -55,6 +56,7 @@ app.command("trace")(trace.trace)
 app.command("train")(train.train)
 app.command("inspect")(inspect.inspect)
 app.command("attack")(attack.attack)
+app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("key")(key.key)

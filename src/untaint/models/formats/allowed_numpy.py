@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from untaint.models.formats.allowed import NAMED, Allowed, Key, Why, is_bytes, whole_shape
-from untaint.models.formats.values import Const, Made, Map, Ref, Seq, Value, constant, whole, wholes
+from untaint.models.formats.values import Blob, Const, Made, Map, Ref, Seq, Value, constant, whole, wholes
 
 ARRAY: Final = ("numpy", "ndarray")
 DTYPE: Final = ("numpy", "dtype")
@@ -80,7 +80,8 @@ def _array_state(_made: Made, state: Value) -> Why:
         return why
     if isinstance(items[-1], Seq):
         return None if "O" in code_of(items[-3]) else "it lists objects where numbers belong"
-    return None if is_bytes(items[-1]) and "O" not in code_of(items[-3]) else "its content is no bytes"
+    plain = is_bytes(items[-1]) or isinstance(items[-1], Blob) or isinstance(constant(items[-1]), str)  # text: of Python 2
+    return None if plain and "O" not in code_of(items[-3]) else "its content is no bytes"
 
 
 def _masked_state(_made: Made, state: Value) -> Why:

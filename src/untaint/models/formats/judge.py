@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
+from untaint.evidence.finding import Severity
 from untaint.models.formats.allowed import PLAIN, Allowed, Key
 from untaint.models.formats.allowed_numpy import NUMPY
 from untaint.models.formats.allowed_torch import TORCH
@@ -80,7 +81,7 @@ class Judge:
             return
         entry = ALLOWED.get(target.target.key) if isinstance(target, Made) and isinstance(target.target, Ref) else None
         if entry is None or entry.holds != how:
-            severity = "critical" if isinstance(target, Ref) else "high"
+            severity: Severity = "critical" if isinstance(target, Ref) else "high"
             self.notes.flaw(severity, "pickle-state", self.at(place), f"it puts something into {_kind(target)}")
         elif isinstance(target, Made) and target.hooks:
             self.notes.flaw("high", "pickle-call", self.at(place), "it adds hooks to a tensor, which a gradient would run")

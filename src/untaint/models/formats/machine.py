@@ -174,7 +174,7 @@ class Machine:
             if step.name == "UNICODE":
                 text = raw.decode("raw-unicode-escape")
             elif step.name == "STRING":
-                text = codecs.escape_decode(_unquoted(raw))[0].decode("latin-1")  # type: ignore[attr-defined]
+                text = codecs.escape_decode(_unquoted(raw))[0].decode("latin-1")
             elif "UNICODE" in step.name:
                 text = raw.decode("utf-8", "surrogatepass")
             else:

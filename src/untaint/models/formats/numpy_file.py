@@ -19,6 +19,8 @@ _MOST_HEADER: Final = 1 << 16
 _SIMPLE: Final = re.compile(r"[|<>=]?(?:([?bBhHiIlLqQefdgFDG])|([biufcmMSaUV])(\d{1,9})(?:\[\w{1,6}\])?)")
 _CODES: Final = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2, "f": 4, "d": 8}
 _DEEP: Final = 50
+_LONG: Final = re.compile(r"(\d)L(?=[,)])")
+"""Whole numbers as Python 2 wrote them."""
 
 
 def is_one(content: Window) -> bool:
@@ -68,7 +70,7 @@ def _described(content: Window) -> tuple[int, Any, int]:
     if max(text.count(bracket) for bracket in "([{") > _DEEP * 20:
         raise Broken("its header is nested too deep")
     try:
-        header = ast.literal_eval(text.strip())
+        header = ast.literal_eval(_LONG.sub(r"\1", text.strip()))
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise Broken("its header is no literal") from error
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:

@@ -1,6 +1,6 @@
 """Pickles, one or several after another, and joblib's, which keep arrays between the instructions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Final, final
 
@@ -60,6 +60,8 @@ class Pickles:
     where: str
     notes: Notes
     depth: int
+    arrays: dict[int, Window] = field(default_factory=dict)
+    """Numbers that joblib put between the instructions, by the identity of what describes them."""
 
     def scan(self) -> list[Value]:
         """What each would give. Flaws are in the notes; it stops at the first that cannot be followed to its end."""
@@ -99,9 +101,10 @@ class Pickles:
         size = size_of(found["dtype"])
         if size is None:
             raise Broken("an array between instructions has a format that cannot be told")
-        return self._past(
-            at, size * prod(shape), aligned=whole(found.get("numpy_array_alignment_bytes", Const(None))) is not None
-        )
+        room = size * prod(shape)
+        end = self._past(at, room, aligned=whole(found.get("numpy_array_alignment_bytes", Const(None))) is not None)
+        self.arrays[id(made)] = self.content.part(end - room, room)
+        return end
 
     def _past(self, at: int, size: int, *, aligned: bool) -> int:
         if aligned:
@@ -116,12 +119,12 @@ class Pickles:
     def held(self, value: Value, at: int) -> None:
         """A file of PyTorch that a plain pickle holds as bytes."""
         place = f"{self.where} byte {at:,}".strip()
-        text = value
-        if isinstance(value, Made) and value.is_a(ENCODE) and value.args:
-            text = value.args[0]
-        self.notes.inside(self._bytes(text), f"{place}: its tensors", self.depth)
+        self.notes.inside(self.bytes_of(value), f"{place}: its tensors", self.depth)
 
-    def _bytes(self, value: Value) -> Window:
+    def bytes_of(self, value: Value) -> Window:
+        """Bytes as the pickle spells them out. Raises Broken where it does not."""
+        if isinstance(value, Made) and value.is_a(ENCODE) and value.args:
+            value = value.args[0]
         if isinstance(value, Blob) and not value.text:
             return self.content.part(value.start, value.size)
         if isinstance(value, Blob) and value.size <= _MOST_TEXT:

@@ -55,8 +55,13 @@ class Reader(io.RawIOBase):
 
 
 class _Stream(Protocol):
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether its end was reached."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows its end."""
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
         """The next bytes, at most so many."""

@@ -3,6 +3,7 @@
 import tarfile
 from typing import IO, Final, cast
 
+from untaint.evidence.finding import Severity
 from untaint.models.formats.notes import Notes
 from untaint.models.formats.stream import Reader
 from untaint.models.formats.window import Broken, Window
@@ -52,7 +53,7 @@ def _member(member: tarfile.TarInfo, content: Window, names: set[str], where: st
     if escapes(member.name):
         notes.flaw("high", "path", place, "its name leads out of the folder")
     if member.issym() or member.islnk():
-        severe = "high" if escapes(member.linkname) else "medium"
+        severe: Severity = "high" if escapes(member.linkname) else "medium"
         notes.flaw(severe, "link", place, f"it is a link to {member.linkname[:80]!r}")
     elif member.isdev() or member.issparse():
         notes.flaw("high", "link", place, "it is a device, a pipe or a file with holes")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
+from untaint.evidence.finding import Severity
 from untaint.models.formats.notes import Notes
 from untaint.models.formats.window import Broken, Window
 
@@ -145,7 +146,9 @@ def _directory(content: Window, where: str, notes: Notes) -> tuple[int, int, int
     if at + _END.size + comment != content.size:
         notes.flaw("high", "trailing-data", where, "bytes follow the archive")
     if comment:
-        severity = "high" if b"PK" in content.get(at + _END.size, min(comment, content.size - at - _END.size)) else "medium"
+        severity: Severity = (
+            "high" if b"PK" in content.get(at + _END.size, min(comment, content.size - at - _END.size)) else "medium"
+        )
         notes.flaw(severity, "archive-trick", where, f"its comment has {comment:,} bytes, in which a second archive can hide")
     end = at
     if _locator(content, at):

@@ -15,7 +15,7 @@ from untaint.models.weights.stored import Span, Stored, Weights, cut, form_of, g
 
 _MOST_HEADER = 100_000_000
 """Bytes of a header at most, as the reference implementation has it."""
-_NAMES: Mapping[str, str] = {
+NAMES: Mapping[str, str] = {
     "F64": "float64",
     "F32": "float32",
     "F16": "float16",
@@ -26,6 +26,7 @@ _NAMES: Mapping[str, str] = {
     "BOOL": "bool",
     **{f"{letter}{8 * size}": f"{kind}{8 * size}" for letter, kind in (("I", "int"), ("U", "uint")) for size in (1, 2, 4, 8)},
 }
+"""What the format calls each type of number, and what it is called here."""
 _HALF_BYTES = {"F4"}
 _BYTES = {"F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"}
 
@@ -72,9 +73,9 @@ def _tensors(path: Path, header: Mapping[str, Any], start: int, notes: list[str]
             raise cut(path, f"the tensor {name!r} lacks a type, a shape or a place") from error
         if not all(type(value) is int and value >= 0 for value in (*shape, begin, end)) or end < begin:
             raise cut(path, f"the tensor {name!r} has a shape or a place that is no number")
-        form = form_of(_NAMES.get(kind, "raw"))
+        form = form_of(NAMES.get(kind, "raw"))
         size = prod(shape) * form.size if form.name != "raw" else end - begin
-        known = kind in _NAMES or kind in _BYTES or kind in _HALF_BYTES
+        known = kind in NAMES or kind in _BYTES or kind in _HALF_BYTES
         if size != end - begin or not known:
             raise BadInput(
                 f"{path}: the tensor {name!r} claims to be {kind} {list(shape)}, and has {end - begin:,} bytes.",
