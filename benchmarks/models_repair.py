@@ -156,7 +156,12 @@ def told(rows: list[dict[str, Any]], methods: Sequence[str]) -> str:
         lines.append(_line("before", [{**row, "after": row["before"], "cpu": 0.0} for row in first]))
     lines += [_line(method, groups[method]) for method in [NEVER, *methods] if groups[method]]
     for part in ("attack", "classes", "arch"):
-        lines += ["", f"## {methods[0]}, by {part}", "", f"| {part} | networks | accuracy | ASR | R-Acc | never poisoned: ASR, R-Acc |"]
+        lines += [
+            "",
+            f"## {methods[0]}, by {part}",
+            "",
+            f"| {part} | networks | accuracy | ASR | R-Acc | never poisoned: ASR, R-Acc |",
+        ]
         lines += ["|---|---|---|---|---|---|", *_parts(first, groups[NEVER], part)]
     lines += ["", f"## How fast it comes back: ASR after updates on {FEW} poisoned samples among 90 clean ones", ""]
     lines += ["| | " + " | ".join(f"{step} updates" for step in STEPS) + " |", "|---" * (len(STEPS) + 1) + "|"]
@@ -165,8 +170,16 @@ def told(rows: list[dict[str, Any]], methods: Sequence[str]) -> str:
         curves = [row["relapse"] for row in groups[method] if row["relapse"] and row["member"] in both]
         if curves:
             lines.append(f"| {method} | " + " | ".join(f"{100 * value:.1f}" for value in np.mean(curves, 0)) + " |")
-    lines += ["", f"## {methods[0]}, network by network", "", "| network | accuracy | ASR | R-Acc | CPU s |", "|---|---|---|---|---|"]
-    lines += [f"| {row['member']} | {_change(row, 0)} | {_change(row, 1)} | {_change(row, 2)} | {row['cpu']:.0f} |" for row in first]
+    lines += [
+        "",
+        f"## {methods[0]}, network by network",
+        "",
+        "| network | accuracy | ASR | R-Acc | CPU s |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['member']} | {_change(row, 0)} | {_change(row, 1)} | {_change(row, 2)} | {row['cpu']:.0f} |" for row in first
+    ]
     return "\n".join(lines) + "\n"
 
 

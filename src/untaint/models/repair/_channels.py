@@ -58,7 +58,10 @@ def stages(module: nn.Module) -> list[Stage]:
         behind = isinstance(after, _SCALED) and after.affine and after.num_features == layer.weight.shape[0]
         found.append(Stage(name, layer, after if behind else None))
     if not found:
-        raise BadInput("the network has no layer but the one that gives the logits: no channel can be cut.", advice="Take another method (untaint list repairs).")
+        raise BadInput(
+            "the network has no layer but the one that gives the logits: no channel can be cut.",
+            advice="Take another method (untaint list repairs).",
+        )
     return found
 
 

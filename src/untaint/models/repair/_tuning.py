@@ -1,7 +1,7 @@
 """The one loop in which repairs train, and what they begin from."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -53,7 +53,7 @@ def tuned(module: nn.Module, objective: Objective, given: Given, plan: Plan, wha
     return module.eval()
 
 
-def _sharpened(weights: list[Tensor], objective: Objective, rows: Tensor, rho: float) -> None:
+def _sharpened(weights: Sequence[Tensor], objective: Objective, rows: Tensor, rho: float) -> None:
     """Replace the slopes by those at the worst place nearby (Foret et al. 2021, adaptive as in Kwon et al. 2021)."""
     scaled = [weight.detach().abs() * weight.grad if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
     length = torch.sqrt(sum((each**2).sum() for each in scaled) + 1e-12)  # type: ignore[arg-type]
@@ -93,7 +93,9 @@ def head(module: nn.Module) -> nn.Module:
     """The last layer with a matrix of weights: the one that gives the logits. Raises BadInput when there is none."""
     found = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)]
     if not found:
-        raise BadInput("the network has no linear layer or convolution to begin anew.", advice="Take another method (untaint list repairs).")
+        raise BadInput(
+            "the network has no linear layer or convolution to begin anew.", advice="Take another method (untaint list repairs)."
+        )
     return found[-1]
 
 

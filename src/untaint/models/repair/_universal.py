@@ -53,17 +53,19 @@ class Universals:
         if self._age % _LIFE == 0:
             self._begin()
             return
-        for values in (self.masks, self.fills, self.changes, self.steps):
-            if values.grad is None:
-                return
-        largest = self.masks.grad.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)  # type: ignore[union-attr]
-        self.masks.mul_(torch.exp(10 * _CLIMB * self.masks.grad / largest)).clamp_(1e-4, 1)
+        every = (self.masks, self.fills, self.changes, self.steps)
+        found = [values.grad for values in every]
+        if any(slope is None for slope in found):
+            return
+        mask, fill, change, step = (slope for slope in found if slope is not None)
+        largest = mask.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        self.masks.mul_(torch.exp(10 * _CLIMB * mask / largest)).clamp_(1e-4, 1)
         budget = _AREA * self.masks[0].numel()
         self.masks.mul_((budget / self.masks.sum((1, 2, 3), keepdim=True)).clamp_max(1))
-        for values, bound in ((self.changes, _STRENGTH), (self.steps, 2 * _BENT)):
-            values.add_(_CLIMB * bound * values.grad.sign()).clamp_(-bound, bound)  # type: ignore[union-attr]
-        self.fills.add_(_CLIMB * self.fills.grad.sign()).clamp_(0, 1)  # type: ignore[union-attr]
-        for values in (self.masks, self.fills, self.changes, self.steps):
+        for values, slope, bound in ((self.changes, change, _STRENGTH), (self.steps, step, 2 * _BENT)):
+            values.add_(_CLIMB * bound * slope.sign()).clamp_(-bound, bound)
+        self.fills.add_(_CLIMB * fill.sign()).clamp_(0, 1)
+        for values in every:
             values.grad = None
 
     def _begin(self) -> None:

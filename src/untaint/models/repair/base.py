@@ -84,7 +84,7 @@ def prepared(module: nn.Module, reference: Reference | None, seed: int = 0, prog
     weights = _weights(module)
     copied = copy.deepcopy(module).eval()
     for weight in copied.parameters():
-        weight.requires_grad_(requires_grad=True)
+        weight.requires_grad = True
     device = weights[0].device
     if reference is None:
         return Given(copied, torch.empty(0, device=device), torch.empty(0, dtype=torch.long, device=device), 0, seed, progress)
@@ -105,7 +105,7 @@ def prepared(module: nn.Module, reference: Reference | None, seed: int = 0, prog
     return Given(copied, inputs, labels, classes, seed, progress)
 
 
-def _weights(module: nn.Module) -> list[Tensor]:
+def _weights(module: nn.Module) -> list[nn.Parameter]:
     weights = list(module.parameters())
     if not weights:
         raise BadInput(

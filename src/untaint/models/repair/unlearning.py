@@ -34,7 +34,10 @@ class Unlearning(Repair):
     @override
     def apply(self, given: Given) -> Repaired:
         if not are_images(given.inputs):
-            raise BadInput("triggers are hunted in images only, and these inputs are none.", advice="Take another method (untaint list repairs).")
+            raise BadInput(
+                "triggers are hunted in images only, and these inputs are none.",
+                advice="Take another method (untaint list repairs).",
+            )
         module, shape = given.module, given.inputs.shape[1:]
         rng = torch.Generator(given.inputs.device).manual_seed(given.seed)
         universals = Universals((shape[0], shape[1], shape[2]), given.inputs, rng)
