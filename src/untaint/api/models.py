@@ -57,7 +57,7 @@ def inspect(
         base=_there(None if base is None else Path(base)),
         run=_explained(run, path, base, policy),
         subject=None if path is not None else opened(model),
-        reference=None if data is None else _reference(load(data, **columns), path),
+        reference=None if data is None else reference_of(load(data, **columns), path),
         alpha=alpha,
         seed=seed,
         progress=progress or quiet,
@@ -127,7 +127,7 @@ def house_model(path: Path) -> dict[str, Any] | None:
     return about if isinstance(about, dict) and str(about.get("schema", "")).startswith("untaint.model/") else None
 
 
-def _reference(dataset: Dataset, path: Path | None) -> "Reference":
+def reference_of(dataset: Dataset, path: Path | None) -> "Reference":
     """Inputs as the model takes them, at most `_MOST`, each class in its share."""
     from untaint.nets.subject import Reference
 
