@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     from untaint.api import attack, audit, clean, harden, harden_keras, load, report, restore, train
+    from untaint.api.insight import explain, explain_change, invert
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
     from untaint.evidence.finding import AuditResult, Finding, Verdict
@@ -38,11 +39,15 @@ __all__ = [
     "audit",
     "average_gradients",
     "clean",
+    "explain",
+    "explain_change",
     "guarded",
     "harden",
     "harden_keras",
+    "invert",
     "load",
     "noise_for",
+    "repair",
     "report",
     "restore",
     "robust_mean",
@@ -53,6 +58,7 @@ __all__ = [
 
 _PLACES = {
     **dict.fromkeys(("attack", "audit", "clean", "harden", "harden_keras", "load", "report", "restore", "train"), "untaint.api"),
+    **dict.fromkeys(("explain", "explain_change", "invert"), "untaint.api.insight"),
     **dict.fromkeys(
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"
     ),

@@ -2,6 +2,8 @@
 
 from untaint.api.conversion import convert
 from untaint.api.data import CACHE, attack, audit, clean, load, report, restore, schema, writable, write_poisoned
+from untaint.api.guards import check_guard, fit_guard
+from untaint.api.insight import explain, explain_change, invert
 from untaint.api.models import inspect
 from untaint.api.provenance import (
     attest,
@@ -22,6 +24,7 @@ from untaint.api.provenance import (
     trace,
     verify,
 )
+from untaint.api.repairing import repair
 from untaint.api.training import TrainedRun, harden, harden_keras, sweep, train
 from untaint.provenance.keyless import Identity
 from untaint.provenance.spot import Ask
@@ -41,20 +44,26 @@ __all__ = [
     "audit",
     "check_attestations",
     "check_bundle",
+    "check_guard",
     "check_log",
     "check_signatures",
     "checker",
     "clean",
     "convert",
+    "explain",
+    "explain_change",
     "export",
+    "fit_guard",
     "harden",
     "harden_keras",
     "inspect",
+    "invert",
     "load",
     "log",
     "new_key",
     "prove_entry",
     "public_key",
+    "repair",
     "report",
     "restore",
     "schema",

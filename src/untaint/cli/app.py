@@ -4,27 +4,32 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, final
 
 # Spinning OpenMP threads cost 6-12 times the work on a busy machine; must be set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
 from typer.core import TyperGroup
+from typing_extensions import override
 
 from untaint.cli import (
     attack,
+    attack_inversion,
     attest,
     audit,
     clean,
     convert,
     demo,
     exits,
+    explain,
     export,
+    guard,
     inspect,
     key,
     listing,
     log,
+    repair,
     report,
     restore,
     schema,
@@ -36,8 +41,22 @@ from untaint.cli import (
 )
 from untaint.errors import BadInput
 
+
+@final
+class _Verbs(TyperGroup):
+    """Verbs of one word or two: `attack inversion` is looked for before `attack`."""
+
+    @override
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        two = " ".join(args[:2])
+        if len(args) > 1 and two in self.commands:
+            return two, self.commands[two], args[2:]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="untaint",
+    cls=_Verbs,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -55,7 +74,11 @@ app.command("verify")(verify.verify)
 app.command("trace")(trace.trace)
 app.command("train")(train.train)
 app.command("inspect")(inspect.inspect)
+app.command("repair")(repair.repair)
+app.command("guard")(guard.guard)
 app.command("attack")(attack.attack)
+app.command(attack_inversion.NAME)(attack_inversion.attack_inversion)
+app.command("explain")(explain.explain)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("export")(export.export)

@@ -16,6 +16,7 @@ class Kinds(StrEnum):
     attacks = "attacks"
     defences = "defences"
     checks = "checks"
+    repairs = "repairs"
     recipes = "recipes"
     formats = "formats"
     features = "features"
@@ -25,7 +26,7 @@ def listing(
     kind: Annotated[Kinds, typer.Argument(help="What to list.", show_default=False)],
     name: Annotated[str | None, typer.Argument(help="Show the whole manual page of one.", show_default=False)] = None,
 ) -> None:
-    """List detectors, attacks, defences, recipes, checks of models, input formats or features; with a name, its manual page.
+    """List detectors, attacks, defences, recipes, checks and repairs of models, input formats or features; with a name, its manual page.
 
     Examples:  `untaint list detectors`   `untaint list attacks badnets`
     """
@@ -67,6 +68,12 @@ def _checks() -> dict[str, str]:
     return {name: _manual(kind) for name, kind in checks().items()}
 
 
+def _repairs() -> dict[str, str]:
+    from untaint.models.repair.base import repairs
+
+    return {name: _manual(kind) for name, kind in repairs().items()}
+
+
 def _recipes() -> dict[str, str]:
     from untaint.training.compose import RECIPES
 
@@ -103,6 +110,7 @@ _PAGES: dict[Kinds, Callable[[], dict[str, str]]] = {
     Kinds.attacks: _attacks,
     Kinds.defences: _defences,
     Kinds.checks: _checks,
+    Kinds.repairs: _repairs,
     Kinds.recipes: _recipes,
     Kinds.formats: _formats,
     Kinds.features: _features,
