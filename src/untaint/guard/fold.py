@@ -40,16 +40,14 @@ class Fold:
     first: Scores
     total: Scores
 
-    def surprise(self, signs: Sequence[Sign], measures: Measures, said: Labels) -> Surprise:
-        """How surprising inputs are by those of the signs that took something down."""
-        return _most(
-            {
-                at: self.usual[sign.id].surprise(sign.compare(measures[sign.id], said, self.learned[sign.id]), said)
-                for at, sign in enumerate(signs)
-                if sign.id in measures
-            },
-            len(said),
-        )
+    def of(self, signs: Sequence[Sign], measures: Measures, said: Labels, rows: Rows) -> Surprise:
+        """How surprising some of the inputs are, by those of the signs that took something down."""
+        found = {}
+        for at, sign in enumerate(signs):
+            if sign.id in measures:
+                numbers = sign.compare(_only(measures[sign.id], rows), said[rows], self.learned[sign.id])
+                found[at] = self.usual[sign.id].surprise(numbers, said[rows])
+        return _most(found, len(rows))
 
 
 def _most(each: Mapping[int, np.ndarray], n: int) -> Surprise:
@@ -91,18 +89,14 @@ def folded(plan: Plan, measures: Measures, said: Labels, classes: int) -> list[F
             kept[sign.id] = usual(numbers[rows], said[rows], classes, both)
     bare = [Fold(*each, np.empty(0), np.empty(0)) for each in zip(learned, usuals, strict=True)]
     early, late = ({name: each for name, each in measures.items() if (name in plan.early) == now} for now in (True, False))
-    firsts = [_of(fold, signs, early, said, rows) for fold, rows in zip(bare, held, strict=True)]
+    firsts = [fold.of(signs, early, said, rows) for fold, rows in zip(bare, held, strict=True)]
     least = np.quantile(np.concatenate([first.total for first in firsts]), 1 - plan.gate)
     folds = []
     for fold, first, rows in zip(bare, firsts, held, strict=True):
         again = np.flatnonzero(first.total >= least)
-        both_stages = first.or_else(_of(fold, signs, late, said, rows[again]), again)
+        both_stages = first.or_else(fold.of(signs, late, said, rows[again]), again)
         folds.append(Fold(fold.learned, fold.usual, first.total, both_stages.total))
     return folds
-
-
-def _of(fold: Fold, signs: Sequence[Sign], measures: Measures, said: Labels, rows: Rows) -> Surprise:
-    return fold.surprise(signs, {name: _only(each, rows) for name, each in measures.items()}, said[rows])
 
 
 def _out_of_fold(sign: Sign, measured: Measured, said: Labels, held: Sequence[Rows], learned: Sequence[Learned]) -> np.ndarray:

@@ -4,6 +4,8 @@ import numpy as np
 
 _GRID = 4
 """Cells along each side of a map; a patch in a corner moves one of sixteen means, and a layer stays a few hundred numbers."""
+_WIDE = 512
+"""Numbers of a layer from which a coarser grid, of half the cells each way, is enough: late maps are small and their channels many."""
 _GROUPS = 8
 """Stretches of a transformer's tokens: as many as keep a row of patches of a small picture apart."""
 
@@ -12,7 +14,8 @@ def pooled(values: np.ndarray) -> np.ndarray:
     """Outputs of a layer as (n, c, cells): maps (n, c, h, w) over a grid, tokens (n, t, c) over stretches, rows (n, c) as they are."""
     if values.ndim == 4:
         n, channels, height, width = values.shape
-        down, right = _means(height, _GRID, values.dtype), _means(width, _GRID, values.dtype)
+        grid = _GRID if channels * _GRID**2 <= _WIDE else _GRID // 2
+        down, right = _means(height, grid, values.dtype), _means(width, grid, values.dtype)
         across = values.reshape(-1, width) @ right
         both = np.kron(down, np.eye(right.shape[1], dtype=values.dtype))
         return (across.reshape(n * channels, -1) @ both).reshape(n, channels, -1)
@@ -27,12 +30,21 @@ def togetherness(cells: np.ndarray, orders: tuple[int, ...] = (1, 2, 3, 4)) -> n
     The matrix of order p is that of the channels' p-th powers (Sastry and Oore 2020; Ma et al. 2023, "Beatrix"); its row sums need
     no matrix: channel i's is the product of its powers with the sum of all channels' powers. Signs are kept.
     """
-    found = []
-    for order in orders:
-        powers = np.sign(cells) * np.abs(cells) ** order if order > 1 else cells
-        rows = np.einsum("ncs,ns->nc", powers, powers.sum(1))
-        found.append(np.sign(rows) * np.abs(rows) ** (1 / (2 * order)))
+    found, powers = [], cells
+    for order in range(1, max(orders) + 1):
+        if order > 1:
+            powers = powers * np.abs(cells)
+        if order in orders:
+            rows = powers * powers.sum(1, keepdims=True)
+            found.append(_root(rows.sum(2), order))
     return np.concatenate(found, 1)
+
+
+def _root(values: np.ndarray, order: int) -> np.ndarray:
+    """The root of twice the order, signs kept; square and cube roots are far quicker than powers."""
+    size = np.sqrt(np.abs(values))
+    root = {1: lambda x: x, 2: np.sqrt, 3: np.cbrt, 4: lambda x: np.sqrt(np.sqrt(x))}.get(order, lambda x: x ** (1 / order))
+    return np.copysign(root(size), values)
 
 
 def _means(size: int, most: int, dtype: np.dtype) -> np.ndarray:

@@ -12,7 +12,7 @@ from untaint.numerics.centres import Centres, centres, own_and_margin
 from untaint.numerics.pictures import shrink
 from untaint.types import Labels
 
-_SIDE = 28
+_SIDE = 16
 """Larger images are shrunk to it: class centres cannot use more, and they are few references that tell it."""
 
 
