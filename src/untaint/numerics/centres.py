@@ -61,7 +61,11 @@ def _directions(centred: np.ndarray, most: int) -> np.ndarray:
         return np.eye(centred.shape[1])
     if centred.shape[1] <= len(centred):
         return np.linalg.eigh(centred.T @ centred)[1][:, -most:]
-    return np.linalg.svd(centred, full_matrices=False)[2][:most].T
+    sizes, sides = np.linalg.eigh(centred @ centred.T)  # the smaller matrix has the same directions, seen from the points
+    kept = sizes > max(sizes[-1] * _LEAST, np.finfo(np.float32).tiny)
+    kept[:-most] = False
+    found = centred.T @ (sides[:, kept] / np.sqrt(sizes[kept]))
+    return found if kept.any() else np.eye(centred.shape[1], 1)
 
 
 def own_and_margin(distances: np.ndarray, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
