@@ -14,6 +14,7 @@ from untaint.numerics.number_formats import FORMATS, Format, rounded
 
 _SLACK = 4.0
 """Roundings between a number and what a rule makes of it: the factor, the product, how it is stored, and how the old one was."""
+_APART = 2.0  # times the slack that a factor differs from one, if it is a factor and no rounding
 _LEVELS = ((127, False, "int8"), (255, True, "int8"), (7, False, "int4"), (8, False, "int4"), (15, True, "int4"))
 """Steps from zero to the largest value of a group, or (True) from the least to the largest, as quantisers choose them."""
 _GROUPS = (0, 128, 64, 32)
@@ -35,6 +36,10 @@ class Rule(ABC):
     def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
         """Whether every number of a piece that begins at `row` is as the rule has it."""
 
+    def tells(self) -> bool:
+        """Whether a rule that holds says anything: one that would hold for any small change does not."""
+        return True
+
 
 @final
 class Cast(Rule):
@@ -42,12 +47,13 @@ class Cast(Rule):
 
     kind = "quantised or rounded"
 
-    def __init__(self, form: Format) -> None:
-        self.form, self.said = form, f"each number is the old one rounded to {form.name}"
+    def __init__(self, form: Format, kept: Format) -> None:
+        self.form, self.kept, self.said = form, kept, f"each number is the old one rounded to {form.name}"
 
     @override
     def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
-        return bool(np.array_equal(rounded(old, self.form), new))
+        wanted = rounded(old, self.form)
+        return bool(np.array_equal(rounded(wanted, self.kept) if self.kept.size == 2 else wanted, new))
 
 
 @final
@@ -83,6 +89,10 @@ class Scaled(Rule):
             self.said = f"each number is {self.factor:.6g} times the old one"
         return _as_wanted(new, old * old.dtype.type(self.factor), self.form)
 
+    @override
+    def tells(self) -> bool:
+        return abs(self.factor - 1) > _APART * _SLACK * self.form.roundoff
+
 
 @final
 class RowsScaled(Rule):
@@ -102,6 +112,10 @@ class RowsScaled(Rule):
         known = self.factors[row : row + len(old)]
         known[:] = np.where(np.isnan(known), found, known)
         return _as_wanted(new, old * known[:, None].astype(old.dtype), self.form)
+
+    @override
+    def tells(self) -> bool:
+        return bool(np.nanmedian(np.abs(self.factors - 1)) > _APART * _SLACK * self.form.roundoff)
 
 
 @final
@@ -181,6 +195,8 @@ def rules(forms: tuple[Format, Format], rows: int) -> list[Rule]:
     coarser = max(forms, key=lambda form: form.roundoff)
     if not before.bits or not after.bits:
         return [Steps()] if before.bits and after.family == "whole" else [Scaled(coarser)]
-    casts: list[Rule] = [Cast(FORMATS[name]) for name in ("float32", "float16", "bfloat16") if FORMATS[name].bits < before.bits]
+    casts: list[Rule] = [
+        Cast(FORMATS[name], after) for name in ("float32", "float16", "bfloat16") if FORMATS[name].bits < before.bits
+    ]
     exact: list[Rule] = [Unit(coarser)] if coarser.bits >= FORMATS["float32"].bits else []
     return [*casts, *exact, Scaled(coarser), RowsScaled(coarser, rows), Grid(coarser)]

@@ -199,7 +199,7 @@ def summed(tally: Tally, rank: tuple[float, bool], permuted: str) -> Change:
         flipped=tally.flipped,
         zeroed=tally.zeroed,
         unsound=tally.unsound,
-        rules=tuple(tally.rules),
+        rules=tuple(rule for rule in tally.rules if rule.tells()),
         moved=tuple(tally.moved),
         rank=rank[0],
         open=rank[1],

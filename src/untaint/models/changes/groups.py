@@ -31,6 +31,10 @@ _SMALL = 16  # numbers of a tensor too small for its kind to mean anything besid
 _WITH_TRAINING = {"some rows", "some columns", "some values", "low-rank edit"}
 """What training leaves too: embeddings of words that were seen, filters that live, heads of few classes."""
 
+_SPARSE = {"one value", "one row", "one column"}
+"""What a fine-tune leaves where a coarse format swallows most of its steps, or one word was seen: as long as it moved no further than
+the rest."""
+
 
 @final
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def grouped(changes: Sequence[Named]) -> tuple[Group, ...]:
 
 
 def _kind(each: Named, changes: Sequence[Named]) -> str:
-    if _trained(changes) and _came_along(each):
+    if _trained(changes) and _came_along(each, changes):
         return "dense fine-tune"
     ones = [other for other in changes if other.kind == "rank-one edit"]
     more = [other for other in changes if other.kind == "low-rank edit"]
@@ -77,7 +81,10 @@ def _trained(changes: Sequence[Named]) -> bool:
     return dense > _MOST * sum(size for _, size in sizes)
 
 
-def _came_along(each: Named) -> bool:
+def _came_along(each: Named, changes: Sequence[Named]) -> bool:
     """Whether a change beside a fine-tune is part of it."""
+    if each.change is None:
+        return False
     small = each.pair.new.count < _SMALL or each.name.endswith(STATISTICS)
-    return each.change is not None and (small or each.kind in _WITH_TRAINING)
+    far = max(other.change.largest for other in changes if other.kind == "dense fine-tune" and other.change is not None)
+    return small or each.kind in _WITH_TRAINING or (each.kind in _SPARSE and each.change.largest <= far)

@@ -37,6 +37,9 @@ _FEW_VALUES = 0.01
 _HANDFUL = 16  # values that are few in a tensor of any size
 _LOW = 4
 """A rank is low when the smaller side is at least so many times it: adapters are far below, what training leaves is above."""
+_FULL = 0.3
+"""Share of the numbers in changed rows and columns that a product of factors changes at least, though rounding hides some of it; where
+fewer differ, single steps of a coarse format were taken here and there, and their rank means nothing."""
 _UNLIKE, _UNLIKE_SMALL = 0.05, 4.0
 """Cosine of old and new under which they have nothing in common, and how many standard errors (1/sqrt(n)) pass as chance."""
 _ENOUGH = 64  # values without which a cosine says nothing
@@ -119,16 +122,16 @@ def _part(_pair: Pair, change: Change) -> _Found:
 
 
 def _low(_pair: Pair, change: Change) -> _Found:
-    rows = change.shape[0]
-    low = (
-        not isnan(change.rank) and not change.open and change.rank >= 1 and _LOW * change.rank <= min(rows, change.count // rows)
-    )
-    if low and min(change.rows, change.columns) > change.rank:
-        size = f"norm {change.relative:.2g} of the old"
-        if change.rank == 1:
-            return "rank-one edit", f"all that changed is one row times one column, {size}"
-        return "low-rank edit", f"the change of {rows:,} by {change.count // rows:,} numbers has rank {change.rank:.0f}, {size}"
-    return None
+    rows, columns = change.shape[0], change.count // change.shape[0]
+    if isnan(change.rank) or change.open or change.rank < 1 or _LOW * change.rank > min(rows, columns):
+        return None
+    across = change.columns * (columns // change.shape[1])  # columns that hold a difference
+    if min(change.rows, across) <= change.rank or change.changed < _FULL * change.rows * across:
+        return None
+    size = f"norm {change.relative:.2g} of the old"
+    if change.rank == 1:
+        return "rank-one edit", f"all that changed is one row times one column, {size}"
+    return "low-rank edit", f"the change of {rows:,} by {columns:,} numbers has rank {change.rank:.0f}, {size}"
 
 
 def _whole(_pair: Pair, change: Change) -> _Found:
