@@ -37,6 +37,7 @@ class Explanation:
 
     label, probability: the answer.  rows, influence: training rows that drive it, most first.  how: in words.  carriers: (m,) which of
     those hold what the region holds; carriers_of_class: share of all rows of the answer's label that do, NaN = no region.
+    without: the answer once the region holds what other inputs hold there, None = the same.
     sources: with members among the drivers, most suspicious first; p-values against the rows of the answer's label.
     accused: names of those beyond alpha.  notes: what could not be done, and why.
     """
@@ -47,6 +48,7 @@ class Explanation:
     influence: np.ndarray
     how: str
     region: Region | None
+    without: str | None
     carriers: np.ndarray
     carriers_of_class: float
     sources: tuple[SourceShare, ...]
@@ -97,6 +99,7 @@ class Explainer:
             found.influence[:SHOWN],
             found.how,
             turned,
+            None if turned is None or turned.back is None else self.train.classes[turned.back],
             held,
             usual,
             sources,
