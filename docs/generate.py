@@ -35,12 +35,18 @@ KINDS = (
         "Attacks", "untaint.attacks", "Attack", "An attack turns a data set into a poisoned copy, and says which rows it changed."
     ),
     Kind("Defences", "untaint.training", "Defence", "A defence is a set of hooks on one training loop. Several make a recipe."),
+    Kind(
+        "Checks of models",
+        "untaint.models",
+        "ModelCheck",
+        "A check turns a model, on disk or loaded, into findings. It runs nothing of it.",
+    ),
     Kind("Readers", "untaint.data.readers", "Reader", "A reader turns one format into a data set. Nothing in the data is run."),
     Kind("Renderers", "untaint.report", "Renderer", "A renderer turns an audit into text. It computes and decides nothing."),
 )
 HEAD = """# Reference
 
-Every detector, attack, defence, reader and renderer that ships with untaint, by id. Written by `docs/generate.py` from the
+Every detector, attack, defence, check of models, reader and renderer that ships with untaint, by id. Written by `docs/generate.py` from the
 docstrings: change those, then run `make docs`. A parameter is set in a spec, such as `name(parameter=value)`.
 """
 
