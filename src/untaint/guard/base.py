@@ -57,11 +57,11 @@ class Sign(ABC):
     """A frozen dataclass whose fields are its parameters.
 
     The docstring is the manual page: one sentence, *Works when*, *Fails when*, *Cost*, *Reference*.
-    both: whether unusually low numbers are suspicious as well as high ones.  passes: forward passes beyond the first.
+    both: of which of its numbers, in turn, low values are suspicious too.  passes: forward passes beyond the first.
     """
 
     id: ClassVar[str]
-    both: ClassVar[bool]
+    both: ClassVar[tuple[bool, ...]]
     passes: ClassVar[float]
 
     @abstractmethod

@@ -17,17 +17,27 @@ Measures = Mapping[str, Measured]
 @final
 @dataclass(frozen=True)
 class Surprise:
-    """How surprising inputs are: the most surprising number of all (n,), and which sign it is of, as a place in a list of signs."""
+    """How surprising inputs are.
+
+    total: what the signs say together.  top, sign: the most surprising of them, and which it is, as a place in a list of signs.
+    Numbers (n,), -1 = no sign.
+    """
 
     total: Scores
+    top: Scores
     sign: np.ndarray
 
-    def or_else(self, other: "Surprise", rows: Rows) -> "Surprise":
-        """The larger of this and, for some rows, another."""
-        total, sign = self.total.copy(), self.sign.copy()
-        more = other.total > total[rows]
-        total[rows[more]], sign[rows[more]] = other.total[more], other.sign[more]
-        return Surprise(total, sign)
+    def plus(self, other: "Surprise", rows: Rows) -> "Surprise":
+        """Some of the inputs with what a second stage says of them: its most surprising sign is added.
+
+        The signs of the first stage see one thing in several ways and are added up (Fisher 1925); those of the second each answer to
+        attacks of their own, and most of them say nothing.
+        """
+        total, top, sign = self.total.copy(), self.top.copy(), self.sign.copy()
+        total[rows] += other.top
+        more = other.top > top[rows]
+        top[rows[more]], sign[rows[more]] = other.top[more], other.sign[more]
+        return Surprise(total, top, sign)
 
 
 @final
@@ -47,16 +57,16 @@ class Fold:
             if sign.id in measures:
                 numbers = sign.compare(_only(measures[sign.id], rows), said[rows], self.learned[sign.id])
                 found[at] = self.usual[sign.id].surprise(numbers, said[rows])
-        return _most(found, len(rows))
+        return _together(found, len(rows))
 
 
-def _most(each: Mapping[int, np.ndarray], n: int) -> Surprise:
-    total, which = np.zeros(n), np.full(n, -1)
+def _together(each: Mapping[int, np.ndarray], n: int) -> Surprise:
+    total, top, which = np.zeros(n), np.zeros(n), np.full(n, -1)
     for at, columns in each.items():
         own = np.where(np.isnan(columns), 0, columns).max(1)
-        which[own > total] = at
-        total = np.maximum(total, own)
-    return Surprise(total, which)
+        which[own > top] = at
+        total, top = total + own, np.maximum(top, own)
+    return Surprise(total, top, which)
 
 
 @final
@@ -84,7 +94,7 @@ def folded(plan: Plan, measures: Measures, said: Labels, classes: int) -> list[F
     usuals: list[dict[str, Usual]] = [{} for _ in held]
     for sign in signs:
         numbers = _out_of_fold(sign, measures[sign.id], said, held, [each[sign.id] for each in learned])
-        both = np.full(numbers.shape[1], sign.both)
+        both = np.resize(np.array(sign.both), numbers.shape[1])
         for kept, rows in zip(usuals, others, strict=True):
             kept[sign.id] = usual(numbers[rows], said[rows], classes, both)
     bare = [Fold(*each, np.empty(0), np.empty(0)) for each in zip(learned, usuals, strict=True)]
@@ -94,7 +104,7 @@ def folded(plan: Plan, measures: Measures, said: Labels, classes: int) -> list[F
     folds = []
     for fold, first, rows in zip(bare, firsts, held, strict=True):
         again = np.flatnonzero(first.total >= least)
-        both_stages = first.or_else(fold.of(signs, late, said, rows[again]), again)
+        both_stages = first.plus(fold.of(signs, late, said, rows[again]), again)
         folds.append(Fold(fold.learned, fold.usual, first.total, both_stages.total))
     return folds
 

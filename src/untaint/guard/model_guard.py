@@ -171,7 +171,7 @@ class Guard:
         found = self._surprise(seen, 1, turn)
         again = np.flatnonzero(_share(found.total, [fold.first for fold in self.folds]) <= _GATE)
         if len(again):
-            found = found.or_else(self._surprise(seen.only(again), 2, turn[again]), again)
+            found = found.plus(self._surprise(seen.only(again), 2, turn[again]), again)
         totals = [fold.total for fold in self.folds]
         names = [self.signs[at].id if at >= 0 else "" for at in found.sign]
         return 1 - tail_share(found.total, np.concatenate(totals)), _share(found.total, totals), names
@@ -180,12 +180,12 @@ class Guard:
         """How surprising inputs are by the signs of one stage, each input as the fold whose turn it is sees it."""
         asked = [sign for sign in self.signs if stage(sign, bool(seen.layers)) == now]
         measures = {sign.id: sign.measure(self.subject, seen, self.prepared[sign.id]) for sign in asked}
-        total, sign = np.zeros(len(turn)), np.full(len(turn), -1)
+        whole = Surprise(np.zeros(len(turn)), np.zeros(len(turn)), np.full(len(turn), -1))
         for at, fold in enumerate(self.folds):
             if len(rows := np.flatnonzero(turn == at)):
                 found = fold.of(self.signs, measures, seen.said, rows)
-                total[rows], sign[rows] = found.total, found.sign
-        return Surprise(total, sign)
+                whole.total[rows], whole.top[rows], whole.sign[rows] = found.total, found.top, found.sign
+        return whole
 
     def _measured(self, inputs: Inputs) -> float:
         """Time of judging as a multiple of the time of answering, the least of three each."""

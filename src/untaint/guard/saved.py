@@ -25,7 +25,7 @@ Parts = dict[str, Any]
 def write(parts: Mapping[str, Any], path: Path) -> None:
     """Write the fields of a guard, the model left out. Raises CannotWrite."""
     try:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
     except ImportError as error:
         raise MissingExtra("A guard on disk", "torch") from error
     arrays: dict[str, np.ndarray] = {"probes": parts["probes"][0], "answers": parts["probes"][1]}
@@ -39,8 +39,9 @@ def write(parts: Mapping[str, Any], path: Path) -> None:
     plain = ("false_alarms", "classes", "shape", "dtype", "skipped", "overhead")
     header = {"schema": _SCHEMA, "signs": [spec(sign) for sign in parts["signs"]], "folds": len(parts["folds"])}
     header |= {name: parts[name] for name in plain}
+    contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     try:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path, {_HEADER: json.dumps(header)})
+        path.write_bytes(save(contiguous, {_HEADER: json.dumps(header)}))
     except OSError as error:
         raise CannotWrite(f"cannot write {path}: {error.strerror or error}.", advice="Name another file.") from error
 

@@ -26,7 +26,7 @@ class Dimmed(Sign):
     """
 
     id: ClassVar[str] = "dimmed"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

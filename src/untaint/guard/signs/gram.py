@@ -30,7 +30,7 @@ class Gram(Sign):
     """
 
     id: ClassVar[str] = "gram"
-    both: ClassVar[bool] = False
+    both: ClassVar[tuple[bool, ...]] = (False,)
     passes: ClassVar[float] = 0
 
     @override

@@ -29,7 +29,7 @@ class InnerDropout(Sign):
     """
 
     id: ClassVar[str] = "inner-dropout"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 2
 
     @override

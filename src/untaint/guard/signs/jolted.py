@@ -27,7 +27,7 @@ class Jolted(Sign):
     """
 
     id: ClassVar[str] = "jolted"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

@@ -27,7 +27,7 @@ class LayerCentres(Sign):
     """
 
     id: ClassVar[str] = "layer-centres"
-    both: ClassVar[bool] = False
+    both: ClassVar[tuple[bool, ...]] = (True, False)  # a warp softens an image, and what is soft lies nearer the centre
     passes: ClassVar[float] = 0
 
     @override

@@ -31,7 +31,7 @@ class NearestRank(Sign):
     """
 
     id: ClassVar[str] = "nearest-rank"
-    both: ClassVar[bool] = False
+    both: ClassVar[tuple[bool, ...]] = (False,)
     passes: ClassVar[float] = 0
 
     @override

@@ -28,7 +28,7 @@ class NoisyRows(Sign):
     """
 
     id: ClassVar[str] = "noisy-rows"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

@@ -32,7 +32,7 @@ class SecondOpinion(Sign):
     """
 
     id: ClassVar[str] = "second-opinion"
-    both: ClassVar[bool] = False
+    both: ClassVar[tuple[bool, ...]] = (False,)
     passes: ClassVar[float] = 0
 
     @override

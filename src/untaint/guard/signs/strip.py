@@ -31,7 +31,7 @@ class Strip(Sign):
     """
 
     id: ClassVar[str] = "strip"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 8
 
     @override

@@ -30,7 +30,7 @@ class SwappedCells(Sign):
     """
 
     id: ClassVar[str] = "swapped-cells"
-    both: ClassVar[bool] = True
+    both: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 2
 
     @override
