@@ -17,7 +17,7 @@ _CHOSEN = 60  # further ones that the region is chosen and grown with
 _LEADING = 2  # windows of each size that are pasted: the one that counts most may be a part of the thing itself
 _GROWS = 0.25
 """Share of other inputs from which a window is grown: half of what makes a trigger, for a window may hold a part of one."""
-_GAIN = 0.03  # of that share, for which a row of pixels more is taken in: two inputs of the 60
+_GAIN = 0.03  # of that share, for which a row of pixels is taken in, and under which one is left out: two inputs of the 60
 _COLUMNS = 3  # columns of a table that are looked for together at most
 CARRIED = 0.5
 """Share of other inputs a region must turn to be called a trigger: a backdoor turns nearly all, a piece of a digit few."""
@@ -139,7 +139,7 @@ def _grown(asked: _Asked, mask: Mask, share: float) -> Mask:
             break
         mask, share = wider[best], shares[best]
     for step in steps:
-        while (less := mask & _shifted(mask, *step)).any() and asked.carried(less) >= share:
+        while (less := mask & _shifted(mask, *step)).any() and asked.carried(less) > share - _GAIN:
             mask = less
     return mask
 
