@@ -61,6 +61,7 @@ def main() -> None:
             if row is not None:
                 rows.append(row)
                 print(json.dumps(row), flush=True)
+                (given.output / "models_repair.json").write_text(json.dumps(rows, indent=1) + "\n")  # should it be stopped
     rows.sort(key=lambda row: ([NEVER, *methods].index(row["method"]), row["member"]))
     (given.output / "models_repair.json").write_text(json.dumps(rows, indent=1) + "\n")
     (given.output / FILE).write_text(told(rows, methods))
@@ -107,8 +108,7 @@ def one(task: tuple[str, Path, str], ends: float | None) -> dict[str, Any] | Non
         "seconds": round(seconds, 1),
         "cpu": round(cpu, 1),
         "facts": facts,
-        "relapse": again(member, after) if method in (NEVER, DEFAULT) else None,
-        "relapse_before": None,
+        "relapse": again(member, after) if method == NEVER or method.startswith(DEFAULT) else None,
     }
 
 
@@ -142,10 +142,11 @@ def told(rows: list[dict[str, Any]], methods: Sequence[str]) -> str:
         "",
         "    python benchmarks/models_zoo.py --output zoo && python benchmarks/models_repair.py --zoo zoo",
         "",
-        f"Every method has {CLEAN} clean images, one configuration for all networks, and never sees a trigger. Means over networks; accuracy,",
-        "ASR and R-Acc in %, on images nobody trained on. Worst: the largest ASR, and the largest loss of accuracy, of any network.",
+        f"Every method has {CLEAN} clean images, one configuration for all networks, and never sees a trigger. Means over",
+        "networks; accuracy, ASR and R-Acc in %, on images nobody trained on. Worst: the largest ASR, and the largest loss of",
+        "accuracy, of any network.",
         "",
-        "| method | networks | accuracy | ASR | R-Acc | R-Acc / accuracy before | worst ASR | worst loss | CPU s |",
+        "| method | networks | accuracy | ASR | R-Acc | R-Acc / acc. before | worst ASR | worst loss | CPU s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -188,7 +189,8 @@ def _line(name: str, rows: list[dict[str, Any]]) -> str:
     share = (after[:, 2] / before[:, 0]).mean()
     mean = after.mean(0) * 100
     return (
-        f"| {name} | {len(rows)} | {mean[0]:.1f} ({100 * (after - before)[:, 0].mean():+.1f}) | {mean[1]:.1f} | {mean[2]:.1f} | {share:.0%} "
+        f"| {name} | {len(rows)} | {mean[0]:.1f} ({100 * (after - before)[:, 0].mean():+.1f}) | {mean[1]:.1f} | {mean[2]:.1f} "
+        f"| {share:.0%} "
         f"| {100 * after[:, 1].max():.1f} | {100 * (before - after)[:, 0].max():.1f} | {np.mean([row['cpu'] for row in rows]):.0f} |"
     )
 
