@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from untaint.errors import BadInput, MissingExtra
-from untaint.models import load_safety
 from untaint.models.formats.notes import Flaw
-from untaint.models.load_safety import Scanned
+from untaint.models.formats.scan import Scanned, scan
 from untaint.models.weights import followed, opened, safetensors_written
 from untaint.models.weights.stored import Held, Stored, Weights, form_of, gathered
 
@@ -56,7 +55,7 @@ def converted(path: Path, out: Path, *, only: str | None = None, metadata: Mappi
     metadata: texts for its header.
     Raises UnsafeModel where the file has a finding of severity high or above, BadInput where it holds no tensors or cannot be read.
     """
-    found = load_safety.scan(path)
+    found = scan(path)
     if flaws := found.at_least(_REFUSED):
         raise UnsafeModel(path, flaws)
     weights = _weights(path, found)

@@ -7,6 +7,7 @@ import lzma
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -91,8 +92,18 @@ def _commented(canary: str) -> bytes:
 
 
 def _bomb(_canary: str) -> bytes:
-    """300 MB of zeros in 300 kB."""
-    return archive({"model/data.pkl": _harmless(), "model/data/0": bytes(300_000_000)}, zipfile.ZIP_DEFLATED)
+    """300 MB of zeros in 300 kB, made without packing them: one megabyte again and again."""
+    packer, megabyte = zlib.compressobj(9, zlib.DEFLATED, -15), bytes(1 << 20)
+    packed = (packer.compress(megabyte) + packer.flush(zlib.Z_FULL_FLUSH)) * 300 + b"\x03\x00"
+    crc = 0
+    for _ in range(300):
+        crc = zlib.crc32(megabyte, crc)
+    content = bytearray(checkpoint(_harmless(), {"model/data/0": packed}))
+    for magic, method, numbers in ((_LOCAL, 8, 14), (_CENTRAL, 10, 16)):
+        place = content.rfind(magic)
+        struct.pack_into("<H", content, place + method, zipfile.ZIP_DEFLATED)
+        struct.pack_into("<3I", content, place + numbers, crc, len(packed), 300 << 20)
+    return bytes(content)
 
 
 def _overlapping(_canary: str) -> bytes:

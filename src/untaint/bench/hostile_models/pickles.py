@@ -84,7 +84,7 @@ def _computed(canary: str) -> bytes:
 
 
 def _dotted(canary: str) -> bytes:
-    return pickled(stacked("collections", "abc.sys.modules") + stacked("shutil", "os.mkdir") + b"(" + text(canary) + b"tR", 4)
+    return pickled(stacked("shutil", "os.mkdir") + b"(" + text(canary) + b"tR", 4)
 
 
 def _old_text(canary: str) -> bytes:
