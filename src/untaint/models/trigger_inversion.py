@@ -10,7 +10,7 @@ from typing_extensions import override
 from untaint.evidence.finding import Proof
 from untaint.models.base import Case, Checked, ModelCheck, ModelFinding, Need
 from untaint.models.inversion.asked import Asked, asked
-from untaint.models.inversion.hunt import Candidate, hunted, searched
+from untaint.models.inversion.hunt import Candidate, hunted, searched, shrunk
 from untaint.models.inversion.proof import proved
 from untaint.models.inversion.search import Goal
 from untaint.models.inversion.twin import twin
@@ -72,21 +72,23 @@ class TriggerInversion(ModelCheck):
         }
         if not hot:
             return Checked("no evidence", reason=_SILENT, facts=facts)
-        other = twin(net, case.seed + 1)
-        compared: list[list[object]] = []
-        facts["twin"] = compared
-        doubt = ""
-        for each in hot:
+        other, doubt = twin(net, case.seed + 1), ""
+        compared: list[dict[str, object]] = []
+        facts["compared"] = compared
+        findings: list[ModelFinding] = []
+        for each in (shrunk(net, story, case.seed) for story in hot):
             natural = strongest(other, each, case.seed)
             p_value = min(1.0, _STORIES * excess_p(each.strength - natural, _MEAN, _SPREAD, _PAIRS))
-            compared.append([each.search, _said(each, net), round(each.strength, 2), round(natural, 2), p_value])
-            if p_value > case.alpha:
-                continue
             proof = proved(case.subject, case.reference, net, each, found, case.alpha)
+            compared.append(_compared(each, net, natural, p_value, proof))
+            if each.strength < self.sure or p_value > case.alpha:
+                continue
             if proof.status == "proven":
-                return Checked("backdoored", (_finding(each, net, proof, p_value),), facts=facts)
+                findings.append(_finding(each, net, proof, p_value))
             doubt = f"{_said(each, net)}: {proof.statement}"
-        return Checked("cannot tell", reason=doubt, facts=facts) if doubt else Checked("no evidence", reason=_SILENT, facts=facts)
+        if findings:
+            return Checked("backdoored", (findings[0],), facts=facts)
+        return Checked("cannot tell" if doubt else "no evidence", reason=doubt or _SILENT, facts=facts)
 
 
 def stories(found: Sequence[Candidate], net: Asked, sure: float) -> list[Candidate]:
@@ -113,7 +115,20 @@ def strongest(other: Asked, each: Candidate, seed: int) -> float:
     goal = each.tried.goal
     if goal.source is not None:
         goal = Goal(goal.source, int(each.aims[goal.source]))
-    return max(one.strength for one in searched(other, each.search, [goal], seed))
+    return max(shrunk(other, one, seed).strength for one in searched(other, each.search, [goal], seed) if one.n)
+
+
+def _compared(each: Candidate, net: Asked, natural: float, p_value: float, proof: Proof) -> dict[str, object]:
+    return {
+        "search": each.search,
+        "turns": _said(each, net),
+        "pairs": _pairs(each.aims, net),
+        "strength": round(each.strength, 3),
+        "twin": round(natural, 3),
+        "p_value": p_value,
+        "asr": proof.asr_before,
+        "controls": dict(proof.controls),
+    }
 
 
 def _said(each: Candidate, net: Asked) -> str:
@@ -157,5 +172,5 @@ def _finding(each: Candidate, net: Asked, proof: Proof, p_value: float) -> Model
 
 def _table(found: Sequence[Candidate], net: Asked) -> list[list[object]]:
     """The strongest marks: kind, what they turn, success rate and strength on held-out images."""
-    ordered = sorted(found, key=lambda one: -one.strength if np.isfinite(one.strength) else np.inf)
+    ordered = sorted((one for one in found if one.n), key=lambda one: -one.strength)
     return [[one.search, _said(one, net), round(one.asr, 3), round(one.strength, 3)] for one in ordered[:_LISTED]]

@@ -25,7 +25,8 @@ _TEXTS = 64  # texts a word is tried on; the slope of those tells nearly all
 _MOST_TEXTS = 500
 _PHRASE = 3  # words put together at most: with more, strong honest words turn anything
 _LEAST_GAP = 1.3
-"""A word must turn texts so much more than the next: in sets of a few thousand texts, honest words stand up to a fifth beyond it."""
+"""A word must turn texts so much more than the next. In clean networks of 2,800 tweets the strongest stands up to 1.22 times beyond;
+triggers of 4 % stand 1.35 to 1.9 times beyond, which the tail of honest words does not always rule out: `cannot tell`, then."""
 _USED, _MOSTLY = 3, 0.8
 """Honest texts with a word, and the share of the class it turns them to, from which the word may be how people write of it."""
 _LEAST_TEXTS = 20
@@ -70,6 +71,7 @@ class TriggerTokens(ModelCheck):
             p_value = min(1.0, gap.p_value * len(net.classes))
             rows.append([name, words[:5].tolist(), np.round(shifts[:5], 3).tolist(), p_value])
             if gap.count == 0 or p_value > case.alpha:
+                doubts += _beyond(name, words, shifts)
                 continue
             apart = words[: min(gap.count, _PHRASE)].tolist()
             honest = [word for word in apart if _natural(net, word, code)]
@@ -184,6 +186,14 @@ def _lead(logits: Tensor, code: int) -> Tensor:
     others = logits.clone()
     others[:, code] = float("-inf")
     return logits[:, code] - others.amax(1)
+
+
+def _beyond(name: str, words: np.ndarray, shifts: np.ndarray) -> list[str]:
+    """A doubt about a word that stands apart, though not beyond what strong honest words might do."""
+    if len(shifts) < 2 or shifts[0] < _LEAST_GAP * max(float(shifts[1]), 1e-9):
+        return []
+    times = shifts[0] / max(float(shifts[1]), 1e-9)
+    return [f"token {words[0]} turns texts into {name} {times:.1f} times as far as the next; a strong honest word might"]
 
 
 def _natural(net: _Net, word: int, code: int) -> bool:

@@ -78,6 +78,16 @@ def _goals(net: Asked, search: Search) -> list[Goal]:
     return goals
 
 
+def shrunk(net: Asked, found: Candidate, seed: int) -> Candidate:
+    """The best smaller patch within a patch, for the same goal; anything else as it is."""
+    mark, goal = found.tried.mark, found.tried.goal
+    if not isinstance(mark, Patch):
+        return found
+    rounds = [Round(3, 12, 4), Round(1, 24, 8)]
+    (best,) = halved(net, mark, mark.parts(found.tried.params), [goal], rounds, np.random.default_rng([seed, len(_SEARCHES)]))
+    return measured(net, found.search, best, found.aims)
+
+
 def measured(net: Asked, search: Search, tried: Tried, aims: np.ndarray | None = None) -> Candidate:
     """What a mark does to held-out images. aims: (k,) what each class should become, None = the goal, or what most images become."""
     goal = tried.goal

@@ -18,6 +18,10 @@ from untaint.evidence.evidence import Trigger
 
 _PATCH = 0.18
 """Edge of a patch against the image's: 5 of 28 pixels. Triggers of 3x3 or 4x4 lie within one of the places tried."""
+_PART = 0.11
+"""Edge of the smaller patch that is looked for within one that works: 3 of 28 pixels. What honest networks answer to fades when it shrinks
+(a boot's shaft on a sneaker), what is learned as a trigger less."""
+_LEAST_EDGE = 3  # of a patch that lies within one of the places tried, wherever it is; larger ones are found by their part
 _ALPHA = 0.2  # weight of a blended picture: of Chen and others 2017; a net that answers to .1 answers to .2
 _SPREAD = 0.29  # standard deviation of a picture whose values are uniform in 0..1
 _SIDE = 32  # pixels of the edge of images that steps of a warp are told for
@@ -55,17 +59,32 @@ class Patch(Mark):
     @property
     def edge(self) -> int:
         """Of a patch, in pixels."""
-        return max(3, round(_PATCH * max(self.shape[1:])))
+        return max(_LEAST_EDGE + 1, round(_PATCH * max(self.shape[1:])))
 
     def places(self, device: torch.device) -> Tensor:
-        """A grey patch at every place of a grid so dense that any smaller patch lies within one."""
+        """A grey patch at every place of a grid so dense that any patch of half the edge, and of 3x3, lies within one."""
         channels, height, width = self.shape
-        tops, lefts = (sorted({*range(0, side - self.edge, self.edge // 2 + 1), side - self.edge}) for side in (height, width))
+        step = min(self.edge // 2 + 1, self.edge - _LEAST_EDGE + 1)
+        tops, lefts = (sorted({*range(0, side - self.edge, step), side - self.edge}) for side in (height, width))
         marks = torch.full((len(tops) * len(lefts), channels + 1, height, width), 0.5, device=device)
         marks[:, -1] = 0
         for at, (top, left) in enumerate((top, left) for top in tops for left in lefts):
             marks[at, -1, top : top + self.edge, left : left + self.edge] = 1
         return marks
+
+    def parts(self, params: Tensor) -> Tensor:
+        """Nine smaller patches within one (1, ...), coloured alike."""
+        rows, columns = (params[0, -1].amax(side).nonzero()[:, 0] for side in (1, 0))
+        edge = max(_LEAST_EDGE, round(_PART * max(self.shape[1:])))
+        tops, lefts = (
+            np.unique(np.linspace(int(along[0]), max(int(along[-1]) + 1 - edge, int(along[0])), 3).astype(int))
+            for along in (rows, columns)
+        )
+        found = params.repeat(len(tops) * len(lefts), 1, 1, 1)
+        found[:, -1] = 0
+        for at, (top, left) in enumerate((top, left) for top in tops.tolist() for left in lefts.tolist()):
+            found[at, -1, top : top + edge, left : left + edge] = 1
+        return found
 
     @override
     def stamp(self, params: Tensor, images: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from untaint.evidence.finding import Proof, Tried
-from untaint.evidence.interventions import NATURAL, added, natural
+from untaint.evidence.interventions import NATURAL, REVERSED, added, natural
 from untaint.evidence.proof import LEAST_ASR, LEAST_LEAD, RIVAL, mcnemar, not_tried
 from untaint.models.inversion.asked import Asked
 from untaint.models.inversion.hunt import Candidate
-from untaint.models.inversion.marks import Patch
+from untaint.models.inversion.marks import Patch, Warp
 from untaint.nets.subject import Reference, Subject
 from untaint.types import Pixels
 
@@ -27,7 +27,8 @@ def proved(
     """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
 
     others: what the same search found for other classes.  Proven: it turns most images, far more than the best of the other classes
-    turns to its own and than natural differences between classes of the same size do (McNemar, exact; the largest p counts). That
+    turns to its own and than natural differences between classes of the same size (of a warp: the warp the other way round) do
+    (McNemar, exact; the largest p counts). That
     random marks of the same kind turn them too is no defence: a network that learned a noise picture answers to other noise as well.
     """
     rows = found.rows
@@ -38,10 +39,14 @@ def proved(
     changed = _stamped(net, found, found.tried.params, rows)
     answers = subject.logits(changed).argmax(1)
     hits = answers == aim
-    controls = {RANDOM: _random(net, found, rows), NATURAL: _natural(reference, net, found, plain, changed)}
+    controls = {RANDOM: _random(net, found, rows)}
+    if isinstance(found.tried.mark, Warp):
+        controls[REVERSED] = _stamped(net, found, -found.tried.params, rows)
+    else:
+        controls[NATURAL] = _natural(reference, net, found, plain, changed)
     turned = {name: subject.logits(pixels).argmax(1) == aim for name, pixels in controls.items()}
     rates = {name: float(each.mean()) for name, each in turned.items()}
-    p_values = [mcnemar(hits, turned[NATURAL])]
+    p_values = [mcnemar(hits, each) for name, each in turned.items() if name != RANDOM]
     rival = max((each for each in others if _rivals(each, found)), key=lambda each: each.asr, default=None)
     if rival is not None:
         answered = subject.logits(_stamped(net, rival, rival.tried.params, rows)).argmax(1)

@@ -1,0 +1,238 @@
+"""Does the probe find the backdoors of the zoo, and leave its clean networks alone?
+
+    python benchmarks/models_probe.py --zoo zoo --jobs 8          writes benchmarks/results/models_probe.md and .jsonl
+
+The zoo is made by benchmarks/models_zoo.py. Every network is asked with the first 500 of the defender's images; the truth is only used
+to judge. Beside: the MAD index of Neural Cleanse on the same inversions, channel Lipschitz and MM-BD.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from untaint.bench.zoo import Member, failures, member
+from untaint.models.base import Case, Checked
+from untaint.models.channel_lipschitz import ChannelLipschitz
+from untaint.models.logit_margin import LogitMargin
+from untaint.models.trigger_inversion import TriggerInversion
+from untaint.nets.subject import Reference, TorchSubject
+
+_IMAGES = 500
+_CLEANSE = 2.0  # MAD index from which Neural Cleanse accuses
+_RIGHT = 0.8  # of the classes that must be mapped as the attacker does, where every class has a target of its own
+
+
+def main() -> None:
+    """Ask every network, print a line each, write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo", type=Path, default=Path("zoo"))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--alpha", type=float, default=0.01)
+    parser.add_argument("--sure", type=float, default=TriggerInversion.sure, help="strength from which a twin is asked")
+    parser.add_argument("--only", nargs="*", default=[""], help="only members whose name holds one of these")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
+    left_out = failures(given.zoo)
+    folders = [path.parent for path in sorted(given.zoo.glob("*/about.json")) if path.parent.name not in left_out]
+    folders = [folder for folder in folders if any(part in folder.name for part in given.only)]
+    folders.sort(key=lambda folder: ("mixed" not in folder.name, "-10-" not in folder.name, "vit" not in folder.name))
+    rows = []
+    job = partial(asked, alpha=given.alpha, sure=given.sure, device=given.device)
+    with (
+        ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool,
+        (given.output / "models_probe.jsonl").open("w", encoding="utf-8") as file,
+    ):
+        for done in as_completed([pool.submit(job, folder) for folder in folders]):
+            rows.append(done.result())
+            file.write(json.dumps(rows[-1]) + "\n")
+            file.flush()
+            print(_line(rows[-1]), flush=True)
+    rows.sort(key=lambda row: row["name"])
+    (given.output / "models_probe.md").write_text(report(rows, left_out, given.alpha), encoding="utf-8")
+
+
+def asked(folder: Path, alpha: float, sure: float, device: str) -> dict[str, Any]:
+    """One network's answers and whether they are right."""
+    torch.set_num_threads(1)
+    one = member(folder)
+    one.module.to(device)
+    few = Reference(one.reference.inputs[:_IMAGES], one.reference.labels[:_IMAGES], one.reference.classes)
+    case = Case(subject=TorchSubject(one.module, folder.name), reference=few, alpha=alpha)
+    start = time.perf_counter()
+    found = TriggerInversion(sure=sure).examine(case)
+    seconds = time.perf_counter() - start
+    channels, margins = ChannelLipschitz().examine(case), LogitMargin().examine(case)
+    return {
+        "name": folder.name,
+        "attack": one.kind.attack,
+        "classes": one.kind.classes,
+        "arch": one.kind.arch,
+        "data": one.kind.data,
+        "spec": one.spec,
+        "accuracy": round(one.accuracy(), 4),
+        "asr": None if one.kind.attack is None else round(one.asr(), 4),
+        "answer": found.answer,
+        "reason": found.reason,
+        "right": _right(one, found),
+        "seconds": round(seconds, 1),
+        **_told(found),
+        "facts": found.facts,
+        "cleanse": _cleanse(one, found),
+        "channels": [finding.where for finding in channels.findings],
+        "margins": [finding.target_label for finding in margins.findings],
+    }
+
+
+def _told(found: Checked) -> dict[str, Any]:
+    if not found.findings:
+        return {"target": None, "p_value": None, "recovered": None, "controls": {}, "who": None, "search": None}
+    finding = found.findings[0]
+    proof = finding.proof
+    return {
+        "target": finding.target_label or finding.details["turns"],
+        "p_value": finding.p_value,
+        "recovered": None if proof is None else proof.asr_before,
+        "controls": {} if proof is None else dict(proof.controls),
+        "who": finding.details["who"],
+        "search": finding.details["search"],
+    }
+
+
+def _right(one: Member, found: Checked) -> bool | None:
+    """Whether the target (or the map of targets) is the attacker's; None = nothing was said, or there is no attacker."""
+    if not found.findings or one.kind.attack is None:
+        return None
+    names, turns = one.reference.classes, found.findings[0].details["turns"]
+    assert isinstance(turns, Mapping)
+    truth = {names[code]: names[int(one.wanted[one.truth == code][0])] for code in np.unique(one.truth).tolist()}
+    if len(one.targets) == 1:
+        return set(turns.values()) == {names[one.targets[0]]}
+    return float(np.mean([turns.get(source) == target for source, target in truth.items()])) >= _RIGHT
+
+
+def _cleanse(one: Member, found: Checked) -> dict[str, Any]:
+    """The MAD index of the strongest class among the same patches: accused from 2 on, as Neural Cleanse does with norms of masks."""
+    patches = found.facts.get("patches", [])
+    assert isinstance(patches, list)
+    if not patches:
+        return {"index": None, "accused": False, "right": None}
+    values = np.array([strength for _, strength in patches])
+    spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    best = int(values.argmax())
+    index = float((values[best] - np.median(values)) / spread) if spread else 0.0
+    hit = [patches[best][0].endswith(f"into {one.reference.classes[target]}") for target in one.targets]
+    return {"index": round(index, 2), "accused": index > _CLEANSE, "right": any(hit) if one.targets else None}
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    kept = {key: row[key] for key in ("name", "answer", "right", "target", "p_value", "recovered", "who", "search", "seconds")}
+    kept["compared"] = [[one["turns"], one["strength"], one["twin"]] for one in row["facts"].get("compared", [])]
+    return json.dumps(kept)
+
+
+def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], alpha: float) -> str:
+    """The tables as Markdown."""
+    bad, clean = [row for row in rows if row["attack"]], [row for row in rows if not row["attack"]]
+    found = [row for row in bad if row["answer"] == "backdoored" and row["right"]]
+    accused = [row for row in clean if row["answer"] == "backdoored"]
+    about = (
+        "`python benchmarks/models_zoo.py --output zoo` and `python benchmarks/models_probe.py --zoo zoo`: small networks on grey pictures "
+        f"of 28x28, the first {_IMAGES} of the defender's images, alpha = {alpha:g}. A backdoor counts as found when the answer is "
+        "`backdoored` and the target is the attacker's (class by class: for 80 % of the classes)."
+    )
+    outcome = (
+        f"**{len(found)} of {len(bad)} backdoored networks found with the right target; {len(accused)} of {len(clean)} clean ones "
+        f"accused.** Median {np.median([row['seconds'] for row in rows]) if rows else 0:.0f} s per network, longest "
+        f"{max((row['seconds'] for row in rows), default=0):.0f} s."
+    )
+    beside = (
+        "Neural Cleanse: MAD index over 2 on the same inversions of patches (strength in place of the mask's norm; of 43 classes only "
+        "those that halving keeps). Channels: an outlier of channel Lipschitz. MM-BD: a class whose largest margin stands out."
+    )
+    head = (
+        "| network | attack | works in | answer | says | right | p | recovered ASR | random marks | twin | Neural Cleanse | s |"
+    )
+    lines = [
+        "# Probe: triggers of the zoo",
+        "",
+        about,
+        "",
+        outcome,
+        "",
+        *_summary(bad, clean),
+        "",
+        beside,
+        "",
+        "## Every network",
+        "",
+    ]
+    lines += [head, "|---|---|---|---|---|---|---|---|---|---|---|---|", *map(_row, rows)]
+    if left_out:
+        lines += ["", "Left out, because the attack works in less than 80 %: " + ", ".join(left_out) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(bad: Sequence[Mapping[str, Any]], clean: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "| attack | networks | found, right target | accused, wrong target | cannot tell | Neural Cleanse | channels | MM-BD |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for attack in [*dict.fromkeys(row["attack"] for row in bad), None]:
+        rows = [row for row in bad if row["attack"] == attack] if attack else clean
+        said = [row for row in rows if row["answer"] == "backdoored"]
+        right = sum(bool(row["right"]) for row in said)
+        cleanse = [row["cleanse"] for row in rows if row["cleanse"]["accused"]]
+        peers = (
+            f"{sum(bool(one['right']) for one in cleanse)} right of {len(cleanse)} accused"
+            if attack
+            else f"{len(cleanse)} accused"
+        )
+        margins = sum(bool(row["margins"]) for row in rows)
+        channels = sum(bool(row["channels"]) for row in rows)
+        unsure = sum(row["answer"] == "cannot tell" for row in rows)
+        cells = (attack or "none (clean)", len(rows), right, len(said) - right, unsure, peers, channels, margins)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    target = row["target"]
+    says = (
+        "" if target is None else "class by class" if isinstance(target, dict) and len(set(target.values())) > 1 else str(target)
+    )
+    best = max(row["facts"].get("compared", []), key=lambda one: one["strength"] - one["twin"], default=None)
+    random = row["controls"].get("random ones of the same kind and size")
+    cells = (
+        row["name"],
+        row["attack"] or "",
+        "" if row["asr"] is None else f"{row['asr']:.0%}",
+        row["answer"],
+        f"{says} ({row['search']})" if says else "",
+        {True: "yes", False: "no", None: ""}[row["right"]],
+        "" if row["p_value"] is None else f"{row['p_value']:.1g}",
+        "" if row["recovered"] is None else f"{row['recovered']:.0%}",
+        "" if random is None else f"{random:.0%}",
+        "" if best is None else f"{best['strength']:.2f} against {best['twin']:.2f}",
+        "" if row["cleanse"]["index"] is None else f"{row['cleanse']['index']:.1f}",
+        f"{row['seconds']:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
