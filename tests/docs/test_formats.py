@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from untaint.data.load import readers
+from untaint.models.base import Inspected, ModelFinding
 from untaint.quarantine.reasons import REASONS
-from untaint.report import folder, pictures, v1
+from untaint.report import folder, inspection, pictures, v1
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 
@@ -51,3 +52,10 @@ def test_columns_of_the_tables_are_described() -> None:
 def test_every_reader_is_described() -> None:
     found = {name for name, reader in readers().items() if type(reader).__module__.startswith("untaint.")}
     assert set(table("## Input\n")) == found
+
+
+def test_fields_of_an_inspection_are_described() -> None:
+    finding = ModelFinding("M1", "tamper", "high", "high", "here", "what", "do", "check")
+    found = inspection.document(Inspected("tampered", (finding,), (), {}, {}))
+    assert table("`untaint.inspect/v1`, ASCII") == list(found)
+    assert table("A **model finding**") == list(found["findings"][0])
