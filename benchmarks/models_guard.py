@@ -49,7 +49,7 @@ def main() -> None:
     kept = given.output / f"{FILE}.jsonl"
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     failed = set(zoo.failures(given.zoo))
-    names = [path.parent.name for path in sorted(given.zoo.glob("*/about.json"))]
+    names = sorted((path.parent.name for path in given.zoo.glob("*/about.json")), key=lambda name: ("-clean-" in name, name))
     known = {row["name"] for row in rows}
     wanted = [given.zoo / name for name in names if given.only in name and name not in failed | known]
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:

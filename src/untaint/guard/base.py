@@ -22,7 +22,7 @@ Measured = tuple[np.ndarray, ...]
 Learned = Mapping[str, np.ndarray]
 """What a sign keeps, by name: arrays only, so that it can be written down without pickle."""
 Stage = Literal[1, 2]
-"""1: asked about every input.  2: only about the tenth that the first stage finds least usual. See `stage`."""
+"""1: asked about every input.  2: only about the few in a hundred that the first stage finds least usual. See `stage`."""
 
 
 @final

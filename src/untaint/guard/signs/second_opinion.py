@@ -19,7 +19,7 @@ _SIDE = 16
 @final
 @dataclass(frozen=True)
 class SecondOpinion(Sign):
-    """How much nearer an input, as it came, lies to the centre of another class than to the one the model gives it.
+    """How much nearer an input, as it came, lies to the centre of another class than to the one the model gives it, and how far from that.
 
     Distances are measured by the scatter within classes (Mahalanobis, shrunk), of the values as they came. The trigger was made to
     turn the model; it hardly turns a linear rule that never saw it, whatever the attack.
@@ -32,7 +32,7 @@ class SecondOpinion(Sign):
     """
 
     id: ClassVar[str] = "second-opinion"
-    both: ClassVar[tuple[bool, ...]] = (False,)
+    both: ClassVar[tuple[bool, ...]] = (False, False)
     passes: ClassVar[float] = 0
 
     @override
@@ -55,7 +55,8 @@ class SecondOpinion(Sign):
     @override
     def compare(self, measured: Measured, said: Labels, learned: Learned) -> np.ndarray:
         distances = Centres(learned["origin"], learned["whitener"], learned["places"]).distances(measured[0])
-        return own_and_margin(distances, said)[1][:, None]
+        own, margin = own_and_margin(distances, said)
+        return np.stack([margin, np.log1p(own)], 1)
 
 
 def _values(inputs: Inputs, images: bool) -> np.ndarray:
