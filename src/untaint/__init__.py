@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from untaint.api import attack, audit, clean, harden, harden_keras, load, report, restore, train
+    from untaint.api import attack, audit, clean, harden, harden_keras, inspect, load, repair, report, restore, train
     from untaint.api.insight import explain, explain_change, invert
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
@@ -44,6 +44,7 @@ __all__ = [
     "guarded",
     "harden",
     "harden_keras",
+    "inspect",
     "invert",
     "load",
     "noise_for",
@@ -57,7 +58,10 @@ __all__ = [
 ]
 
 _PLACES = {
-    **dict.fromkeys(("attack", "audit", "clean", "harden", "harden_keras", "load", "report", "restore", "train"), "untaint.api"),
+    **dict.fromkeys(
+        ("attack", "audit", "clean", "harden", "harden_keras", "inspect", "load", "repair", "report", "restore", "train"),
+        "untaint.api",
+    ),
     **dict.fromkeys(("explain", "explain_change", "invert"), "untaint.api.insight"),
     **dict.fromkeys(
         ("BadInput", "CannotWrite", "MissingExtra", "NothingChecked", "UnfitInput", "UntaintError"), "untaint.errors"

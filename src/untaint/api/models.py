@@ -40,7 +40,7 @@ def inspect(
     model: a file or folder, or a model in memory (torch module, Keras model, function of arrays); files are opened without running code.
     base: checkpoint it is said to come from.  data: a few hundred images or rows that somebody vouches for, with labels.
     run: record of the training that is said to lead from base to model.  policy: who must have signed it.
-    out: folder for `inspect.json` and `report.html`.  checks: None = all (`untaint list checks`).
+    out: folder for `inspect.json`, `inspect.sarif` and `report.html`.  checks: None = all (`untaint list checks`).
     alpha: chance of a false alarm of each check.  columns: label, payload, table, query, format, as for `load`.
     Raises BadInput for what can't be read, NothingChecked when no check could look, CannotWrite, MissingExtra without PyTorch.
     """

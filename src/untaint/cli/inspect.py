@@ -12,7 +12,7 @@ _MODEL = "Model: a file or folder. It is opened without running code, whatever i
 _BASE = "Checkpoint that the model is said to come from: every tensor is compared with it."
 _DATA = "A few hundred images or rows that somebody vouches for, with labels: the model is searched for triggers with them."
 _RUN = "Record of the training from base to model: an attestation, `run.json`, or JSON with steps, rate and optimizer."
-_OUT = "Folder for `inspect.json` and `report.html`."
+_OUT = "Folder for `inspect.json`, `inspect.sarif` and `report.html`."
 _ALPHA = "Chance of a false alarm that each check may take."
 
 

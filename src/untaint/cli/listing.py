@@ -63,9 +63,17 @@ def _defences() -> dict[str, str]:
 
 
 def _checks() -> dict[str, str]:
-    from untaint.models.base import checks
+    from untaint.errors import MissingExtra
 
-    return {name: _manual(kind) for name, kind in checks().items()}
+    try:
+        from untaint.models.base import checks
+
+        found = checks()
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra("Checks of models", "torch") from error
+    return {name: _manual(kind) for name, kind in found.items()}
 
 
 def _repairs() -> dict[str, str]:

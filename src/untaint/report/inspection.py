@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import SEVERITIES, Check, Proof
 from untaint.models.base import Answer, Inspected, ModelFinding
-from untaint.report import folder, rasters
+from untaint.report import folder, inspection_sarif, rasters
 from untaint.report.html import environment
 from untaint.report.text import plain
 from untaint.types import Image
@@ -40,9 +40,10 @@ _TRIED = 8  # pictures with a trigger on them
 
 
 def write(done: Inspected, target: Path) -> dict[str, Any]:
-    """Write both into a folder that is there; returns the document. Raises CannotWrite."""
+    """Write both, and SARIF, into a folder that is there; returns the document. Raises CannotWrite."""
     found = document(done)
     folder.write_text(target / PAGE, page(found))
+    folder.write_text(target / inspection_sarif.FILE, inspection_sarif.sarif(found))
     folder.write_text(target / DOCUMENT, json.dumps(found, indent=2, allow_nan=False) + "\n")
     return found
 

@@ -7,12 +7,13 @@ import pytest
 
 from untaint.evidence.evidence import Kind
 from untaint.evidence.standards import of_kind, standards
+from untaint.models.base import Kind as OfModels
 
 CONTENT = tomllib.loads(files("untaint.evidence").joinpath("standards.toml").read_text(encoding="utf-8"))
 
 
 def test_every_kind_of_finding_has_its_line() -> None:
-    assert set(CONTENT["kinds"]) == set(get_args(Kind))
+    assert set(CONTENT["kinds"]) == {*get_args(Kind), *(f"model-{kind}" for kind in get_args(OfModels))}
     assert [kind for kind in get_args(Kind) if not of_kind(kind)] == ["shortcut"]
     assert of_kind("unheard of") == ()
 

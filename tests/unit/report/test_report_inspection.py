@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Check, Proof, Tried
 from untaint.models.base import Answer, Inspected, ModelFinding
-from untaint.report import inspection
+from untaint.report import inspection, inspection_sarif
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "data" / "sarif-schema-2.1.0.json").read_text("utf-8"))
 HOSTILE = "</title><script>alert(1)</script>\u202e"
 IMAGE = np.full((8, 8, 1), 200, np.uint8)
 
@@ -54,6 +56,17 @@ def test_the_page_shows_all_and_runs_nothing() -> None:
 @pytest.mark.parametrize("answer", ["unsafe", "tampered", "backdoored", "no evidence", "cannot tell"])
 def test_every_answer_has_a_page(answer: Answer) -> None:
     assert inspection.HEADLINES[answer] in inspection.page(inspection.document(_inspected(answer)))
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_sarif_is_valid(n: int) -> None:
+    text = inspection_sarif.sarif(inspection.document(_inspected(n=n)))
+    parsed = json.loads(text)
+    jsonschema.Draft4Validator(SCHEMA).validate(parsed)
+    assert "<" not in text
+    run = parsed["runs"][0]
+    assert [result["level"] for result in run["results"]] == ["error"] * n
+    assert "diff skipped: no base" in str(run["invocations"])
 
 
 def test_no_findings_and_far_too_many(tmp_path: Path) -> None:
