@@ -73,13 +73,16 @@ def alike(rows: LastLayer, labels: Labels, one: LastLayer, label: int) -> np.nda
 
 
 def row_gradients(
-    module: nn.Module, inputs: Inputs, errors: np.ndarray, weights: Sequence[Tensor] | None = None
+    module: nn.Module, inputs: Inputs, errors: np.ndarray, weights: Sequence[Tensor] | None = None, *, layerwise: bool = False
 ) -> Iterator[Tensor]:
     """For every row the gradient by the weights (all that learn, if not named), flat, of length 1, as a float tensor.
 
     errors: (n, k) gradients by the logits; only their direction counts, so that a row the model is certain of keeps its own.
+    layerwise: of matrices and kernels only, each brought to one length of its own: a product of two is then the mean of their cosines.
     """
     learned = [weight for weight in module.parameters() if weight.requires_grad] if weights is None else list(weights)
+    if layerwise:
+        learned = [weight for weight in learned if weight.ndim > 1] or learned
     first = learned[0]
     with evaluating(module), torch.enable_grad():
         for start in range(len(inputs)):
@@ -91,6 +94,8 @@ def row_gradients(
                 (torch.zeros_like(weight) if slope is None else slope).flatten().float()
                 for weight, slope in zip(learned, slopes, strict=True)
             ]
+            if layerwise:
+                flat = [each / each.norm().clamp(min=_TINY) for each in flat]
             whole = torch.cat(flat)
             yield whole / whole.norm().clamp(min=_TINY)
 
