@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tests.weight_files import header, stored, weights
 
 from untaint.errors import BadInput
+from untaint.models.weights import torch_file
 from untaint.models.weights.opened import opened
 from untaint.models.weights.stored import NotRead, Weights
 from untaint.numerics.number_formats import read
@@ -99,6 +100,7 @@ def test_shards_and_their_index(tmp_path: Path) -> None:
 
 HUGE = 100 * 2**30
 LIES = {
+    "a thousand axes": b'{"a":{"dtype":"U8","shape":[' + b"1," * 999 + b'1],"data_offsets":[0,1]}}',
     "a header longer than the file": struct.pack("<Q", HUGE) + b"{}",
     "a header that is no JSON": struct.pack("<Q", 8) + b"{nothing",
     "100 GB in a shape": b'{"a":{"dtype":"F32","shape":[26843545600],"data_offsets":[0,4]}}',
@@ -207,6 +209,16 @@ def test_torch_tensors_that_claim_more_than_is_stored(tmp_path: Path) -> None:
 def test_pickles_that_are_none(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         opened(_torch_zip(tmp_path / "m.pt", content))
+
+
+def test_a_few_bytes_that_describe_more_than_can_be_walked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_file, "_MOST_PARTS", 50_000)
+    doubled = b"\x80\x02]q\x00" + b"".join(b"2\x86" for _ in range(50)) + b"."
+    with pytest.raises(BadInput, match="parts"):
+        opened(_torch_zip(tmp_path / "m.pt", doubled))
+    itself = b"\x80\x02]q\x00(h\x00h\x00h\x00e."
+    with pytest.raises(BadInput, match="parts"):
+        opened(_torch_zip(tmp_path / "m.pt", itself))
 
 
 def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """NumPy: one array (.npy), or a zip of them (.npz). Arrays of objects are pickles, and are not read."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import IO, Any, final
@@ -25,7 +27,7 @@ _INFLATES = 2_000
 @final
 @dataclass(frozen=True)
 class Inflated(Bytes):
-    """A compressed member of an archive, from its start on: reading backwards begins again."""
+    """A compressed member of an archive. Reading on is quick; reading backwards begins again."""
 
     archive: Path
     member: str
@@ -34,14 +36,20 @@ class Inflated(Bytes):
     @override
     def read(self, start: int, size: int) -> bytes:
         try:
-            with zipfile.ZipFile(self.archive) as archive, archive.open(self.member) as file:
-                file.seek(self.offset + start)
-                content = file.read(size)
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            file = _opened(self.archive, self.member)
+            file.seek(self.offset + start)
+            content = file.read(size)
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
             raise cut(self.archive, f"{self.member}: {error}") from error
         if len(content) != size:
             raise cut(self.archive, f"{self.member} ends early")
         return content
+
+
+@lru_cache(maxsize=4)
+def _opened(archive: Path, member: str) -> IO[bytes]:
+    """Kept open, since finding a place in it takes inflating all before; two models are read side by side."""
+    return zipfile.ZipFile(archive).open(member)
 
 
 def one(path: Path) -> Weights:
@@ -92,7 +100,7 @@ def _described(file: IO[bytes], path: Path, size: int) -> _Array:
         version = layout.read_magic(file)
         read: Any = layout.read_array_header_1_0 if version == (1, 0) else layout.read_array_header_2_0
         shape, turned, kind = read(file, max_header_size=_MOST_HEADER)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise cut(path, f"an array has no sound header ({str(error)[:80]})") from error
     if kind.hasobject or kind.names or kind.kind not in "biufc":
         raise BadInput(

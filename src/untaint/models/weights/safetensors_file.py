@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from untaint.errors import BadInput
-from untaint.models.weights.stored import Span, Stored, Weights, cut, form_of, gathered
+from untaint.models.weights.stored import MOST_AXES, Span, Stored, Weights, cut, form_of, gathered
 
 _MOST_HEADER = 100_000_000
 """Bytes of a header at most, as the reference implementation has it."""
@@ -71,7 +71,8 @@ def _tensors(path: Path, header: Mapping[str, Any], start: int, notes: list[str]
             kind, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         except (KeyError, TypeError, ValueError) as error:
             raise cut(path, f"the tensor {name!r} lacks a type, a shape or a place") from error
-        if not all(type(value) is int and value >= 0 for value in (*shape, begin, end)) or end < begin:
+        sound = len(shape) <= MOST_AXES and all(type(value) is int and 0 <= value < 2**63 for value in (*shape, begin, end))
+        if not sound or end < begin:
             raise cut(path, f"the tensor {name!r} has a shape or a place that is no number")
         form = form_of(NAMES.get(kind, "raw"))
         size = prod(shape) * form.size if form.name != "raw" else end - begin

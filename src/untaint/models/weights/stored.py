@@ -17,6 +17,8 @@ ADVICE = (
     "Give a .safetensors file, a PyTorch file that holds tensors by name, an .npz or .npy file, or a folder with one of them "
     "(shards with their index too)."
 )
+MOST_AXES = 64
+"""Axes of a tensor at most, as NumPy and PyTorch have it."""
 MOST_TENSORS = 1_000_000
 """Names in one model at most: the largest published models have a few ten thousand."""
 

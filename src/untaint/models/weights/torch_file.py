@@ -12,13 +12,15 @@ from typing import IO, Any, final
 from untaint.errors import BadInput
 from untaint.models.weights.archive import Archive
 from untaint.models.weights.pickled import Name, NotFollowed, Persistent, Unknown, followed
-from untaint.models.weights.stored import ADVICE, NotRead, Span, Stored, Weights, cut, form_of, gathered
+from untaint.models.weights.stored import ADVICE, MOST_AXES, NotRead, Span, Stored, Weights, cut, form_of, gathered
 from untaint.models.weights.strided import laid_out
 from untaint.numerics.number_formats import Format
 
 _MOST_PICKLE = 500_000_000
 """Bytes of the pickle in a zip at most: the numbers lie beside it."""
 _DEEP = 60
+_MOST_PARTS = 2_000_000
+"""Parts of a checkpoint at most: a few hundred bytes of pickle can describe more than any machine could walk through."""
 _TYPES: Mapping[str, str] = {
     "DoubleStorage": "float64",
     "FloatStorage": "float32",
@@ -95,7 +97,8 @@ def legacy(path: Path) -> Weights:
         start = file.tell()
     if not isinstance(keys, list):
         raise cut(path, "it does not list its numbers")
-    return _read(path, content, _Sequence(path, [str(key) for key in keys], start, _sizes(content)))
+    sizes = {value.key: value.unit for _, value in _tensors(path, content) if isinstance(value, _Tensor)}
+    return _read(path, content, _Sequence(path, [str(key) for key in keys if isinstance(key, str)], start, sizes))
 
 
 @final
@@ -128,16 +131,11 @@ def _followed(file: IO[bytes], path: Path) -> object:
         raise cut(path, f"a pickle in it can't be followed: {error}") from error
 
 
-def _sizes(content: object) -> dict[str, int]:
-    """Bytes of a number, by storage."""
-    return {value.key: value.unit for _, value in _found("", content, 0) if isinstance(value, _Tensor)}
-
-
 def _read(path: Path, content: object, place: Placed) -> Weights:
     notes: list[str] = []
 
     def tensors() -> Iterator[Stored]:
-        for name, value in _found("", content, 0):
+        for name, value in _tensors(path, content):
             if isinstance(value, str):
                 notes.append(f"{name}: {value}, not read")
                 continue
@@ -148,39 +146,38 @@ def _read(path: Path, content: object, place: Placed) -> Weights:
     return gathered(path, tensors(), {}, notes)
 
 
-def _found(name: str, value: object, depth: int) -> Iterator[tuple[str, "_Tensor | str"]]:
-    """Every tensor under a value, by the path to it; in place of one that can't be read, why."""
-    if depth > _DEEP:
-        return
-    if isinstance(value, Unknown):
-        yield from _made(name, value, depth)
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _found(_joined(name, key), part, depth + 1)
-    elif isinstance(value, list | tuple):
-        for at, part in enumerate(value):
-            if isinstance(part, Unknown | Mapping | list | tuple):
-                yield from _found(_joined(name, at), part, depth + 1)
-
-
-def _made(name: str, value: Unknown, depth: int) -> Iterator[tuple[str, "_Tensor | str"]]:
-    """The tensors in what a call would have made."""
-    tensor = _tensor(value)
-    if tensor is not None:
-        yield name or "tensor", tensor
-    elif _called(value) in _WRAPPED and isinstance(value.arguments, tuple) and value.arguments:
-        yield from _found(name, value.arguments[0], depth + 1)
-    else:
-        if "_rebuild" in _called(value):
+def _tensors(path: Path, content: object) -> Iterator[tuple[str, "_Tensor | str"]]:
+    """Every tensor of a checkpoint, by the path to it; in place of one that can't be read, why."""
+    waiting: list[tuple[str, object, int]] = [("", content, 0)]
+    for _ in range(_MOST_PARTS):
+        if not waiting:
+            return
+        name, value, depth = waiting.pop()
+        tensor = _tensor(value) if isinstance(value, Unknown) else None
+        if tensor is not None:
+            yield name or "tensor", tensor
+        elif isinstance(value, Unknown) and "_rebuild" in _called(value) and _called(value) not in _WRAPPED:
             yield name, f"made by {value.function}"
-        yield from _found(name, value.state, depth + 1)
-        yield from _found(name, value.items, depth + 1)
+        elif depth < _DEEP:
+            waiting += [(inner, part, depth + 1) for inner, part in reversed(_parts(name, value))]
+    raise cut(path, f"it describes more than {_MOST_PARTS:,} parts")
+
+
+def _parts(name: str, value: object) -> list[tuple[str, object]]:
+    """What may hold tensors, and what it would be called."""
+    if isinstance(value, Unknown):
+        if _called(value) in _WRAPPED and isinstance(value.arguments, tuple):
+            return [(name, value.arguments[0])] if value.arguments else []
+        return [(name, value.state), (name, value.items)]
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return [(_joined(name, key), part) for key, part in pairs if isinstance(part, Unknown | dict | list | tuple)]
 
 
 def _joined(name: str, key: Any) -> str:
     if key in _INSIDE:
         return name
-    return f"{name}.{key}" if name else str(key)
+    said = key if isinstance(key, str) else str(key) if isinstance(key, int) and abs(key) < 2**63 else type(key).__name__
+    return f"{name}.{said}" if name else said
 
 
 def _called(value: Unknown) -> str:
@@ -199,7 +196,7 @@ def _tensor(value: Unknown) -> _Tensor | None:
         return None
     if not isinstance(shape, tuple) or not isinstance(strides, tuple) or len(shape) != len(strides):
         return None
-    if not all(type(number) is int and number >= 0 for number in (start, *shape, *strides)):
+    if len(shape) > MOST_AXES or not all(type(number) is int and 0 <= number < 2**63 for number in (start, *shape, *strides)):
         return None
     form = form_of(_TYPES.get(key[1].name, "raw"))
     unit = form.size
