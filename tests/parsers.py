@@ -14,6 +14,9 @@ from untaint.data.readers.base import Request
 from untaint.data.readers.delimited import Layout
 from untaint.data.roles import Roles
 from untaint.errors import BadInput
+from untaint.models.formats import contents
+from untaint.models.formats.notes import Notes
+from untaint.models.formats.window import Window
 from untaint.provenance import (
     attest,
     croissant,
@@ -167,6 +170,14 @@ def _reading(content: bytes) -> object:
     return [pin.reading(None).sample(_RECORD) for pin in pins if pin is not None], found.again(Request())
 
 
+def _model(content: bytes) -> object:
+    """A model file of whatever format, and a file of its configuration."""
+    found = Notes(contents.look)
+    for name in ("model", "config.json", "config.yaml", "chat.jinja"):
+        contents.look(Window.of(content), name, found, 0)
+    return found.flaws
+
+
 _RESULT = svr.Result(bytes(32), NOW, (svr.AS_SEALED,), (Material("policy.toml", {"sha256": "0" * 64}),), {"tier": "full"})
 _INSTANCE = Instance()
 _ROOTS = x509_chain.Roots((_INSTANCE.root,), "alice@example.com")
@@ -196,6 +207,7 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
     "croissant": (_in_a_file(croissant.read_croissant), _CROISSANT.encode()),
     "registry": (_registry, b'{"events": [{"eventAction": "registration", "eventDate": "2020-01-01T00:00:00Z"}]}'),
     "body": (_served, b"<html>a page</html>"),
+    "model": (_model, b"\x80\x02ccollections\nOrderedDict\n)R(X\x01\x00\x00\x00aK\x01u."),
     "public key": (lambda content: keys.parse_public(content, "it"), P256.public.pem),
     "private key": (_in_a_file(keys.load_private), pkcs8.pem("PRIVATE KEY", bytes(40))),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["untaint.provenance"]):
+with atheris.instrument_imports(include=["untaint.provenance", "untaint.models.formats"]):
     from tests.parsers import PARSERS, survives
 
 NAMES = sorted(PARSERS)

@@ -124,6 +124,30 @@ def _claims(_canary: str) -> bytes:
     return bytes(content)
 
 
+def _second_name(canary: str) -> bytes:
+    """A name in the extra field beside the one in the header."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as zipped:
+        info = zipfile.ZipInfo("model/data.pkl")
+        other = b"model/data.txt"
+        info.extra = struct.pack("<HHBI", 0x7075, 5 + len(other), 1, zlib.crc32(b"model/data.pkl")) + other
+        zipped.writestr(info, _evil(canary))
+    return file.getvalue()
+
+
+def _in_a_name(canary: str) -> bytes:
+    """A tar archive whose first member has a pickle for a name."""
+    return _tar({f"cos\nmkdir\n(S'{canary}'\ntR.": b"x", "weights": bytes(8)})
+
+
+def _in_a_header(canary: str) -> bytes:
+    """A pickle that is a header of safetensors as well: strings and instructions that are both JSON and code."""
+    length = b"\x8c" + bytes([14]) + bytes(6)
+    text = b'{"__meta'  # the rest of the short text that the length began
+    code = b"0cos\nmkdir\n(S'" + canary.encode() + b"'\ntR."
+    return length + text + code + b'":{}}' + b" " * 60
+
+
 def _escape(_canary: str) -> bytes:
     return archive({"../../outside.py": b"import os", "model/data.pkl": _harmless()})
 
@@ -266,6 +290,9 @@ CASES: Final = (
     Hostile("zip bomb", "model.pt", "zip bomb", _bomb),
     Hostile("overlapping members", "model.npz", "zip bomb", _overlapping),
     Hostile("member of 4 GB", "model.pt", "size that is not there", _claims),
+    Hostile("second name", "model.pt", "CVE-2025-1944", _second_name),
+    Hostile("pickle as the name of a member", "model.tar", "parser differential", _in_a_name),
+    Hostile("pickle as a header", "model.safetensors", "parser differential", _in_a_header, live=True),
     Hostile("path out of the folder", "model.pt", "path escape", _escape),
     Hostile("link in a zip", "model.pt", "link", _linked),
     Hostile("link in a tar", "model.tar", "link", _tar_link),

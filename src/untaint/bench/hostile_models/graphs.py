@@ -99,6 +99,11 @@ def _graph(*operations: str, function: bool = False, asset: str = "") -> Callabl
     return build
 
 
+def _frozen(_canary: str) -> bytes:
+    """A graph alone, as TensorFlow 1 froze them."""
+    return field(1, field(1, "x") + field(2, "Placeholder")) + field(1, field(1, "y") + field(2, "PyFunc"))
+
+
 def _metadata(_canary: str) -> dict[str, bytes]:
     """The configuration that Keras 2 keeps beside a SavedModel."""
     layer = _layer(None, "Lambda", {"name": "l", "function": [_MARSHAL, None, None], "function_type": "lambda"})
@@ -174,6 +179,8 @@ CASES: Final = (
     Hostile("weights saved elsewhere", "saved", "files in a graph", _graph("SaveV2", function=True)),
     Hostile("data sets in a graph", "saved", "files in a graph", _graph("TFRecordDataset")),
     Hostile("unknown operation", "saved", "library of somebody's", _graph("StealWeights")),
+    Hostile("frozen graph", "graph.pb", "Python in a graph", _frozen),
+    Hostile("graph as text", "saved", "graph that is not read", lambda _canary: {"saved_model.pbtxt": b'node { op: "PyFunc" }\n'}),
     Hostile("asset outside", "saved", "path escape", _graph("Const", asset="../../../etc/passwd")),
     Hostile("absolute path", "m.onnx", "CVE-2024-27318", _external(location="/etc/passwd")),
     Hostile("path with dots", "m.onnx", "CVE-2025-51480", _external(location="sub/../../../secret", offset="0", length="4")),

@@ -21,7 +21,7 @@ from untaint.models.formats import (
     zips,
 )
 from untaint.models.formats.notes import Notes
-from untaint.models.formats.pickles import Pickles, is_pickle
+from untaint.models.formats.pickles import Pickles, acts, is_pickle
 from untaint.models.formats.stream import packing, unpacked
 from untaint.models.formats.window import Broken, Window
 
@@ -34,7 +34,6 @@ _PROGRAMS: Final = {
     b"\xcf\xfa\xed\xfe": "a program or library for macOS",
     b"\xca\xfe\xba\xbe": "a program or library for macOS or Java",
     b"\x00asm": "a WebAssembly program",
-    b"#!": "a script",
 }
 _ARCHIVES: Final = {
     b"7z\xbc\xaf\x27\x1c": "7z",
@@ -53,12 +52,13 @@ _QUIET: Final = {
 }
 """Formats that hold no model and are often beside one."""
 WEIGHTS: Final = {
-    "safetensors", "torch-zip", "torch-legacy", "pickle", "keras", "hdf5", "onnx", "saved-model", "gguf", "npy", "npz", "tar",
+    "safetensors", "torch-zip", "torch-legacy", "pickle", "keras", "hdf5", "onnx", "saved-model", "graph", "gguf", "npy", "npz", "tar",
     "zip", "skops", "compressed",
 }  # fmt: skip
 """Formats that count as a model, or hold one."""
 PICKLED: Final = {"torch-zip", "torch-legacy", "pickle", "tar", "zip", "compressed"}
 """Formats from which a loader may run code."""
+_PICKLES: Final = {"pickle", "torch-legacy", "empty"}
 _NAMED: Final[dict[str, set[str]]] = {
     ".safetensors": {"safetensors"},
     ".gguf": {"gguf"},
@@ -73,28 +73,38 @@ _NAMED: Final[dict[str, set[str]]] = {
     ".pth": {"torch-zip", "torch-legacy", "pickle", "tar", "safetensors"},
     ".pkl": {"pickle", "compressed", "torch-zip", "torch-legacy", "npy"},
     ".joblib": {"pickle", "compressed"},
+    **{
+        name: {"pickle", "compressed", "torch-zip", "torch-legacy"} for name in (".pickle", ".p", ".sav", ".dill", ".cloudpickle")
+    },
+    ".ckpt": {"pickle", "torch-zip", "torch-legacy", "tar", "safetensors", "hdf5", "tensorflow-numbers"},
     **{name: {"text", "json", "other"} for name in (".txt", ".md", ".yaml", ".yml", ".jinja", ".py", ".csv", ".toml")},
     **{name: {"other"} for name in (".png", ".jpg", ".jpeg", ".gif", ".pdf")},
 }
-"""What a name promises. `.bin`, `.ckpt` and `.data` promise nothing."""
+"""What a name promises. `.bin` and `.data` promise nothing."""
 _ORDER: Final = re.compile(r"\.[A-Za-z0-9]{1,12}$")
 
 
 def look(content: Window, where: str, notes: Notes, depth: int) -> None:
     """Look at content found in other content; what is wrong with it is noted, never raised."""
-    kind = "unknown"
+    kind = kind_of(content, notes)
+    place = len(notes.formats)
+    notes.formats.append(kind)
+    if kind not in _PICKLES and acts(content):
+        notes.flaw("critical", "second-reading", where, f"it is {kind}, and to an unpickler a pickle that calls something")
+    if content.head(2) != b"PK" and kind != "zip" and _has_directory(content):
+        notes.flaw("high", "second-reading", where, f"it is {kind} from its start, and a zip archive from its end")
+        _guarded("zip", content, where, notes, depth)
+    kind = notes.formats[place] = _guarded(kind, content, where, notes, depth)
+    if depth > 1 and kind in {"zip", "tar"}:
+        notes.flaw("medium", "nested-archive", where, f"an archive within an archive ({kind})")
+
+
+def _guarded(kind: str, content: Window, where: str, notes: Notes, depth: int) -> str:
     try:
-        kind = kind_of(content, notes)
-        place = len(notes.formats)
-        notes.formats.append(kind)
-        kind = notes.formats[place] = read(kind, content, where, notes, depth)
-        if depth > 1 and kind in {"zip", "tar"}:
-            notes.flaw("medium", "nested-archive", where, f"an archive within an archive ({kind})")
-        if content.head(2) != b"PK" and kind != "zip" and _has_directory(content):
-            notes.flaw("high", "second-reading", where, f"it is {kind} from its start, and a zip archive from its end")
-            _zip(content, where, notes, depth)
+        return read(kind, content, where, notes, depth)
     except Broken as error:
         notes.flaw("high", error.rule, where, f"as {kind}: {error}; what comes after was not read")
+        return kind
 
 
 def named_well(name: str, kind: str) -> bool:
@@ -132,6 +142,8 @@ def kind_of(content: Window, notes: Notes) -> str:
         return "saved-model"
     if onnx_file.is_one(content, notes):
         return "onnx"
+    if saved_model.is_graph(content, notes):
+        return "graph"
     return "zip" if _has_directory(content) else _text(content, head)
 
 
@@ -216,6 +228,7 @@ _PLAIN: Final[dict[str, Callable[[Window, str, Notes], object]]] = {
     "hdf5": hdf5_file.scan,
     "onnx": onnx_file.scan,
     "saved-model": saved_model.scan,
+    "graph": saved_model.scan_graph,
 }
 
 
@@ -232,7 +245,9 @@ def _words(kind: str, content: Window, where: str, notes: Notes) -> None:
         return
     raw = content.get(0, content.size)
     text = raw.decode("utf-8", "replace")
-    if suffix == ".json" or (kind == "json" and not suffix):
+    if suffix == ".pbtxt":
+        notes.flaw("high", "unread", where, "a graph written as text, which is not read here")
+    elif suffix == ".json" or (kind == "json" and not suffix):
         configs.scan_json(raw, name, where, notes)
     elif suffix in {".jinja", ".jinja2", ".j2"}:
         notes.riding.append(where)
@@ -244,3 +259,6 @@ def _words(kind: str, content: Window, where: str, notes: Notes) -> None:
     elif suffix in {".sh", ".bat", ".ps1", ".js", ".lua", ".pth"}:
         notes.riding.append(where)
         notes.flaw("medium", "python-code", where, f"a script ({suffix[1:]}) lies with the model")
+    if text.startswith("#!") and suffix != ".py":
+        notes.riding.append(where)
+        notes.flaw("high", "native-code", where, "a script lies with the model")

@@ -5,12 +5,13 @@ Source: `pickle._Unpickler` of the standard library, whose stack and memo this k
 """
 
 import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
 from untaint.models.formats.allowed_torch import LEGACY_BYTES
-from untaint.models.formats.judge import Judge, renamed
+from untaint.models.formats.judge import ALLOWED, Judge, renamed
 from untaint.models.formats.opcodes import Instruction, instruction
 from untaint.models.formats.values import Blob, Const, Made, Map, Ref, Seq, Unknown, Value, constant
 from untaint.models.formats.window import Broken, Window
@@ -30,6 +31,7 @@ class Around:
     held: Callable[[Value, int], None] = lambda _value, _at: None
 
 
+_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 _SHORT: Final = 4096
 """Bytes of a text that is kept to be compared: names of tensors and modules are shorter."""
 _DIGITS: Final = 4096
@@ -55,6 +57,8 @@ class Machine:
         self._memo: dict[int, Value] = {}
         self._protocol = 0
         self._next = 0
+        self.unlisted = 0
+        """Calls of something that has a proper name and is not on the list."""
         self._handlers: dict[str, Callable[[Instruction], None]] = self._table()
 
     def run(self, at: int) -> tuple[Value, int]:
@@ -262,6 +266,8 @@ class Machine:
         else:
             made = self._applied(step)
         self._judge.called(made, step.at)
+        if isinstance(made.target, Ref) and made.target.key not in ALLOWED and _NAME.fullmatch(str(made.target)):
+            self.unlisted += 1
         if made.is_a(LEGACY_BYTES) and len(made.args) == 1:
             self._around.held(made.args[0], step.at)
         self._push(made)

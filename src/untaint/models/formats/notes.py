@@ -11,8 +11,8 @@ Kind = Literal["code", "malformed"]
 
 MOST_OPERATIONS = 20_000_000
 """Pickle instructions of one file: a minute of work. The index of the largest published models takes a few hundred thousand."""
-MOST_INFLATED = 1 << 30
-"""Bytes that compressed content of one file may take in memory, all together."""
+MOST_INFLATED = 1 << 29
+"""Bytes that compressed content of one file may take in memory, all together; twice that while they are put together."""
 MOST_DEPTH = 4
 """Archives within archives: a checkpoint in a model archive in a bundle is three."""
 MOST_FLAWS = 500

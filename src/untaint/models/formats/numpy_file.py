@@ -12,7 +12,7 @@ from untaint.models.formats import zips
 from untaint.models.formats.notes import Notes
 from untaint.models.formats.pickles import Pickles
 from untaint.models.formats.window import Broken, Window
-from untaint.models.formats.zips import Archive
+from untaint.models.formats.zips import Archive, Member
 
 MAGIC: Final = b"\x93NUMPY"
 _MOST_HEADER: Final = 1 << 16
@@ -54,7 +54,17 @@ def scan_archive(archive: Archive, where: str, notes: Notes, depth: int) -> None
         place = f"{where}: {member.name}" if where else member.name
         if not member.name.endswith(".npy"):
             notes.flaw("medium", "archive-trick", place, "it is no array")
-        notes.inside(member.inflated(notes), place, depth)
+        if not _is_plain(member):
+            notes.inside(member.inflated(notes), place, depth)
+
+
+def _is_plain(member: Member) -> bool:
+    """Whether a member is an array of numbers that fills it, as far as its beginning tells; then the rest need not be held."""
+    try:
+        start, kind, count = _described(member.first(_MOST_HEADER + 16))
+        return not _objects(kind) and start + count * _size(kind) == member.size
+    except Broken:
+        return False
 
 
 def _described(content: Window) -> tuple[int, Any, int]:

@@ -1,5 +1,6 @@
 """Pickles, one or several after another, and joblib's, which keep arrays between the instructions."""
 
+import contextlib
 from dataclasses import dataclass, field
 from math import prod
 from typing import Final, final
@@ -44,6 +45,15 @@ def is_pickle(content: Window, at: int = 0) -> bool:
     except Broken:
         return content.get(at, 1) == b"\x80" and last != "" if content.size > at else False
     return place == content.size or content.get(at, 1) == b"\x80" or last != "STOP"
+
+
+def acts(content: Window) -> bool:
+    """Whether an unpickler that is given these bytes, whatever they are meant to be, would call something before they make no sense."""
+    notes = Notes(lambda *_: None, operations=_FIRST)
+    machine = Machine(content, Judge(notes, ""), Around())
+    with contextlib.suppress(Broken):
+        machine.run(0)
+    return machine.unlisted > 0
 
 
 def _is_name(content: Window, start: int, end: int) -> bool:

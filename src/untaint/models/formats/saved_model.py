@@ -75,6 +75,26 @@ def is_index(content: Window) -> bool:
     return content.size >= 48 and content.get(content.size - 8, 8) == _TABLE
 
 
+def is_graph(content: Window, notes: Notes) -> bool:
+    """Whether it is a graph alone, as TensorFlow 1 froze them: nodes that have a name and an operation."""
+    if content.head(1) != b"\x0a":
+        return False
+    try:
+        first = next(wire.inner(content, notes, 1))
+        node = {field.number: wire.text(first, field) for field in wire.fields(first, notes) if field.type == 2}
+    except (Broken, StopIteration):
+        return False
+    return 1 in node and re.fullmatch(r"[A-Z]\w*", node.get(2, "")) is not None
+
+
+def scan_graph(content: Window, where: str, notes: Notes) -> None:
+    """Look at every operation of a graph alone."""
+    operations: Counter[str] = Counter()
+    _graph(content, operations, where, notes)
+    for name, count in sorted(operations.items()):
+        _operation(name, count, where, notes)
+
+
 def scan_metadata(content: Window, where: str, notes: Notes) -> None:
     """Look at `keras_metadata.pb`, in which Keras 2 keeps the configuration of every layer beside a SavedModel."""
     for node in wire.inner(content, notes, 1):
@@ -86,15 +106,19 @@ def scan(content: Window, where: str, notes: Notes) -> None:
     """Look at every operation, and at the files it names."""
     operations: Counter[str] = Counter()
     for graph in _graphs(content, notes):
-        _nodes(graph, 1, operations, notes)
-        for library in wire.inner(graph, notes, 2):
-            for function in wire.inner(library, notes, 1):
-                _function(function, operations, where, notes)
+        _graph(graph, operations, where, notes)
     for name, count in sorted(operations.items()):
         _operation(name, count, where, notes)
     for meta in wire.inner(content, notes, _META_GRAPHS):
         for asset in wire.inner(meta, notes, 6):
             _asset(asset, where, notes)
+
+
+def _graph(content: Window, operations: Counter[str], where: str, notes: Notes) -> None:
+    _nodes(content, 1, operations, notes)
+    for library in wire.inner(content, notes, 2):
+        for function in wire.inner(library, notes, 1):
+            _function(function, operations, where, notes)
 
 
 def _nodes(content: Window, number: int, operations: Counter[str], notes: Notes) -> None:

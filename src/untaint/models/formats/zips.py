@@ -30,6 +30,8 @@ _LATER: Final = 1 << 3
 """Flag: sizes and checksum follow the member."""
 _STORED, _DEFLATED = 0, 8
 _LINK: Final = 0xA000
+_OTHER_NAME: Final = 0x7075
+"""Kind of extra field: a name in Unicode, beside the one that everybody reads."""
 _RATIO: Final = 200
 """Times content may grow before it is called a bomb; weights grow by 1 to 3, and a table of zeros by 1,000, which is why it also takes…"""
 _LARGE: Final = 1 << 28
@@ -56,6 +58,15 @@ class Member:
         notes.grew(self.size)
         content = b"".join(self.pieces())
         return Window.of(content)
+
+    def first(self, size: int) -> Window:
+        """The beginning of its content."""
+        found = b""
+        for piece in self.pieces():
+            found += piece
+            if len(found) >= size:
+                break
+        return Window.of(found[:size])
 
     def pieces(self) -> Iterator[bytes]:
         """Its content, piece by piece."""
@@ -189,6 +200,7 @@ def _entry(content: Window, at: int, where: str, notes: Notes) -> tuple[Member, 
     raw = content.get(at + _CENTRAL.size, length)
     more = content.get(at + _CENTRAL.size + length, extra)
     size, packed, header = _wide(more, [size, packed, header])
+    other = _fields(more).get(_OTHER_NAME)
     following = at + _CENTRAL.size + length + extra + comment
     name = raw.decode("utf-8", "backslashreplace")
     place = f"{where}: {name}" if where else name
@@ -196,6 +208,8 @@ def _entry(content: Window, at: int, where: str, notes: Notes) -> tuple[Member, 
         notes.flaw("high", "archive-trick", place, "it is marked as encrypted, which some loaders ignore")
     if made >> 8 == 3 and (attributes >> 16) & 0xF000 == _LINK:
         notes.flaw("high", "link", place, "it is a link")
+    if other is not None:
+        notes.flaw("high", "archive-trick", place, "it has a second name, which some programs take")
     start, later = _local(content, header, (raw, flags, method, crc, packed, size), place, notes)
     if packed > content.size - start:
         raise Broken(f"{name} claims {packed:,} bytes, and {content.size - start:,} follow", "oversize")
@@ -240,18 +254,23 @@ def _descriptor(content: Window, at: int, numbers: tuple[int, int, int], place: 
 
 def _wide(extra: bytes, values: list[int]) -> tuple[int, int, int]:
     """Size, packed size and offset, from the extra field where they need 64 bits."""
+    field, place = _fields(extra).get(1, b""), 0
+    for index, value in enumerate(values):
+        if value == _WIDE and place + 8 <= len(field):
+            values[index] = int.from_bytes(field[place : place + 8], "little")
+            place += 8
+    return values[0], values[1], values[2]
+
+
+def _fields(extra: bytes) -> dict[int, bytes]:
+    """What the extra field of a header holds, by kind; of two of a kind the first."""
+    found: dict[int, bytes] = {}
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
-        field, place = extra[at + 4 : at + 4 + length], 0
-        if kind == 1:
-            for index, value in enumerate(values):
-                if value == _WIDE and place + 8 <= len(field):
-                    values[index] = int.from_bytes(field[place : place + 8], "little")
-                    place += 8
-            break
+        found.setdefault(kind, extra[at + 4 : at + 4 + length])
         at += 4 + length
-    return values[0], values[1], values[2]
+    return found
 
 
 def _names(members: list[Member], where: str, notes: Notes) -> None:
