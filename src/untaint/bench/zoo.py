@@ -39,7 +39,8 @@ _EPOCHS: Mapping[Arch, int] = {"convnet": 8, "resnet": 8, "vit": 14}
 _RATE, _BATCH = 3e-3, 128
 _WEIGHTS = "net.safetensors"
 WORKS = 0.8
-"""ASR from which an attack counts as working; the others are left out, and named."""
+"""ASR from which an attack counts as working, as a share of the clean accuracy: an all-to-all one must know the class to name the
+next. The others are left out, and named."""
 
 
 @final
@@ -259,7 +260,7 @@ def member(folder: Path) -> Member:
 
 
 def _works(measured: Mapping[str, Any]) -> bool:
-    return measured["asr"] is None or measured["asr"] >= WORKS
+    return measured["asr"] is None or measured["asr"] >= WORKS * measured["accuracy"]
 
 
 def _write(member: Member, folder: Path) -> dict[str, Any]:
