@@ -96,7 +96,7 @@ def test_outlets() -> None:
     ]  # fmt: skip
     for wrong in ({"decimals": 9}, {"noise": -1.0}):
         with pytest.raises(BadInput):
-            Outlet(**wrong)  # type: ignore[arg-type]
+            Outlet(**wrong)
 
 
 def test_waves_make_pictures_and_fewer_make_smooth_ones() -> None:
@@ -136,7 +136,7 @@ def test_a_class_of_a_table_is_recovered_where_it_lies() -> None:
 def test_flips_by_what_is_known() -> None:
     pool, rng = seen(), np.random.default_rng(0)
     templates = Recovered(unseen().inputs[unseen().labels == 0][:4], np.zeros(4, np.int64), 0, "real ones")
-    rows = {which: chosen(which, pool, 0, 60, templates, rng) for which in ("nothing", "inversion", "data")}  # type: ignore[arg-type]
+    rows = {which: chosen(which, pool, 0, 60, templates, rng) for which in ("nothing", "inversion", "data")}
     hits = {which: np.mean(pool.labels[found] == 0) for which, found in rows.items()}
     assert hits["nothing"] < 0.3
     assert hits["inversion"] > 0.8

@@ -114,7 +114,7 @@ def tuned(rows: np.ndarray, labels: np.ndarray) -> torch.nn.Module:
     optimizer = torch.optim.SGD(net.parameters(), 0.02)
     for _ in range(5):
         optimizer.zero_grad()
-        functional.cross_entropy(net(as_tensor(seen().inputs[rows])), torch.tensor(labels)).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(net(as_tensor(seen().inputs[rows])), torch.tensor(labels)).backward()
         optimizer.step()
     return net.eval()
 
