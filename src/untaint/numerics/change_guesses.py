@@ -21,6 +21,10 @@ _GROUPS = (0, 128, 64, 32)
 """Neighbours that share a step: a whole row, or a block of it as GPTQ, bitsandbytes and GGUF have it."""
 _OFF = 0.2
 """Share of a step that a number may lie off the grid, since it was stored rounded; of random numbers four in ten lie nearer."""
+_SHARP = 0.25
+"""Share of the numbers that must be so: of normal weights in bfloat16 rounded to int8 half are, of a vector of ones none."""
+_WAS_OFF = 0.1
+"""Of a step: how far old numbers lay off the grid on average, if something was rounded; numbers that know of no grid lie off by 0.25."""
 _HALF = 0.51  # of a step: what rounding to the grid moves a number at most
 _MOSTLY = 0.99  # of the numbers: halves may go either way, as the step was rounded
 _TALLIED = 8  # numbers of a group that are not its ends: fewer lie on any grid by chance
@@ -140,6 +144,7 @@ class Grid(Rule):
 
     def __init__(self, form: Format) -> None:
         self.form, self.said = form, ""
+        self.off, self.seen = 0.0, 0
         self.left = [(level, group) for level in _LEVELS for group in _GROUPS]
 
     @override
@@ -156,20 +161,28 @@ class Grid(Rule):
         return bool(self.left)
 
     def _fits(self, old: np.ndarray, new: np.ndarray, level: tuple[int, bool, str], group: int) -> bool:
-        steps, offset, _ = level
+        steps = level[0]
         width = group or old.shape[1]
         if old.shape[1] % width or width < _TALLIED:
             return False
-        before, after = old.reshape(-1, width), new.reshape(-1, width)
-        low = after.min(1, keepdims=True) if offset else np.zeros((len(after), 1), after.dtype)
-        step = np.abs(after - low).max(1, keepdims=True) / steps
+        before, low, step = _grid_of(old, new, level, width)
+        after = new.reshape(-1, width)
         stored = 2 * self.form.roundoff * np.abs(after) + self.form.tiny
-        if not step.any() or (np.abs(after - before) > _HALF * step + stored).any():
+        sharp = stored < _OFF * step  # what the format can tell from its neighbours on the grid
+        if sharp.mean() < _SHARP or (np.abs(after - before) > _HALF * step + stored).any():
             return False
         if 2 * steps * self.form.roundoff < _OFF:
             return bool((np.abs(_off_grid(after - low, step)) <= _OFF).all())
         wanted = before - step * _off_grid(before - low, step)  # the format hides the grid: what should have come is known still
-        return bool((np.abs(after - wanted) <= stored).mean() >= _MOSTLY)
+        return bool((np.abs(after - wanted) <= stored)[sharp].mean() >= _MOSTLY)
+
+
+def _grid_of(old: np.ndarray, new: np.ndarray, level: tuple[int, bool, str], width: int) -> tuple[np.ndarray, ...]:
+    """Old numbers (groups, width), where the grid of each group of new ones begins, and its step."""
+    steps, offset, _ = level
+    after = new.reshape(-1, width)
+    low = after.min(1, keepdims=True) if offset else np.zeros((len(after), 1), after.dtype)
+    return old.reshape(-1, width), low, np.abs(after - low).max(1, keepdims=True) / steps
 
 
 def _off_grid(values: np.ndarray, step: np.ndarray) -> np.ndarray:

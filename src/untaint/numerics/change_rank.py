@@ -21,6 +21,9 @@ the sum was rounded, and so was the product that was added."""
 _EXACT = 1e-5  # of the largest singular value: the rounding of this product itself, in float32
 _GAP = 1.25
 """Where a rank ends, singular values drop to those of rounding. In a change that is full of small noise neighbours differ by 2 %."""
+_DROWNED = 0.1
+"""Share of the squared change that rounding alone could make: from there on a change is small steps of the format here and there, and
+looks of low rank whatever it was."""
 _FULL = 0.75
 """Share of k from which a rank is only known to be at least that."""
 
@@ -43,9 +46,10 @@ class Sketch:
             part = self.random[column : column + change.shape[1]]
             self.seen[row : row + len(change)] += change.astype(np.float32, copy=False) @ part
 
-    def rank(self, new_rows: np.ndarray, form: Format) -> tuple[float, bool]:
-        """The rank, and whether it may be larger. new_rows: (m,) squared norms of the new rows.  form: the coarser of the two.
+    def rank(self, new_rows: np.ndarray, moved: float, form: Format) -> tuple[float, bool]:
+        """The rank, and whether it may be larger. new_rows: (m,) squared norms of the new rows.  moved: squared norm of the change.
 
+        form: the coarser of the two.
         NaN when the matrix was too long.
         """
         if not self.vectors:
@@ -53,7 +57,7 @@ class Sketch:
         errors = form.roundoff**2 / 3 * new_rows + len(self.random) * form.tiny**2 / 12
         noise = np.sqrt(self.vectors * errors.max()) + np.sqrt(errors.sum())
         rank, clear = _above(_singular(self.seen), noise)
-        return float(rank), not clear or rank >= _FULL * self.vectors
+        return float(rank), not clear or rank >= _FULL * self.vectors or bool(errors.sum() > _DROWNED * moved)
 
 
 def _singular(tall: np.ndarray) -> np.ndarray:
@@ -69,7 +73,8 @@ def rank_of_part(old: np.ndarray, new: np.ndarray, form: Format) -> tuple[float,
     change = new - old
     squares = np.linalg.eigvalsh(change @ change.T)[::-1]
     rank, clear = _above(np.sqrt(np.maximum(squares, 0.0)), noise)
-    return float(rank), not clear or rank > len(new) // 2
+    drowned = bool(errors.sum() > _DROWNED * np.sum(change**2))
+    return float(rank), not clear or drowned or rank > len(new) // 2
 
 
 def _above(values: np.ndarray, noise: float) -> tuple[int, bool]:

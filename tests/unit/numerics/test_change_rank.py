@@ -20,7 +20,7 @@ def _sketched(old: np.ndarray, new: np.ndarray, form: str, step: int = 50) -> tu
     sketch = Sketch(old.shape, 0)
     for row in range(0, len(old), step):
         sketch.add((new - old)[row : row + step], row, 0)
-    return sketch.rank(np.einsum("ij,ij->i", new, new).astype(float), FORMATS[form])
+    return sketch.rank(np.einsum("ij,ij->i", new, new).astype(float), float(((new - old) ** 2).sum()), FORMATS[form])
 
 
 @pytest.mark.parametrize("form", ["float32", "float16", "bfloat16"])
@@ -50,6 +50,6 @@ def test_pieces_of_one_row_make_the_same_sketch() -> None:
 
 
 def test_a_matrix_too_long_to_sketch_has_no_rank() -> None:
-    rank, is_open = Sketch((10_000_000, 8), 0).rank(np.ones(1), FORMATS["float32"])
+    rank, is_open = Sketch((10_000_000, 8), 0).rank(np.ones(1), 1.0, FORMATS["float32"])
     assert np.isnan(rank)
     assert not is_open

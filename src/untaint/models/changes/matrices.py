@@ -41,7 +41,11 @@ def compared(pair: Pair, seed: int, told: Read) -> Change | None:
         if sketch is not None and piece.differs.any():
             sketch.add(change, piece.row, piece.column)
         told(size * (pair.old.form.size + pair.new.form.size))
-    rank = sketch.rank(tally.new_rows, coarser) if sketch is not None and tally.changed else (float("nan"), False)
+    rank = (
+        sketch.rank(tally.new_rows, float(tally.change_rows.sum()), coarser)
+        if sketch is not None and tally.changed
+        else (float("nan"), False)
+    )
     if rank[1] and min(rows, columns) > 2 * _PART:
         rank = _part_rank(pair, (rows, columns), coarser, seed)
     return summed(tally, rank, _permuted(pair, tally, count)) if tally.changed else None
