@@ -6,8 +6,9 @@
 
 edits: a convolutional network, a residual one with BatchNorm and a vision transformer are trained on scikit-learn's digits and stored as
 float32, float16 or bfloat16. Each is edited in every way below, stored in the same format, and compared. An edit counts as named when
-the findings name its kind and no other. Rules and limits were settled on seeds 0 and 1; what is shown are other seeds, from 10 on. Fine-tunes and adapters are trained, the edit of rank one is that of ROME (arXiv 2202.05262,
-equation 2) with keys of real images. Pairs in which nothing was done to the numbers (other containers, other names) must give none.
+the findings name its kind and no other. Rules and limits were settled on seeds 0 and 1; what is shown are other seeds, from 10 on.
+Fine-tunes and adapters are trained, the edit of rank one is that of ROME (arXiv 2202.05262, equation 2) with keys of real images. Pairs
+in which nothing was done to the numbers (other containers, other names) must give none.
 cost: two checkpoints of 1 GB in float32 each, compared in a fresh process: all numbers moved, an adapter of rank 16 was merged, one
 number was edited. Seconds by the clock and of the processor, peak resident memory of the process, with what `import` takes.
 The page results/models_diff.md is written from results/models_diff.json, which keeps both parts.
