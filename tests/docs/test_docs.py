@@ -121,6 +121,9 @@ def unknown(line: str, known: dict[str, Any]) -> Iterator[str]:
         if match is None:
             continue
         verb, rest = match[1], match[2]
+        second = rest.strip().partition(" ")[0]
+        if f"{verb} {second}" in known:
+            verb, rest = f"{verb} {second}", rest.partition(second)[2]
         if verb not in known:
             yield f"untaint {verb}"
             continue
