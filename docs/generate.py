@@ -41,13 +41,19 @@ KINDS = (
         "ModelCheck",
         "A check turns a model, on disk or loaded, into findings. It runs nothing of it.",
     ),
+    Kind(
+        "Signs of a guard",
+        "untaint.guard.signs",
+        "Sign",
+        "A sign turns an input, and what a model made of it, into a few numbers.",
+    ),
     Kind("Readers", "untaint.data.readers", "Reader", "A reader turns one format into a data set. Nothing in the data is run."),
     Kind("Renderers", "untaint.report", "Renderer", "A renderer turns an audit into text. It computes and decides nothing."),
 )
 HEAD = """# Reference
 
-Every detector, attack, defence, check of models, reader and renderer that ships with untaint, by id. Written by `docs/generate.py` from the
-docstrings: change those, then run `make docs`. A parameter is set in a spec, such as `name(parameter=value)`.
+Every detector, attack, defence, check of models, sign, reader and renderer that ships with untaint, by id. Written by
+`docs/generate.py` from the docstrings: change those, then run `make docs`. A parameter is set in a spec, such as `name(parameter=value)`.
 """
 
 

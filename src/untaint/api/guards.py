@@ -110,7 +110,7 @@ def check_guard(
     progress: Callable[[str, int, int], None] | None = None,
     **columns: str | None,
 ) -> Checked:
-    """Judge data with a guard that `fit_guard` wrote; labels are not needed.
+    """Judge data with a guard that `fit_guard` wrote; their labels are not looked at.
 
     model: where the model is now, None = where it was.  out: folder for `samples.parquet` (row, id, risk, p_value, alarm, sign,
     prediction) and `check.json`.  Raises BadInput for a model that answers otherwise than it did, or data that do not fit.

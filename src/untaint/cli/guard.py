@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WHICH = "Model to fit a guard to: a file or folder, of which no code runs. With --check, the folder of a fitted guard."
 _REFERENCE = "Data somebody vouches for, with labels, that the model was not trained on: some hundred to a thousand rows."
-_CHECK = "Data to judge with a fitted guard. They need no labels."
+_CHECK = "Data to judge with a fitted guard. Their labels are not looked at."
 _BUDGET = "Share of clean inputs the guard may alarm about. The references must be at least its inverse."
 _OUT = "Folder for the guard (`untaint-guard` when not given). With --check, for `samples.parquet` and `check.json`."
 _MODEL = "With --check, where the model is, if it is not where it was."

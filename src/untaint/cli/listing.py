@@ -17,6 +17,7 @@ class Kinds(StrEnum):
     defences = "defences"
     checks = "checks"
     repairs = "repairs"
+    signs = "signs"
     recipes = "recipes"
     formats = "formats"
     features = "features"
@@ -26,7 +27,9 @@ def listing(
     kind: Annotated[Kinds, typer.Argument(help="What to list.", show_default=False)],
     name: Annotated[str | None, typer.Argument(help="Show the whole manual page of one.", show_default=False)] = None,
 ) -> None:
-    """List detectors, attacks, defences, recipes, checks and repairs of models, input formats or features; with a name, its manual page.
+    """List detectors, attacks, defences, recipes, checks and repairs of models, signs of a guard, formats or features.
+
+    With a name, its manual page.
 
     Examples:  `untaint list detectors`   `untaint list attacks badnets`
     """
@@ -82,6 +85,12 @@ def _repairs() -> dict[str, str]:
     return {name: _manual(kind) for name, kind in repairs().items()}
 
 
+def _signs() -> dict[str, str]:
+    from untaint.guard.signs.base import signs
+
+    return {name: _manual(kind) for name, kind in signs().items()}
+
+
 def _recipes() -> dict[str, str]:
     from untaint.training.compose import RECIPES
 
@@ -119,6 +128,7 @@ _PAGES: dict[Kinds, Callable[[], dict[str, str]]] = {
     Kinds.defences: _defences,
     Kinds.checks: _checks,
     Kinds.repairs: _repairs,
+    Kinds.signs: _signs,
     Kinds.recipes: _recipes,
     Kinds.formats: _formats,
     Kinds.features: _features,

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from untaint.guard.base import Learned, Measured, Sign
+from untaint.guard.signs.base import Learned, Measured, Sign
 from untaint.numerics.usual import Usual, usual
 from untaint.types import Labels, Rows, Scores
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from untaint.errors import BadInput
 from untaint.guard import saved
-from untaint.guard.base import Learned, Seen, Sign, Stage, signs, stage
 from untaint.guard.fold import Fold, Plan, Surprise, folded
+from untaint.guard.signs.base import Learned, Seen, Sign, Stage, signs, stage
 from untaint.nets.subject import Inputs, Reference, Subject, subject
 from untaint.numerics.pooled import pooled
 from untaint.numerics.usual import tail_share
 from untaint.types import Labels, Mask, Scores
 
-_GATE = 0.06
+_GATE = 0.05
 """Share of the inputs, the least usual after the first stage, that the second is asked about: its dozen passes then cost less than one."""
 _FOLDS = 5
 """Parts of the references: what is learned is compared with the part left out, and a fifth is enough to leave four to learn from."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from untaint.errors import BadInput, CannotWrite, MissingExtra
-from untaint.guard.base import PACKAGE, Learned, Sign
 from untaint.guard.fold import Fold
+from untaint.guard.signs.base import PACKAGE, Learned, Sign
 from untaint.numerics.usual import Usual
 from untaint.registry import build, spec
 

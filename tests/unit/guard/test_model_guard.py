@@ -15,9 +15,9 @@ from torch import nn
 
 from untaint import Guard
 from untaint.errors import BadInput, CannotWrite, UnfitInput
-from untaint.guard.base import Seen, signs, stage
 from untaint.guard.model_guard import NO_ANSWER
 from untaint.guard.policy import answering
+from untaint.guard.signs.base import Seen, signs, stage
 from untaint.nets.subject import Reference, subject
 
 IMAGES, LABELS = planted.digits()

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.guard.base import Learned, Measured, Seen, Sign
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign
 from untaint.nets.subject import Subject
 from untaint.numerics.pooled import togetherness
 from untaint.numerics.usual import places

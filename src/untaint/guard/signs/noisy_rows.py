@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.guard.base import Learned, Measured, Seen, Sign, moved_lead
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign, moved_lead
 from untaint.nets.subject import Subject
 from untaint.types import Labels
 

@@ -6,12 +6,12 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.guard.base import Learned, Measured, Seen, Sign, lead
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign, lead
 from untaint.nets.subject import Inputs, Subject
 from untaint.numerics.usual import entropy
 from untaint.types import Labels, Rows
 
-_OVERLAYS = 8
+_OVERLAYS = 6
 """References laid over each input; the published hundred buy little (Gao et al., figure 9)."""
 _WEIGHT = 0.5
 """Of the reference in the mixture: both pictures are seen, and the mixture stays in range."""
@@ -26,13 +26,13 @@ class Strip(Sign):
 
     Works when: the trigger wins against any background (answers too sure), or breaks under it (less sure than clean ones).
     Fails when: it works for one source only, or is made to be as sure as a clean input.
-    Cost: eight forward passes, for those asked.
+    Cost: six forward passes, for those asked.
     Reference: Gao et al. 2019, arXiv 1902.06531
     """
 
     id: ClassVar[str] = "strip"
     both: ClassVar[tuple[bool, ...]] = (True,)
-    passes: ClassVar[float] = 8
+    passes: ClassVar[float] = 6
 
     @override
     def unfit(self, subject: Subject, seen: Seen) -> str:
