@@ -175,6 +175,7 @@ def _model(content: bytes) -> object:
     found = Notes(contents.look)
     for name in ("model", "config.json", "config.yaml", "chat.jinja"):
         contents.look(Window.of(content), name, found, 0)
+    assert not any(flaw.what.startswith(contents.FAULT) for flaw in found.flaws.values())
     return found.flaws
 
 

@@ -108,6 +108,7 @@ def test_damage_is_found_or_harmless(name: str, tmp_path: Path) -> None:
         contents.look(Window.of(content), "model.json" if name == "template" else "model", notes, 0)
         assert time.monotonic() - started < LONGEST
         assert all(flaw.what and flaw.advice for flaw in notes.flaws.values())
+        assert not any(flaw.what.startswith(contents.FAULT) for flaw in notes.flaws.values())
 
     looked_at()
 
@@ -169,3 +170,19 @@ def test_a_window_does_not_reach_out() -> None:
             content.get(at, size)
         with pytest.raises(Broken):
             content.part(at, size)
+
+
+def test_a_format_cut_short_is_no_fault() -> None:
+    """An array of joblib whose format has a state of one part."""
+    dtype = called("numpy", "dtype", text("f8"), b"\x89", b"\x88") + b"K\x03\x85b"
+    state = b"}(" + text("subclass") + named("numpy", "ndarray") + text("shape") + b"K\x01\x85" + text("dtype") + dtype + b"u"
+    found = _flaws(pickled(named("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81" + state + b"b" + bytes(8)))
+    assert "high pickle-state" in found
+
+
+def test_a_fault_of_a_reader_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> bool:
+        raise IndexError("a place that is not there")
+
+    monkeypatch.setattr(contents, "acts", fails)
+    assert _flaws(_safetensors()) == ["high malformed"]

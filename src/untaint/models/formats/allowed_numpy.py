@@ -107,11 +107,17 @@ def code_of(dtype: Value) -> str:
     return code if isinstance(code, str) else ""
 
 
+def _described(dtype: Value) -> list[Value]:
+    """The parts of a format's state: version, byte order, inner format, names, fields, size, alignment, flags; [] = it has none."""
+    items = dtype.state.items if isinstance(dtype, Made) and isinstance(dtype.state, Seq) else []
+    return items if len(items) >= _PLACES else []
+
+
 def format_of(dtype: Value) -> np.dtype | None:
     """The format itself, with its byte order; None = it is a record, or holds objects."""
     if not isinstance(dtype, Made) or not dtype.is_a(DTYPE) or _dtype(dtype.args):
         return None
-    items = dtype.state.items if isinstance(dtype.state, Seq) else []
+    items = _described(dtype)
     if (items and constant(items[3]) is not None) or "O" in code_of(dtype):
         return None
     order = constant(items[1]) if items else "="
@@ -124,15 +130,15 @@ def size_of(dtype: Value) -> int | None:
     plain = format_of(dtype)
     if plain is not None:
         return plain.itemsize
-    items = dtype.state.items if isinstance(dtype, Made) and isinstance(dtype.state, Seq) else []
-    return whole(items[5]) if len(items) > 5 and "O" not in code_of(dtype) and not has_objects(dtype) else None
+    items = _described(dtype)
+    return whole(items[5]) if items and "O" not in code_of(dtype) and not has_objects(dtype) else None
 
 
 def has_objects(dtype: Value) -> bool:
     """Whether an array of this format holds Python objects, in a field perhaps."""
     if "O" in code_of(dtype):
         return True
-    items = dtype.state.items if isinstance(dtype, Made) and isinstance(dtype.state, Seq) else []
+    items = _described(dtype)
     return len(items) > _PLACES and bool((whole(items[7]) or 0) & 1)
 
 

@@ -25,6 +25,8 @@ from untaint.models.formats.pickles import Pickles, acts, is_pickle
 from untaint.models.formats.stream import packing, unpacked
 from untaint.models.formats.window import Broken, Window
 
+FAULT: Final = "it could not be followed to its end, by a fault of this reader"
+"""How a finding begins that should be reported to whoever keeps this."""
 _MOST_TEXT: Final = 1 << 26
 _HEAD: Final = 1 << 14
 _PROGRAMS: Final = {
@@ -86,15 +88,19 @@ _ORDER: Final = re.compile(r"\.[A-Za-z0-9]{1,12}$")
 
 def look(content: Window, where: str, notes: Notes, depth: int) -> None:
     """Look at content found in other content; what is wrong with it is noted, never raised."""
-    kind = kind_of(content, notes)
     place = len(notes.formats)
-    notes.formats.append(kind)
-    if kind not in _PICKLES and acts(content):
-        notes.flaw("critical", "second-reading", where, f"it is {kind}, and to an unpickler a pickle that calls something")
-    if content.head(2) != b"PK" and kind != "zip" and _has_directory(content):
-        notes.flaw("high", "second-reading", where, f"it is {kind} from its start, and a zip archive from its end")
-        _guarded("zip", content, where, notes, depth)
-    kind = notes.formats[place] = _guarded(kind, content, where, notes, depth)
+    notes.formats.append("unknown")
+    try:
+        kind = notes.formats[place] = kind_of(content, notes)
+        if kind not in _PICKLES and acts(content):
+            notes.flaw("critical", "second-reading", where, f"it is {kind}, and to an unpickler a pickle that calls something")
+        if content.head(2) != b"PK" and kind != "zip" and _has_directory(content):
+            notes.flaw("high", "second-reading", where, f"it is {kind} from its start, and a zip archive from its end")
+            _guarded("zip", content, where, notes, depth)
+        kind = notes.formats[place] = _guarded(kind, content, where, notes, depth)
+    except Exception as error:  # noqa: BLE001 - a fault of a reader here must be a finding, neither a pass nor the end of the scan
+        notes.flaw("high", "malformed", where, f"{FAULT} ({type(error).__name__}: {str(error)[:80]})")
+        return
     if depth > 1 and kind in {"zip", "tar"}:
         notes.flaw("medium", "nested-archive", where, f"an archive within an archive ({kind})")
 
