@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     from untaint.api import attack, audit, clean, harden, harden_keras, inspect, load, repair, report, restore, train
+    from untaint.api.conversion import convert
     from untaint.api.insight import explain, explain_change, invert
     from untaint.data.dataset import Dataset
     from untaint.errors import BadInput, CannotWrite, MissingExtra, NothingChecked, UnfitInput, UntaintError
@@ -39,6 +40,7 @@ __all__ = [
     "audit",
     "average_gradients",
     "clean",
+    "convert",
     "explain",
     "explain_change",
     "guarded",
@@ -71,6 +73,7 @@ _PLACES = {
     **dict.fromkeys(("GuardCallback", "guarded"), "untaint.training.engines.keras_guard"),
     "ColumnGuard": "untaint.guard.columns",
     "Dataset": "untaint.data.dataset",
+    "convert": "untaint.api.conversion",
     "Guard": "untaint.guard.model_guard",
     "RobustFedAvg": "untaint.training.engines.flower",
     "average_gradients": "untaint.training.engines.distributed",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from untaint.bench.hostile_models.base import called, named, pickled, text
 from untaint.models.formats import contents
@@ -57,13 +58,30 @@ class Python(BASE):  # type: ignore[misc]
         self.append(Stub)
 
 
+class C(pickle.Unpickler):
+    """The one in C, which is told names before they are translated from Python 2."""
+
+    asked: list[tuple[str, str]]
+
+    @override
+    def find_class(self, module: str, name: str) -> type[Stub]:
+        self.asked.append(renamed(module, name))
+        return Stub
+
+    @override
+    def persistent_load(self, pid: object) -> object:
+        return Stub()
+
+
 def asked(content: bytes) -> list[tuple[str, str]]:
-    """What the standard unpickler would import, up to where it gives up."""
-    unpickler = Python(io.BytesIO(content))
-    unpickler.asked = []
-    with contextlib.suppress(Exception):
-        unpickler.load()
-    return unpickler.asked
+    """What either of the standard unpicklers would import, up to where it gives up."""
+    found: list[tuple[str, str]] = []
+    for kind in (Python, C):
+        unpickler = kind(io.BytesIO(content))
+        unpickler.asked = found
+        with contextlib.suppress(Exception):
+            unpickler.load()
+    return found
 
 
 def flaws(content: bytes) -> list[tuple[str, str]]:
