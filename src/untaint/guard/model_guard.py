@@ -12,7 +12,7 @@ import numpy as np
 from untaint.errors import BadInput
 from untaint.guard import saved
 from untaint.guard.fold import Fold, Plan, Surprise, folded
-from untaint.guard.signs.base import Learned, Seen, Sign, Stage, signs, stage
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign, Stage, signs, stage
 from untaint.nets.subject import Inputs, Reference, Subject, subject
 from untaint.numerics.pooled import pooled
 from untaint.numerics.usual import tail_share
@@ -26,7 +26,8 @@ _FEWEST = 20
 _PROBES = 8
 """References by whose answers a model is known again."""
 _CLOSE = 1e-2  # relative; another processor or precision moves logits by less, another training by more
-_TIMED = 256  # references on which the time is taken: one batch
+_PART = 256
+"""Inputs looked at together, and references on which the time is taken: large photographs of a few hundred inputs fit in memory."""
 NO_ANSWER = "no-answer"
 """In place of a sign: the model's answer to the input is not a number."""
 
@@ -101,7 +102,7 @@ class Guard:
         reasons = {sign.id: sign.unfit(whose, seen) for sign in known}
         used = tuple(sign for sign in known if not reasons[sign.id])
         prepared = {sign.id: sign.prepare(seen, rng) for sign in used}
-        measures = {sign.id: sign.measure(whose, seen, prepared[sign.id]) for sign in used}
+        measures = {sign.id: _in_parts(sign, whose, seen, prepared[sign.id]) for sign in used}
         parts = [np.sort(rows) for rows in np.array_split(rng.permutation(len(inputs)), _FOLDS)]
         early = frozenset(sign.id for sign in used if stage(sign, bool(seen.layers)) == 1)
         folds = folded(Plan(used, early, parts, _GATE), measures, seen.said, seen.logits.shape[1])
@@ -109,7 +110,7 @@ class Guard:
         kind = (seen.logits.shape[1], inputs.shape[1:], inputs.dtype.name)
         some = rng.permutation(len(inputs))[:_PROBES]
         made = cls(whose, false_alarms, used, prepared, tuple(folds), *kind, (inputs[some], seen.logits[some]), skipped)
-        return replace(made, overhead=made._measured(inputs[rng.permutation(len(inputs))[:_TIMED]]))
+        return replace(made, overhead=made._measured(inputs[rng.permutation(len(inputs))[:_PART]]))
 
     @classmethod
     def load(cls, path: str | Path, model: Any, *, other_model: bool = False) -> "Guard":
@@ -155,8 +156,14 @@ class Guard:
                 f"inputs of {_shown(given.shape[1:])} {given.dtype.name} are not like the references, {_shown(self.shape)} {self.dtype}.",
                 advice="Give what the guard was fitted to, several at a time: (n, ...).",
             )
-        if not len(given):
+        parts = [self._judged(given[start : start + _PART]) for start in range(0, len(given), _PART)]
+        if not parts:
             return Judged(np.empty(0), np.empty(0), np.empty(0, bool), (), np.empty(0, np.int64), np.empty((0, self.classes)))
+        numbers = ("risk", "p_value", "alarm", "said", "logits")
+        joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in numbers}
+        return Judged(sign=tuple(name for part in parts for name in part.sign), **joined)
+
+    def _judged(self, given: Inputs) -> Judged:
         seen = look(self.subject, given)
         answered = np.flatnonzero(np.isfinite(seen.logits).all(1))
         risk, p_value, names = np.ones(len(given)), np.full(len(given), 1 / (self.n + 1)), [NO_ANSWER] * len(given)
@@ -204,6 +211,13 @@ def look(whose: Subject, inputs: Inputs) -> Seen:
     """Inputs and what a model makes of them, in one pass."""
     logits, layers = whose.traced(inputs, pooled)
     return Seen(inputs, logits, layers)
+
+
+def _in_parts(sign: Sign, whose: Subject, seen: Seen, prepared: Learned) -> Measured:
+    """What a sign takes down of many inputs, some at a time: it may make several copies of each."""
+    rows = np.arange(len(seen.logits))
+    parts = [sign.measure(whose, seen.only(rows[start : start + _PART]), prepared) for start in range(0, len(rows), _PART)]
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 def _turns(inputs: Inputs, folds: int) -> np.ndarray:

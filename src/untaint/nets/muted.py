@@ -1,5 +1,6 @@
 """A torch module with some channels of one layer in its middle off, for as long as it takes to ask it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +13,20 @@ from untaint.nets.subject import watched
 
 @contextmanager
 def muted(module: nn.Module, rate: float, seed: int) -> Iterator[None]:
-    """Channels of the middle one of the watched layers are 0 with probability `rate`, the same for every input; the rest make up for it."""
+    """Channels of the middle one of the watched layers are 0 with probability `rate`, the same for every input; the rest make up for it.
+
+    For this thread only: others may be asking the same module meanwhile.
+    """
     layers = watched(module)
     if not layers:
         yield
         return
-    hook = layers[len(layers) // 2].register_forward_hook(lambda _layer, _given, output: _thinned(output, rate, seed))
+    asked_by = threading.get_ident()
+
+    def thin(_layer: nn.Module, _given: Any, output: Any) -> Any:
+        return _thinned(output, rate, seed) if threading.get_ident() == asked_by else output
+
+    hook = layers[len(layers) // 2].register_forward_hook(thin)
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from untaint.types import Labels
 
 _LIGHT = 0.6
 """Share of the light left: a patch loses its glare, a thing stays what it is. Brighter would cut off what is bright already."""
+_DIMMER = np.round(np.arange(256) * _LIGHT).astype(np.uint8)
 
 
 @final
@@ -39,7 +40,7 @@ class Dimmed(Sign):
 
     @override
     def measure(self, subject: Subject, seen: Seen, prepared: Learned) -> Measured:
-        return (moved_lead(subject, seen, (seen.inputs * np.float32(_LIGHT)).astype(np.uint8)),)
+        return (moved_lead(subject, seen, _DIMMER[seen.inputs]),)
 
     @override
     def learn(self, measured: Measured, said: Labels, classes: int) -> Learned:

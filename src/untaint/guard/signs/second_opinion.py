@@ -37,6 +37,8 @@ class SecondOpinion(Sign):
 
     @override
     def unfit(self, subject: Subject, seen: Seen) -> str:
+        if not seen.images and not np.issubdtype(seen.inputs.dtype, np.floating):
+            return "the inputs are codes, not amounts"
         return "" if seen.logits.shape[1] > 1 else "the model knows one class only"
 
     @override
