@@ -105,7 +105,7 @@ def recovered(subject: TorchSubject, like: Reference, outlet: Outlet | None, see
     return by_labels(oracle, space, search) if outlet.top else by_answers(oracle, space, search)
 
 
-def measured(cell: Cell, mnist_folder: Path, fashion: Path | None) -> list[dict[str, Any]]:
+def measured(cell: Cell, mnist_folder: Path, fashion: Path | None, outlets: Sequence[str]) -> list[dict[str, Any]]:
     """One line per outlet."""
     torch.set_num_threads(1)
     rows = rows_of(cell, mnist_folder, fashion)
@@ -121,7 +121,7 @@ def measured(cell: Cell, mnist_folder: Path, fashion: Path | None) -> list[dict[
     nobody = Recovered(rows.train.inputs[:0], rows.train.labels[:0], 0, "")
     known = {which: flipped(victims, which, nobody, source, target) for which in ("nothing", "data")}
     known["clean"] = 1.0, victims.success(np.empty(0, np.int64), source, target)
-    about = {"data": cell.data, "seed": cell.seed, "recipe": cell.recipe, "accuracy": accuracy}
+    about = {"set": cell.data, "seed": cell.seed, "recipe": cell.recipe, "accuracy": accuracy}
     return list(
         lines(subject, rows, fresh, victims, {**about, **{name: value[1] for name, value in known.items()}}, (source, target))
     )
@@ -138,7 +138,8 @@ def lines(
     subject: TorchSubject, rows: Rows, fresh: Fresh, victims: Victims, about: dict[str, Any], goal: tuple[int, int]
 ) -> Iterator[dict[str, Any]]:
     """What every outlet of one model gives away, and what it is worth."""
-    for name, outlet in OUTLETS.items():
+    for name in about.pop("outlets"):
+        outlet = OUTLETS[name]
         found = recovered(subject, rows.train, outlet, about["seed"])
         scored = exposure(subject, found, rows.train, fresh, outlet or Outlet(), seed=about["seed"])
         hits, success = (
@@ -163,8 +164,8 @@ def lines(
 def table(found: Sequence[Mapping[str, Any]]) -> str:
     """Means over the seeds."""
     rows = []
-    for data, recipe, outlet in product(dict.fromkeys(line["data"] for line in found), ("plain", "private"), OUTLETS):
-        some = [line for line in found if (line["data"], line["recipe"], line["outlet"]) == (data, recipe, outlet)]
+    for data, recipe, outlet in product(dict.fromkeys(line["set"] for line in found), ("plain", "private"), OUTLETS):
+        some = [line for line in found if (line["set"], line["recipe"], line["outlet"]) == (data, recipe, outlet)]
         if not some:
             continue
         mean = {key: _mean(line[key] for line in some) for key in some[0] if isinstance(some[0][key], float | int)}
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["digits", "clothes"], choices=["digits", "clothes"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--recipes", nargs="+", default=["plain", "private"])
+    parser.add_argument("--outlets", nargs="+", default=list(OUTLETS), choices=list(OUTLETS))
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     log = given.output / "models_inversion.jsonl"
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool, log.open("w", encoding="utf-8") as file:
-        for done in as_completed([pool.submit(measured, cell, given.mnist, given.fashion) for cell in cells]):
+        for done in as_completed([pool.submit(measured, cell, given.mnist, given.fashion, given.outlets) for cell in cells]):
             for line in done.result():
                 found.append(line)
                 file.write(json.dumps(line) + "\n")

@@ -88,8 +88,9 @@ def sentences(found: Explanation) -> list[str]:
     told = [f"The answer is {found.label!r}, with a probability of {found.probability:.1%}."]
     region = found.region
     if found.trigger and region is not None:
+        among = "" if found.hosts is None else f" of class {found.hosts!r}"
         told.append(
-            f"A region of {region.mask.mean():.1%} of the input acts as a trigger: put on {region.pasted} other inputs, it turns "
+            f"A region of {region.mask.mean():.1%} of the input acts as a trigger: put on {region.pasted} other inputs{among}, it turns "
             f"{region.carried:.0%} of them into {found.label!r} (an equally strong part of real ones: {region.control:.0%}); with what "
             f"others hold there, the answer becomes {found.without!r}."
         )
@@ -143,6 +144,7 @@ def _region(found: Explanation, region: Region, one: np.ndarray, encoding: Encod
         "control": region.control,
         "p_value": region.p_value,
         "pasted_on": region.pasted,
+        "pasted_on_class": found.hosts,
         "carriers_of_class": found.carriers_of_class,
         "picture": framed(one[0], region.mask) if one.ndim == 4 else None,
     }

@@ -39,7 +39,7 @@ class Explanation:
     those hold what the region holds; carriers_of_class: share of all rows of the answer's label that do, NaN = no region.
     without: the answer once the region holds what other inputs hold there, None = the same.
     sources: with members among the drivers, most suspicious first; p-values against the rows of the answer's label.
-    accused: names of those beyond alpha.  notes: what could not be done, and why.
+    accused: names of those beyond alpha.  notes: what could not be done, and why.  classes: names by code.
     """
 
     label: str
@@ -55,6 +55,12 @@ class Explanation:
     accused: tuple[str, ...]
     alpha: float
     notes: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def hosts(self) -> str | None:
+        """The class of the inputs the region was tried on, None = all but the answer's."""
+        return None if self.region is None or self.region.hosts is None else self.classes[self.region.hosts]
 
     @property
     def trigger(self) -> bool:
@@ -106,6 +112,7 @@ class Explainer:
             tuple(each.name for each in sources if each.p_value <= self.alpha) if len(self._names) >= FEWEST_SOURCES else (),
             self.alpha,
             (*notes, *(("Inputs of this kind have no regions to cover.",) if turned is None else ())),
+            self.train.classes,
         )
 
     @property
