@@ -122,9 +122,8 @@ def measured(cell: Cell, mnist_folder: Path, fashion: Path | None, outlets: Sequ
     known = {which: flipped(victims, which, nobody, source, target) for which in ("nothing", "data")}
     known["clean"] = 1.0, victims.success(np.empty(0, np.int64), source, target)
     about = {"set": cell.data, "seed": cell.seed, "recipe": cell.recipe, "accuracy": accuracy}
-    return list(
-        lines(subject, rows, fresh, victims, {**about, **{name: value[1] for name, value in known.items()}}, (source, target))
-    )
+    told = {**about, **{name: value[1] for name, value in known.items()}, "outlets": outlets}
+    return list(lines(subject, rows, fresh, victims, told, (source, target)))
 
 
 def flipped(victims: Victims, which: Knowledge, found: Recovered, source: int, target: int) -> tuple[float, float]:
