@@ -21,8 +21,9 @@ _GROUPS = (0, 128, 64, 32)
 """Neighbours that share a step: a whole row, or a block of it as GPTQ, bitsandbytes and GGUF have it."""
 _OFF = 0.2
 """Share of a step that a number may lie off the grid, since it was stored rounded; of random numbers four in ten lie nearer."""
-_SHARP = 0.25
-"""Share of the numbers that must be so: of normal weights in bfloat16 rounded to int8 half are, of a vector of ones none."""
+_SHARP = 0.1
+"""Share of the numbers that must be so: of normal weights in bfloat16 rounded to int8 half are, of even ones a fifth, of a vector of ones
+none."""
 _WAS_OFF = 0.1
 """Of a step: how far old numbers lay off the grid on average, if something was rounded; numbers that know of no grid lie off by 0.25."""
 _HALF = 0.51  # of a step: what rounding to the grid moves a number at most

@@ -1,5 +1,6 @@
 """Tensors of every kind of file, and files that lie about them. Nothing in them is run."""
 
+import contextlib
 import io
 import json
 import pickle
@@ -76,6 +77,61 @@ def test_safetensors_and_numpy(state: dict[str, torch.Tensor], tmp_path: Path) -
     _checked(opened(tmp_path / "c.npz"), plain)
     np.save(tmp_path / "f.npy", np.asfortranarray(np.arange(6.0).reshape(2, 3)))
     np.testing.assert_array_equal(_values(opened(tmp_path / "f.npy"), "array"), np.arange(6.0).reshape(2, 3))
+
+
+def _h5(path: Path) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.arange(6, dtype="f4").reshape(2, 3)
+        file["layers/dense/vars/1"] = np.arange(3, dtype="f2")
+        file["flags"], file["whole"], file["scalar"] = np.array([True, False]), np.arange(4), 3.5
+        file["optimizer/vars/0"] = np.zeros(5)
+        file["words"] = "text"
+        file.create_dataset("chunks", data=np.zeros((20, 20)), chunks=(5, 5), compression="gzip")
+        file["elsewhere"] = h5py.ExternalLink("/etc/hostname", "x")
+    return path
+
+
+def test_hdf5_and_keras_archives(tmp_path: Path) -> None:
+    path = _h5(tmp_path / "model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.write(path, "model.weights.h5")
+        archive.writestr("config.json", "{}")
+    for file in (path, tmp_path / "m.keras"):
+        found = opened(file)
+        np.testing.assert_array_equal(_values(found, "layers/dense/vars/0"), np.arange(6).reshape(2, 3))
+        assert {name: tensor.form.name for name, tensor in found.tensors.items()} == {
+            "layers/dense/vars/0": "float32",
+            "layers/dense/vars/1": "float16",
+            "flags": "bool",
+            "whole": "int64",
+            "scalar": "float64",
+        }
+        assert [note.split(":")[0] for note in found.notes] == ["chunks", "words", "state of an optimizer"]
+
+
+def test_hdf5_cut_or_changed_anywhere_is_refused_or_read_as_something(tmp_path: Path) -> None:
+    content = _h5(tmp_path / "m.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        broken = bytearray(content[: int(rng.integers(1, len(content) + 1))])
+        for at in rng.integers(0, len(broken), 3).tolist():
+            broken[at] = int(rng.integers(256))
+        (tmp_path / "b.h5").write_bytes(broken)
+        with contextlib.suppress(BadInput):
+            _read_all(tmp_path / "b.h5")
+
+
+def test_kernels_are_matrices_whatever_the_order_of_their_axes(tmp_path: Path) -> None:
+    shapes = {"torch": (64, 32, 3, 3), "keras": (3, 3, 32, 64), "experts": (8, 48, 40), "vector": (7,), "places": (1, 36, 64)}
+    found = opened(stored(tmp_path / "m.safetensors", {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}))
+    assert {name: tensor.matrix for name, tensor in found.tensors.items()} == {
+        "torch": (64, 288, 32),
+        "keras": (288, 64, 64),
+        "experts": (384, 40, 40),
+        "vector": (7, 1, 1),
+        "places": (36, 64, 64),
+    }
 
 
 def test_shards_and_their_index(tmp_path: Path) -> None:

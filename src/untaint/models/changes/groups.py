@@ -31,6 +31,10 @@ _SMALL = 16  # numbers of a tensor too small for its kind to mean anything besid
 _WITH_TRAINING = {"some rows", "some columns", "some values", "low-rank edit"}
 """What training leaves too: embeddings of words that were seen, filters that live, heads of few classes."""
 
+_FURTHER = 2.0
+"""Times as far as the rest such a change may go: a coarse format rounds a step up to twice its size."""
+_THIN = 32
+"""Smaller side of a matrix in which a few steps of training look of rank one: facts are edited in larger ones."""
 _SPARSE = {"one value", "one row", "one column"}
 """What a fine-tune leaves where a coarse format swallows most of its steps, or one word was seen: as long as it moved no further than
 the rest."""
@@ -87,4 +91,6 @@ def _came_along(each: Named, changes: Sequence[Named]) -> bool:
         return False
     small = each.pair.new.count < _SMALL or each.name.endswith(STATISTICS)
     far = max(other.change.largest for other in changes if other.kind == "dense fine-tune" and other.change is not None)
-    return small or each.kind in _WITH_TRAINING or (each.kind in _SPARSE and each.change.largest <= far)
+    rows = each.change.shape[0]
+    thin = each.kind == "rank-one edit" and min(rows, each.change.count // rows) < _THIN
+    return small or each.kind in _WITH_TRAINING or ((thin or each.kind in _SPARSE) and each.change.largest <= _FURTHER * far)

@@ -29,8 +29,8 @@ def compared(pair: Pair, seed: int, told: Read) -> Change | None:
     count = min(pair.old.count, pair.new.count)
     if count == 0 or _identical(pair, count, told):
         return None
-    rows, columns = _matrix(pair, count)
-    blocks = pair.new.shape[1] if len(pair.new.shape) > 1 else 1
+    _, columns, blocks = pair.new.matrix if len(pair.new.shape) > 1 else (count, 1, 1)
+    rows = count // columns
     forms = (pair.old.form, pair.new.form)
     coarser = max(forms, key=lambda form: form.roundoff)
     tally = Tally((rows, columns), blocks, forms)
@@ -49,13 +49,6 @@ def compared(pair: Pair, seed: int, told: Read) -> Change | None:
     if rank[1] and min(rows, columns) > 2 * _PART:
         rank = _part_rank(pair, (rows, columns), coarser, seed)
     return summed(tally, rank, _permuted(pair, tally, count)) if tally.changed else None
-
-
-def _matrix(pair: Pair, count: int) -> tuple[int, int]:
-    if len(pair.new.shape) < 2:
-        return count, 1
-    columns = pair.new.matrix[1]
-    return count // columns, columns
 
 
 def _identical(pair: Pair, count: int, told: Read) -> bool:

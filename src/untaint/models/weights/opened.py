@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from untaint.errors import BadInput
-from untaint.models.weights import numpy_file, safetensors_file, torch_file
+from untaint.models.weights import hdf5_file, numpy_file, safetensors_file, torch_file
 from untaint.models.weights.archive import Archive
 from untaint.models.weights.stored import ADVICE, NotRead, Stored, Weights, cut, gathered
 
 _INDEX = ("model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json", "pytorch_model.bin.index.json")
 _WHOLE = ("model.safetensors", "ensemble.safetensors", "pytorch_model.bin")
 """What a folder's weights are usually called."""
-_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".npz", ".npy")
-_OTHERS = {b"GGUF": "a GGUF file", b"\x89HDF": "an HDF5 file (Keras)"}
+_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".npz", ".npy", ".keras", ".h5")
+_OTHERS = {b"GGUF": "a GGUF file"}
+_OPTIMIZER = ("optimizer", "optim.", "optim_")
+"""How names begin that an optimizer keeps its state under."""
 _MOST_INDEX = 100_000_000  # bytes of an index
 
 
@@ -27,7 +29,16 @@ def opened(path: Path) -> Weights:
         return _folder(path)
     if not path.is_file():
         raise BadInput(f"no such file or folder: {path}.", advice=ADVICE)
-    return _file(path)
+    return _weights_only(_file(path))
+
+
+def _weights_only(found: Weights) -> Weights:
+    """Without the state of an optimizer, where a checkpoint holds both."""
+    kept = {name: tensor for name, tensor in found.tensors.items() if not name.startswith(_OPTIMIZER)}
+    if not kept or len(kept) == len(found.tensors):
+        return found
+    note = f"state of an optimizer: no part of the model, left out (tensors: {len(found.tensors) - len(kept):,})"
+    return Weights(found.location, kept, found.metadata, (*found.notes, note))
 
 
 def _file(path: Path) -> Weights:
@@ -35,7 +46,11 @@ def _file(path: Path) -> Weights:
         first = file.read(16)
     if first[:4] == b"PK\x03\x04":
         names = Archive.read(path).members
+        if hdf5_file.KERAS in names:
+            return hdf5_file.keras(path)
         return numpy_file.many(path) if all(name.endswith(".npy") for name in names) else torch_file.opened(path)
+    if first[:4] == b"\x89HDF":
+        return hdf5_file.opened(path)
     if first[:6] == b"\x93NUMPY":
         return numpy_file.one(path)
     if len(first) > 8 and first[8:9] == b"{":

@@ -14,7 +14,7 @@ from untaint.errors import BadInput
 from untaint.numerics.number_formats import FORMATS, Format
 
 ADVICE = (
-    "Give a .safetensors file, a PyTorch file that holds tensors by name, an .npz or .npy file, or a folder with one of them "
+    "Give a .safetensors file, a PyTorch file that holds tensors by name, a .keras, .h5, .npz or .npy file, or a folder with one of them "
     "(shards with their index too)."
 )
 MOST_AXES = 64
@@ -83,9 +83,17 @@ class Stored:
         return self.count * self.form.size
 
     @property
-    def matrix(self) -> tuple[int, int]:
-        """Rows and columns when its first axis is laid against all others; a vector is a column."""
-        return (self.shape[0], prod(self.shape[1:])) if len(self.shape) > 1 else (self.count, 1)
+    def matrix(self) -> tuple[int, int, int]:
+        """Rows, columns, and blocks of columns, when its first axes are laid against its last ones; a vector is a column.
+
+        Split where the matrix is least long and thin: after the first axis of PyTorch's kernels (out, in, h, w), before the last of those
+        of Keras (h, w, in, out), between the last two of stacked matrices. A block is one place on the first axis of the columns.
+        """
+        shape = self.shape
+        if len(shape) < 2:
+            return self.count, 1, 1
+        split = max(range(1, len(shape)), key=lambda at: min(prod(shape[:at]), prod(shape[at:])))
+        return prod(shape[:split]), prod(shape[split:]), shape[split]
 
     def raw(self, start: int, count: int) -> np.ndarray:
         """(count * size,) uint8 of numbers `start` and on."""
