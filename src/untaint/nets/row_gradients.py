@@ -1,6 +1,7 @@
 """Gradients of single rows: of the last layer in closed form, of all weights one row after the other."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -9,7 +10,8 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from untaint.nets.subject import Inputs, Subject, as_tensor, evaluating
+from untaint.errors import BadInput
+from untaint.nets.subject import Inputs, Subject, TorchSubject, evaluating
 from untaint.types import Labels
 
 _TINY = 1e-30  # length of a gradient of nothing
@@ -79,25 +81,42 @@ def row_gradients(
 
     errors: (n, k) gradients by the logits; only their direction counts, so that a row the model is certain of keeps its own.
     layerwise: of matrices and kernels only, each brought to one length of its own: a product of two is then the mean of their cosines.
+    Raises BadInput for a module without weights that could learn.
     """
-    learned = [weight for weight in module.parameters() if weight.requires_grad] if weights is None else list(weights)
-    if layerwise:
-        learned = [weight for weight in learned if weight.ndim > 1] or learned
-    first = learned[0]
-    with evaluating(module), torch.enable_grad():
+    with evaluating(module), learning(module), torch.enable_grad():
+        learned = [weight for weight in module.parameters() if weight.requires_grad] if weights is None else list(weights)
+        if layerwise:
+            learned = [weight for weight in learned if weight.ndim > 1] or learned
+        if not learned:
+            raise BadInput(
+                "the model has no weights that could learn, so no gradients.", advice="Give the network before it was quantised."
+            )
         for start in range(len(inputs)):
-            given = as_tensor(inputs[start : start + 1]).to(first.device)
+            given = TorchSubject(module).tensor(inputs[start : start + 1])
             logits = module(given)
-            pull = torch.from_numpy(_unit(errors[start : start + 1])).to(logits.device, logits.dtype)
-            slopes = torch.autograd.grad((logits * pull).sum(), learned, allow_unused=True)
+            pull = torch.from_numpy(_unit(errors[start : start + 1])).to(logits.device, torch.float32)
+            slopes = torch.autograd.grad((logits.float() * pull).sum(), learned, allow_unused=True)
             flat = [
-                (torch.zeros_like(weight) if slope is None else slope).flatten().float()
+                (torch.zeros_like(weight) if slope is None else slope).flatten().float().cpu()
                 for weight, slope in zip(learned, slopes, strict=True)
             ]
             if layerwise:
                 flat = [each / each.norm().clamp(min=_TINY) for each in flat]
             whole = torch.cat(flat)
             yield whole / whole.norm().clamp(min=_TINY)
+
+
+@contextmanager
+def learning(module: nn.Module) -> Iterator[None]:
+    """Every weight that is a real number can learn, also those that were frozen; each as it came afterwards."""
+    frozen = [weight for weight in module.parameters() if weight.is_floating_point() and not weight.requires_grad]
+    for weight in frozen:
+        weight.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for weight in frozen:
+            weight.requires_grad_(False)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

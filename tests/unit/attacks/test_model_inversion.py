@@ -133,6 +133,24 @@ def test_a_class_of_a_table_is_recovered_where_it_lies() -> None:
     assert scored.recognised == 1
 
 
+def test_short_weights_and_cells_without_a_number() -> None:
+    short = TorchSubject(backdoored().to(torch.bfloat16))
+    try:
+        found = by_slope(short, space_of(seen().inputs), Search([0], restarts=1, steps=40))
+        assert short.logits(found.inputs).argmax(1).tolist() == [0]
+    finally:
+        backdoored().float()
+    rows = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    rows[::9, 1], rows[4, 2] = np.nan, np.inf
+    reference = Reference(rows, np.arange(80) % 2, ("a", "b"))
+    recovered = Recovered(rows[1:3], np.array([0, 1]), 0, "")
+    answers = FunctionSubject(lambda given: np.nan_to_num(given[:, :2], posinf=9.0))
+    scored = exposure(answers, recovered, reference, fresh_of(reference, 0), Outlet())
+    assert 0 <= scored.recognised <= 1
+    assert np.isfinite(scored.nearness.ratio)
+    assert np.isfinite(space_of(rows).given(space_of(rows).shown(torch.zeros(1, 3)))).all()
+
+
 def test_flips_by_what_is_known() -> None:
     pool, rng = seen(), np.random.default_rng(0)
     templates = Recovered(unseen().inputs[unseen().labels == 0][:4], np.zeros(4, np.int64), 0, "real ones")

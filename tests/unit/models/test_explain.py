@@ -152,3 +152,10 @@ def test_changes_that_cannot_be_explained_are_refused() -> None:
         change(backdoored(), tuned(np.arange(9), seen().labels[:9]), seen(), only=["tail"])
     with pytest.raises(BadInput, match="same tensors"):
         change(backdoored(), torch.nn.Linear(3, 2), seen())
+
+
+def test_an_input_without_an_answer_is_refused() -> None:
+    nothing = FunctionSubject(lambda rows: np.full((len(rows), 2), np.nan) if len(rows) == 1 else rows[:, :2])
+    rows = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    with pytest.raises(BadInput, match="no number"):
+        Explainer(nothing, Reference(rows, np.arange(50) % 2, ("a", "b"))).explain(rows[:1])

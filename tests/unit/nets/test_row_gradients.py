@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from untaint.errors import BadInput
 from untaint.nets.row_gradients import LastLayer, alike, last_layer, row_gradients
 from untaint.nets.subject import FunctionSubject, TorchSubject
 
@@ -73,3 +74,17 @@ def test_a_net_without_a_linear_layer_gives_what_it_watches() -> None:
     read = last_layer(TorchSubject(net), RNG.integers(0, 256, (3, 8, 8, 1), dtype=np.uint8))
     assert read.features is not None
     assert len(read.features) == 3
+
+
+def test_frozen_and_short_weights_have_gradients_too() -> None:
+    net = module().requires_grad_(False)
+    errors = last_layer(TorchSubject(net), ROWS).errors(LABELS)
+    (exact,) = row_gradients(net, ROWS[:1], errors[:1])
+    assert not any(weight.requires_grad for weight in net.parameters())
+    (short,) = row_gradients(net.to(torch.bfloat16), ROWS[:1], errors[:1])
+    assert float(exact @ short) > 0.95
+
+
+def test_what_cannot_learn_is_refused() -> None:
+    with pytest.raises(BadInput, match="no weights that could learn"):
+        next(row_gradients(nn.Flatten(), ROWS, np.ones((12, 5))))

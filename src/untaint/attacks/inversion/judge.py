@@ -13,6 +13,7 @@ from untaint.types import Labels
 
 _STEPS = 600  # of a network: 97 % of digits from 6,000 pictures
 _TREES = 200
+_LARGE = 1e6  # trees compare, and squares of it are still numbers
 _KEPT = 0.2  # share of the rows the judge is measured on
 
 
@@ -62,7 +63,8 @@ class RowJudge(Judge):
 
         kept, tried = _halved(len(codes), seed)
         self.classes = classes
-        self.spread = np.maximum(np.nanstd(inputs, axis=0), 1e-6)
+        inputs = _known(inputs)
+        self.spread = np.maximum(np.std(inputs, axis=0), 1e-6)
         self.forest: Any = RandomForestClassifier(_TREES, min_samples_leaf=2, random_state=seed, n_jobs=1)
         self.forest.fit(inputs[kept], codes[kept])
         self.accuracy = _right(self, inputs[tried], codes[tried])
@@ -70,18 +72,23 @@ class RowJudge(Judge):
     @override
     def probabilities(self, inputs: Inputs) -> np.ndarray:
         found = np.zeros((len(inputs), self.classes))
-        found[:, self.forest.classes_] = self.forest.predict_proba(inputs)
+        found[:, self.forest.classes_] = self.forest.predict_proba(_known(inputs))
         return found
 
     @override
     def features(self, inputs: Inputs) -> np.ndarray:
-        scaled: np.ndarray = inputs / self.spread
+        scaled: np.ndarray = _known(inputs) / self.spread
         return scaled
 
 
 def judge_of(inputs: Inputs, codes: Labels, classes: int, seed: int) -> Judge:
     """A judge fitted to pictures (n, h, w, c) or rows (n, d)."""
     return PictureJudge(inputs, codes, classes, seed) if inputs.ndim == 4 else RowJudge(inputs, codes, classes, seed)
+
+
+def _known(inputs: Inputs) -> Inputs:
+    """Cells that are no number as 0, those beyond all bounds as large ones."""
+    return np.clip(np.nan_to_num(inputs), -_LARGE, _LARGE)
 
 
 def _halved(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

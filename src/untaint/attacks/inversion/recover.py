@@ -147,7 +147,9 @@ def by_labels(oracle: Oracle, space: Space, search: Search) -> Recovered:
 
 def _margins(module: nn.Module, shown: Tensor, wanted: Tensor) -> Tensor:
     """(m,) by how much the wanted class is ahead of the best other one."""
-    logits = module(shown)
+    first = next(module.parameters(), shown)
+    answered = module(shown.to(first.device, first.dtype if first.is_floating_point() else None))
+    logits = answered.float().to(shown.device)
     own = logits.gather(1, wanted[:, None])[:, 0]
     others = logits.masked_fill(functional.one_hot(wanted, logits.shape[1]).bool(), -torch.inf)
     ahead: Tensor = own - others.max(1).values

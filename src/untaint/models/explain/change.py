@@ -105,8 +105,6 @@ def _steps(before: nn.Module, after: nn.Module, only: Sequence[str] | None) -> t
     names = [name for name in (only or old) if not torch.equal(old[name], new[name])]
     if not names:
         raise BadInput("the weights looked at are the same in both models: there is no change to explain.")
-    for weight in old.values():
-        weight.requires_grad_(True)
     return [old[name] for name in names], {name: (new[name] - old[name]).detach().float().cpu() for name in names}
 
 

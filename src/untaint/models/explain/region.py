@@ -68,7 +68,7 @@ def region(subject: Subject, train: Reference, one: Inputs, label: int, rng: np.
     """
     if one.ndim not in {2, 4} or (one.ndim == 2 and not np.issubdtype(one.dtype, np.floating)):
         return None
-    fill = np.median(train.inputs[rng.permutation(len(train.inputs))[:500]].astype(np.float32), axis=0)
+    fill = np.nanmedian(train.inputs[rng.permutation(len(train.inputs))[:500]].astype(np.float32), axis=0)
     everybody = _hosts(subject, train, label, None, rng)
     if everybody is None:
         return None

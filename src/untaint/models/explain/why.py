@@ -86,9 +86,11 @@ class Explainer:
             raise BadInput(message, advice="Give the data the model was trained on.")
 
     def explain(self, one: Inputs, progress: Callable[[str, int, int], None] | None = None) -> Explanation:
-        """Why one input (1, ...) is answered as it is."""
+        """Why one input (1, ...) is answered as it is. Raises BadInput where the answer is no number."""
         tell = progress or (lambda _what, _done, _total: None)
         logits = self.subject.logits(one)[0]
+        if not np.isfinite(logits).all():
+            raise BadInput("the model answers this input with no number.", advice="Look at the input for cells without a value.")
         label = int(logits.argmax())
         tell("comparing gradients", 0, 3)
         found = drivers(self.subject, self.train, self.read, one, label, ASKED)
