@@ -16,7 +16,9 @@ _GROWS = 0.25
 """Share of other inputs from which a window is grown: half of what makes a trigger, for a window may hold a part of one."""
 CARRIED = 0.5
 """Share of other inputs a region must turn to be called a trigger: a backdoor turns nearly all, a piece of a digit few."""
-_TWICE = 2.0  # times what real inputs carry there: a stroke that closes a digit turns others too, whoever drew it
+_MORE = 1 / 3
+"""By how much that share must be above what real inputs of the class carry there: a stroke that closes a digit turns others too, whoever
+drew it; and where half of the class is poison, half of what is drawn from it carries a trigger."""
 _CLASSES = 2  # classes that hosts are drawn from besides all
 _FEWEST = 10  # hosts to choose with, and to try on
 _NEAR = 0.1  # mean difference, in shares of the whole range, under which a row carries what the region holds
@@ -47,7 +49,7 @@ class Region:
 
     def trigger(self, alpha: float) -> bool:
         """Whether it turns answers as only a trigger does."""
-        return self.back is not None and self.carried >= max(CARRIED, _TWICE * self.control) and self.p_value <= alpha
+        return self.back is not None and self.carried >= max(CARRIED, self.control + _MORE) and self.p_value <= alpha
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
