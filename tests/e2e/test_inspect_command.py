@@ -30,6 +30,7 @@ def test_an_edited_model_fails_and_is_named(tmp_path: Path) -> None:
     assert "Answer: tampered." in done.out
     assert "rank-one edit" in done.out
     found = _document(tmp_path / "out")
+    assert (tmp_path / "out" / "inspect.sarif").is_file()
     (finding,) = [each for each in found["findings"] if each["check"] == "diff"]
     assert (finding["kind"], finding["where"], finding["severity"]) == ("tamper", "dense", "high")
     page = (tmp_path / "out" / "report.html").read_text()
@@ -111,12 +112,13 @@ class _Canary:
 def test_a_hostile_file_runs_nothing(tmp_path: Path) -> None:
     torch.save({"w": torch.ones(8, 8), "evil": _Canary(tmp_path / "ran")}, tmp_path / "m.pt")
     done = untaint("inspect", tmp_path / "m.pt", "--out", tmp_path / "out", cwd=tmp_path)
-    assert done.code in {0, 1}
+    assert done.code == 1
+    assert "Answer: unsafe." in done.out
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_trained_model_is_loaded_and_tried_on_data(digits: Labelled, tmp_path: Path) -> None:
-    data = npz(tmp_path / "digits.npz", digits.images[:400], digits.labels[:400])
+    data = npz(tmp_path / "digits.npz", digits.images[:120], digits.labels[:120])
     assert untaint("train", data, "--epochs", 1, "--out", tmp_path / "m", cwd=tmp_path).code == 0
     done = untaint("inspect", tmp_path / "m", "--base", tmp_path / "m", "--out", tmp_path / "out", cwd=tmp_path)
     assert done.code == 0, done
