@@ -13,10 +13,12 @@ from untaint.models.repair._universal import Universals
 from untaint.models.repair._views import are_images, broken, moved
 from untaint.models.repair.base import Given, Repair, Repaired
 
-_MIXED = 0.6
-"""Of a batch: two inputs mixed at a share drawn evenly, what lets few inputs stand for many (Beyer et al. 2022)."""
 _TRUSTED = 0.5
 """Least the teacher must give the classes that are in an input: with less its answer is not taken, the label is."""
+_MOVED = 0.5
+"""Of the clean inputs: a network that never saw a moved one errs on it, and what the teacher errs on it cannot teach."""
+_AGAIN, _BATCHES = 4, 8
+"""Batches of mixed inputs are shown this often, each time under other views; so many are at hand. A quarter of the teacher's time."""
 _TAUGHT = 0.7
 """Weight of the teacher's answer beside the label's: labels know better where it errs, it knows better what is alike."""
 
@@ -36,16 +38,17 @@ class Distillation(Repair):
     """
 
     id: ClassVar[str] = "distillation"
-    steps: int = 800
-    rate: float = 3e-3
-    kept: float = 0.0
-    hunted: float = 0.0
+    steps: int = 160
+    rate: float = 2e-3
+    kept: float = 0.8
+    hunted: float = 0.3
+    mixed: float = 0.3
 
     @override
     def apply(self, given: Given) -> Repaired:
         teacher = given.module
         pupil = restarted(teacher, self.kept, given.seed)
-        lesson = _Lesson(teacher, pupil, given, self.hunted)
+        lesson = _Lesson(teacher, pupil, given, self.hunted, self.mixed)
         tuned(pupil, lesson, given, Plan(self.steps, self.rate), "distilling")
         return Repaired(pupil, self.steps, {"weights kept": self.kept, "answers of the suspect overruled": lesson.overruled()})
 
@@ -53,17 +56,19 @@ class Distillation(Repair):
 class _Lesson:
     """The loss of the pupil on rows of the clean inputs."""
 
-    def __init__(self, teacher: nn.Module, pupil: nn.Module, given: Given, hunted: float) -> None:
+    def __init__(self, teacher: nn.Module, pupil: nn.Module, given: Given, hunted: float, mixed: float) -> None:
         self._teacher, self._pupil, self._given = teacher, pupil, given
         self._rng = torch.Generator(given.inputs.device).manual_seed(given.seed)
+        self._share = mixed
+        self._dice = torch.Generator().manual_seed(given.seed)
         self._hunted = hunted if are_images(given.inputs) else 0.0
         shape = tuple(given.inputs.shape[1:])
         self._universals = Universals(shape, given.inputs, self._rng) if self._hunted else None  # type: ignore[arg-type]
-        self._asked = self._refused = 0
+        self._asked = self._refused = self._step = 0
+        self._batches: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, rows: Tensor) -> Tensor:
-        inputs, labels = self._mixed(rows)
-        wanted = self._wanted(inputs, labels)
+        inputs, wanted = self._batch(rows)
         if self._universals is None:
             return self._loss(broken(inputs, self._rng), wanted)
         self._universals.climb()
@@ -78,22 +83,40 @@ class _Lesson:
     def _loss(self, views: Tensor, wanted: Tensor) -> Tensor:
         return -(wanted * functional.log_softmax(self._pupil(views), 1)).sum(1).mean()
 
+    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed inputs and what is wanted for them: anew every few steps, else one of those at hand."""
+        fresh = self._step % _AGAIN == 0
+        self._step += 1
+        if fresh:
+            inputs, labels = self._mixed(rows)
+            self._batches = [*self._batches[1 - _BATCHES :], (inputs, self._wanted(inputs, labels))]
+            return self._batches[-1]
+        return self._batches[int(torch.randint(0, len(self._batches), (1,), generator=self._dice))]
+
     def _mixed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         given, count = self._given, len(rows)
         labels = functional.one_hot(given.labels[rows], given.classes).to(torch.get_default_dtype())
-        inputs = moved(given.inputs[rows], self._rng)
+        inputs = self._seen(rows)
         if not inputs.is_floating_point():
             return inputs, labels
         other = torch.randint(0, len(given.labels), (count,), generator=self._rng, device=rows.device)
         share = torch.rand(count, generator=self._rng, device=rows.device, dtype=inputs.dtype)
-        share = torch.where(torch.rand(count, generator=self._rng, device=rows.device) < _MIXED, share, torch.ones_like(share))
+        share = torch.where(
+            torch.rand(count, generator=self._rng, device=rows.device) < self._share, share, torch.ones_like(share)
+        )
         beside = functional.one_hot(given.labels[other], given.classes).to(labels.dtype)
-        mixed = torch.lerp(moved(given.inputs[other], self._rng), inputs, share.view(-1, *[1] * (inputs.ndim - 1)))
+        mixed = torch.lerp(self._seen(other), inputs, share.view(-1, *[1] * (inputs.ndim - 1)))
         return mixed, torch.lerp(beside, labels, share.to(labels.dtype)[:, None])
+
+    def _seen(self, rows: Tensor) -> Tensor:
+        """Clean inputs, half of them moved."""
+        inputs = self._given.inputs[rows]
+        half = torch.rand(len(rows), generator=self._rng, device=rows.device) < _MOVED
+        return torch.where(half.view(-1, *[1] * (inputs.ndim - 1)), moved(inputs, self._rng), inputs)
 
     @torch.no_grad()
     def _wanted(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        answers = self._teacher(inputs).softmax(1)
+        answers = self._teacher(inputs).softmax(1).to(labels.dtype)
         trusted = ((labels > 0) * answers).sum(1, keepdim=True) > _TRUSTED
         self._asked += len(inputs)
         self._refused += int((~trusted).sum())
