@@ -23,7 +23,7 @@ class LoadSafety(ModelCheck):
     Fails when: what is wrong is in the weights; when a loader has a fault of its own that a well-formed file sets off; when a graph of
     TensorFlow or ONNX does harm with arithmetic alone; when code is in a file of no format that is known here (said so). Pickles of
     whole modules and of scikit-learn are findings, harmless or not: what their classes do with what a file says nobody reviewed.
-    Cost: one read of the file; a minute per 20 million instructions of pickles. Memory below 1.5 GiB.
+    Cost: one read of the file; half a minute at most for the instructions of pickles. Memory below 1.5 GiB.
     Reference: advisories of picklescan and fickling (GHSA, 2025 and 2026), Zhao and others 2025, arXiv 2508.19774, on why lists of what
     is forbidden fail; the unpickler of `torch.load(weights_only=True)` for what tensors need.
     """

@@ -16,10 +16,9 @@ from untaint.models.formats.suspects import severity_of
 _LIBRARIES: Final = {"diffusers", "transformers", "sentence_transformers", "tokenizers", "peft", "onnxruntime", "flax", "optimum"}
 """Packages that are meant where a configuration says which library a part is of."""
 _TARGET: Final = re.compile(
-    r"^[\s\-{,\"']*(_target_|target|_partial_target_)[\"']?\s*:\s*[\"']?([A-Za-z_][\w.]*\.[\w.]+)", re.MULTILINE
+    r"^[ \t\-{,\"']*(_target_|target|_partial_target_)[\"']?\s*:\s*[\"']?([A-Za-z_][\w.]*\.[\w.]+)", re.MULTILINE
 )
 _TAG: Final = re.compile(r"!!?python/[\w/]+(?::[\w.]*)?|tag:yaml\.org,2002:python/[\w/:.]*")
-_MOST: Final = 1 << 26
 _COMMANDS: Final = re.compile(
     r"\b(?:exec|eval|compile|__import__|os\.system|subprocess|pty\.spawn|socket\.socket|marshal\.loads|b64decode)\b"
 )
@@ -27,7 +26,7 @@ _COMMANDS: Final = re.compile(
 
 def scan_json(content: bytes, name: str, where: str, notes: Notes) -> None:
     """Look at a JSON file. name: of the file, by which loaders choose how to read it."""
-    if len(content) > _MOST:
+    if len(content) > json_text.MOST:
         notes.flaw("medium", "oversize", where, f"a configuration of {len(content):,} bytes was not looked into")
         return
     value = json_text.read(content)
@@ -45,7 +44,8 @@ def _mapping(path: str, node: dict[str, Any], where: str, notes: Notes) -> None:
     place = f"{where} {path}".strip()
     if (found := node.get("auto_map")) is not None:
         names = sorted(str(value) for value in found.values()) if isinstance(found, dict) else [str(found)]
-        notes.riding += [f"{where}: {name}" for name in names]
+        for name in names[:20]:
+            notes.rides(f"{where}: {name}")
         notes.flaw("high", "remote-code", place, f"loading with trust_remote_code would run {', '.join(map(shown, names[:4]))}")
     if node.get("trust_remote_code") is True:
         notes.flaw("high", "remote-code", place, "it asks to be trusted with code of its own")
@@ -56,7 +56,7 @@ def _mapping(path: str, node: dict[str, Any], where: str, notes: Notes) -> None:
     many = [part.get("template") for part in template if isinstance(part, dict)] if isinstance(template, list) else [template]
     for text in many:
         if isinstance(text, str):
-            notes.riding.append(f"{where}: chat_template")
+            notes.rides(f"{where}: chat_template")
             templates.scan(text, place, notes)
 
 
@@ -103,7 +103,7 @@ def _target(target: str, where: str, notes: Notes) -> None:
     module, _, name = target.rpartition(".")
     severity = severity_of(module, name)
     said = f"hydra imports and calls {shown(target)}"
-    notes.riding.append(f"{where}: {target}")
+    notes.rides(f"{where}: {target}")
     notes.flaw("critical" if severity == "critical" else "medium", "named-code", where, said)
 
 
@@ -117,7 +117,7 @@ def scan_yaml(text: str, where: str, notes: Notes) -> None:
 
 def scan_python(text: str, where: str, notes: Notes) -> None:
     """List Python that lies beside weights; what it calls decides how loudly."""
-    notes.riding.append(where)
+    notes.rides(where)
     calls = sorted({match[0] for match in _COMMANDS.finditer(text)})
     if calls:
         notes.flaw("high", "python-code", where, f"Python that uses {', '.join(calls[:5])}")

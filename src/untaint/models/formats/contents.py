@@ -256,15 +256,15 @@ def _words(kind: str, content: Window, where: str, notes: Notes) -> None:
     elif suffix == ".json" or (kind == "json" and not suffix):
         configs.scan_json(raw, name, where, notes)
     elif suffix in {".jinja", ".jinja2", ".j2"}:
-        notes.riding.append(where)
+        notes.rides(where)
         templates.scan(text, where, notes)
     elif suffix in {".yaml", ".yml"}:
         configs.scan_yaml(text, where, notes)
     elif suffix in {".py", ".pyw", ".ipynb"}:
         configs.scan_python(text, where, notes)
     elif suffix in {".sh", ".bat", ".ps1", ".js", ".lua", ".pth"}:
-        notes.riding.append(where)
+        notes.rides(where)
         notes.flaw("medium", "python-code", where, f"a script ({suffix[1:]}) lies with the model")
     if text.startswith("#!") and suffix != ".py":
-        notes.riding.append(where)
+        notes.rides(where)
         notes.flaw("high", "native-code", where, "a script lies with the model")

@@ -41,11 +41,12 @@ def scan(content: Window, where: str, notes: Notes) -> None:
         if key in seen:
             notes.flaw("high", "archive-trick", where, f"the key {key[:60]!r} comes twice")
         seen.add(key)
+        notes.worked(1 + (len(key) >> 6))
         value, at = _value(content, at + 4, content.number(at, 4), notes)
         if key == "general.alignment" and type(value) is int:
             align = value
         if "chat_template" in key and isinstance(value, str):
-            notes.riding.append(f"{where}: {key}" if where else key)
+            notes.rides(f"{where}: {key}" if where else key)
             templates.scan(value, f"{where}: {key}" if where else key, notes)
     if align < 8 or align & (align - 1) or align > 1 << 20:
         raise Broken(f"its numbers are aligned to {align}")
@@ -57,6 +58,7 @@ def _tensors(content: Window, at: int, count: int, align: int, said: tuple[str, 
     spans: list[tuple[int, int, str]] = []
     for _ in range(count):
         name, at = _text(content, at)
+        notes.worked(4 + (len(name) >> 6))
         axes = content.number(at, 4)
         if axes > _MOST_AXES:
             raise Broken(f"the tensor {name[:60]!r} has {axes:,} axes")

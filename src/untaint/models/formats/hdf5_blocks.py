@@ -13,6 +13,7 @@ NOWHERE: Final = (1 << 64) - 1
 """An address that is not set."""
 _CONTINUES: Final = 0x10
 _MOST_BLOCKS: Final = 4096
+_MOST_NAME: Final = 4096
 _MOST_NODES: Final = 1 << 20
 
 
@@ -113,7 +114,7 @@ def _entry(content: Window, at: int, names: Window) -> Member:
 
 
 def _word(names: Window, at: int) -> str:
-    end = names.find(b"\0", at)
+    end = names.find(b"\0", at, _MOST_NAME)
     if at > names.size or end < 0:
         raise Broken("a name has no end")
     return names.get(at, end - at).decode("utf-8", "backslashreplace")
@@ -135,25 +136,35 @@ def link(body: Window) -> Member:
     return Member(name, NOWHERE, "soft" if kind == 1 else "outside", to.replace("\0", " "))
 
 
-def attribute(content: Window, body: Window) -> tuple[str, bytes | None]:
-    """Name and value of an attribute; None = it is no single text, or kept in a way that is not read."""
+def _attribute(body: Window) -> tuple[Window, Window, int]:
+    """Name and type of an attribute, and where its value begins."""
     version = body.number(0, 1)
     if version not in {1, 2, 3}:
         raise Broken(f"an attribute is of version {version}")
-    lengths = [body.number(place, 2) for place in (2, 4, 6)]
     at = 9 if version == 3 else 8
     parts = []
-    for length in lengths:
+    for length in [body.number(place, 2) for place in (2, 4, 6)]:
         parts.append(body.part(at, length))
         at += -(-length // 8) * 8 if version == 1 else length
-    name = parts[0].get(0, parts[0].size).rstrip(b"\0").decode("utf-8", "backslashreplace")
-    kind = parts[1].number(0, 1) & 15
-    if kind == 3:
-        return name, body.get(at, min(parts[1].number(4, 4), body.size - at)).rstrip(b"\0")
-    if kind == 9 and parts[1].number(1, 1) & 15 == 1 and at + 16 <= body.size:
+    return parts[0], parts[1], at
+
+
+def attribute_name(body: Window) -> str:
+    """What an attribute is called."""
+    name = _attribute(body)[0]
+    return name.get(0, name.size).rstrip(b"\0").decode("utf-8", "backslashreplace")
+
+
+def attribute_text(content: Window, body: Window) -> bytes | None:
+    """Value of an attribute; None = it is no single text, or kept in a way that is not read."""
+    _, kind, at = _attribute(body)
+    family = kind.number(0, 1) & 15
+    if family == 3:
+        return body.get(at, min(kind.number(4, 4), body.size - at)).rstrip(b"\0")
+    if family == 9 and kind.number(1, 1) & 15 == 1 and at + 16 <= body.size:
         length, address, index = body.number(at, 4), body.number(at + 4, 8), body.number(at + 12, 4)
-        return name, _kept(content, address, index).get(0, length).rstrip(b"\0")
-    return name, None
+        return _kept(content, address, index).get(0, length).rstrip(b"\0")
+    return None
 
 
 def _kept(content: Window, at: int, wanted: int) -> Window:
@@ -162,7 +173,9 @@ def _kept(content: Window, at: int, wanted: int) -> Window:
         raise Broken("a text is not where it says")
     end = at + content.number(at + 8, 8)
     at += 16
-    while at + 16 <= end:
+    for _ in range(1 << 16):  # they are numbered with 16 bits
+        if at + 16 > end:
+            break
         index, size = content.number(at, 2), content.number(at + 8, 8)
         if index == wanted:
             return content.part(at + 16, size)

@@ -4,6 +4,7 @@ What is kept in a way that is not read here (dense links or attributes, shared m
 h5py and Keras do not write it unless asked.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from untaint.models.formats import hdf5_blocks as blocks
@@ -17,6 +18,8 @@ _LINKS, _OUTSIDE, _LAYOUT, _LINK, _FILTERS, _ATTRIBUTE, _TABLE, _ATTRIBUTES = 0x
 _OWN_FILTERS: Final = {1, 2, 3, 4, 5, 6, 32000}
 """Deflate, shuffle, checksum, szip, n-bit, scale-offset, and h5py's LZF. Any other is a library that is loaded when numbers are read."""
 _CONFIGS: Final = {"model_config", "training_config", "config"}
+_CONFIG_WORK: Final = 100_000
+"""Work that one configuration counts for: a file has two or three."""
 _MOST_OBJECTS: Final = 500_000
 _FURTHEST: Final = 1 << 20
 
@@ -90,7 +93,7 @@ def _message(content: Window, message: Message, place: str, notes: Notes) -> lis
     if message.shared and message.type in {_OUTSIDE, _FILTERS, _ATTRIBUTE, _LINK}:
         notes.flaw("high", "unread", place, "a part of it lies elsewhere, and was not read")
     elif message.type == _TABLE:
-        return list(blocks.members(content, body.number(0, 8), body.number(8, 8)))
+        return _counted(blocks.members(content, body.number(0, 8), body.number(8, 8)), notes)
     elif message.type == _LINK:
         return [blocks.link(body)]
     elif message.type in {_LINKS, _ATTRIBUTES}:
@@ -110,6 +113,14 @@ def _message(content: Window, message: Message, place: str, notes: Notes) -> lis
     return []
 
 
+def _counted(members: Iterator[Member], notes: Notes) -> list[Member]:
+    found = []
+    for member in members:
+        notes.worked()
+        found.append(member)
+    return found
+
+
 def _filters(body: Window, place: str, notes: Notes) -> None:
     first = body.number(0, 1) == 1
     at = 8 if first else 2
@@ -125,9 +136,11 @@ def _filters(body: Window, place: str, notes: Notes) -> None:
 
 
 def _attribute(content: Window, body: Window, place: str, notes: Notes) -> None:
-    name, value = blocks.attribute(content, body)
+    name = blocks.attribute_name(body)
     if name not in _CONFIGS:
         return
+    notes.worked(_CONFIG_WORK)
+    value = blocks.attribute_text(content, body)
     where = f"{place}: {name}" if place else name
     if value is None:
         notes.flaw("high", "unread", where, "its configuration is kept in a way that was not read")

@@ -5,11 +5,9 @@ from typing import Final
 
 from untaint.models.formats import json_text, keras_objects, zips
 from untaint.models.formats.notes import Notes
-from untaint.models.formats.window import Broken
 from untaint.models.formats.zips import Archive
 
 _OWN: Final = re.compile(r"config\.json|metadata\.json|model\.weights(?:_\d+)?\.(?:h5|npz|json)|assets/.+")
-_MOST_CONFIG: Final = 1 << 28
 
 
 def is_one(archive: Archive) -> bool:
@@ -24,12 +22,10 @@ def scan(archive: Archive, where: str, notes: Notes, depth: int) -> None:
         if not _OWN.fullmatch(member.name):
             notes.flaw("medium", "archive-trick", place, "it is no part of a Keras archive")
         if member.name == "config.json":
-            if member.size > _MOST_CONFIG:
-                raise Broken(f"its configuration has {member.size:,} bytes")
             content = member.inflated(notes)
             keras_objects.scan(json_text.read(content.get(0, content.size)), place, notes)
         elif member.name.startswith("assets/"):
-            notes.riding.append(place)
+            notes.rides(place)
             notes.inside(member.inflated(notes), place, depth)
         else:
             notes.inside(member.inflated(notes), place, depth)

@@ -40,6 +40,8 @@ _SPARSE: Final = 64
 _ROOM: Final = 1 << 16
 """Places of the memo are numbered in order; the unpickler in C holds an array up to the highest, and 2³² of them are 64 GB."""
 _TUPLES: Final = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_EMPTY: Final = {"EMPTY_TUPLE": "tuple", "EMPTY_LIST": "list", "EMPTY_SET": "set"}
+_MARKED: Final = {"TUPLE": "tuple", "LIST": "list", "FROZENSET": "frozenset"}
 _NUMBERS: Final = {"BININT": 4, "BININT1": 1, "BININT2": 2}
 _PLAIN: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _MEMO: Final = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
@@ -81,8 +83,8 @@ class Machine:
             **dict.fromkeys(_TEXTS, self._text),
             **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), self._bytes),
             **dict.fromkeys(_TUPLES, self._short_tuple),
-            **dict.fromkeys(("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_SET"), lambda step: self._push(Seq(step.name[6:].lower()))),
-            **dict.fromkeys(("TUPLE", "LIST", "FROZENSET"), lambda step: self._push(Seq(step.name.lower(), self._marked()))),
+            **dict.fromkeys(_EMPTY, lambda step: self._push(Seq(_EMPTY[step.name]))),
+            **dict.fromkeys(_MARKED, lambda step: self._push(Seq(_MARKED[step.name], self._marked()))),
             **dict.fromkeys(_MEMO, self._remember),
             **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), self._recall),
             **dict.fromkeys(("APPEND", "APPENDS", "ADDITEMS"), self._append),
@@ -154,6 +156,7 @@ class Machine:
     def _other_number(self, step: Instruction) -> None:
         if step.size > _DIGITS:
             raise Broken(f"a number has {step.size:,} digits")
+        self._judge.notes.worked(step.size >> 6)
         raw = self._content.get(step.start, step.size)
         if step.name in {"LONG1", "LONG4"}:
             self._push(Const(int.from_bytes(raw, "little", signed=True)))
@@ -173,6 +176,7 @@ class Machine:
         if step.size > _SHORT:
             self._push(Blob(step.start, step.size, text=True))
             return
+        self._judge.notes.worked(step.size >> 6)
         raw = self._content.get(step.start, step.size)
         try:
             if step.name == "UNICODE":
@@ -236,6 +240,7 @@ class Machine:
     def _named(self, module: str, name: str, at: int) -> Ref:
         found = renamed(module, name) if self._protocol < 3 else (module, name)
         ref = Ref(*found, f"{module}.{name}")
+        self._judge.notes.worked(4 + (len(ref.raw) >> 5))  # what is kept of a name takes more than a number
         self._judge.named(ref, at)
         return ref
 

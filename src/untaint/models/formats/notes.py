@@ -9,8 +9,9 @@ from untaint.models.formats.window import Broken, Window
 
 Kind = Literal["code", "malformed"]
 
-MOST_OPERATIONS = 20_000_000
-"""Pickle instructions of one file: a minute of work. The index of the largest published models takes a few hundred thousand."""
+MOST_OPERATIONS = 8_000_000
+"""Units of work for one file, about one for each instruction, field or entry and each 64 bytes that are kept: half a minute, and half a
+gigabyte. The index of the largest published models takes a few hundred thousand."""
 MOST_INFLATED = 1 << 29
 """Bytes that compressed content of one file may take in memory, all together; twice that while they are put together."""
 MOST_DEPTH = 4
@@ -102,7 +103,7 @@ class Notes:
     beside: frozenset[str] = frozenset()
     flaws: dict[tuple[str, str, str], Flaw] = field(default_factory=dict)
     formats: list[str] = field(default_factory=list)
-    riding: list[str] = field(default_factory=list)
+    riding: dict[str, None] = field(default_factory=dict)
     operations: int = MOST_OPERATIONS
     inflated: int = MOST_INFLATED
 
@@ -114,11 +115,16 @@ class Notes:
         elif len(self.flaws) < MOST_FLAWS:
             self.flaws[key] = Flaw(severity, rule, where, what)
 
+    def rides(self, where: str) -> None:
+        """Something that runs, or is read, comes along."""
+        if len(self.riding) < MOST_FLAWS:
+            self.riding[where[:200]] = None
+
     def worked(self, operations: int = 1) -> None:
-        """Count instructions. Raises Broken when there were too many."""
+        """Count work. Raises Broken when there was too much."""
         self.operations -= operations
         if self.operations < 0:
-            raise Broken(f"it has more than {MOST_OPERATIONS:,} instructions, and was not read to its end", "oversize")
+            raise Broken(f"it takes more than {MOST_OPERATIONS:,} steps to follow, and was not read to its end", "oversize")
 
     def grew(self, size: int) -> None:
         """Count inflated bytes. Raises Broken when there were too many."""

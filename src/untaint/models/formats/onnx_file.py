@@ -25,6 +25,7 @@ _VENDORS: Final = {
 """Operators that ONNX Runtime carries itself."""
 _PYTHON: Final = {"PyOp", "PythonOp", "PythonOpGrad", "PyCustomOp"}
 _MOST_DEPTH: Final = 32
+_MOST_DOMAINS: Final = 1000
 
 
 def is_one(content: Window, notes: Notes) -> bool:
@@ -46,13 +47,15 @@ def is_one(content: Window, notes: Notes) -> bool:
 
 def scan(content: Window, where: str, notes: Notes) -> None:
     """Look at a model."""
-    domains = {}
+    domains: dict[str, bool] = {}
     for field in wire.fields(content, notes):
         if field.number not in _KNOWN:
             notes.flaw("medium", "trailing-data", where, f"it has a field {field.number} that ONNX does not know")
         if field.number == _OPSETS:
             names = [wire.text(content.part(field.start, field.size), part) for part in _texts(content, field, notes, 1)]
-            domains[names[0] if names else ""] = True
+            domains[names[0][:200] if names else ""] = True
+            if len(domains) > _MOST_DOMAINS:
+                raise Broken(f"it has more than {_MOST_DOMAINS} sets of operators", "oversize")
         elif field.number in {_GRAPH, _TRAINING, _FUNCTIONS} and field.type == 2:
             _graph(content.part(field.start, field.size), where, notes, 0, _LAYOUT[field.number])
     for domain in domains:
@@ -130,7 +133,7 @@ def _tensor(content: Window, where: str, notes: Notes) -> None:
             "high", "outside-file", where, f"a tensor's numbers are read from {location[:120]!r}, which is not beside the model"
         )
     else:
-        notes.riding.append(f"{where}: {location}" if where else location)
+        notes.rides(f"{where}: {location}" if where else location)
     for name in ("offset", "length"):
         value = entries.get(name, "0")
         if not (value.isascii() and value.isdigit()) or len(value) > 18:

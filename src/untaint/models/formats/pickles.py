@@ -73,6 +73,9 @@ class Pickles:
     arrays: dict[int, Window] = field(default_factory=dict)
     """Numbers that joblib put between the instructions, by the identity of what describes them."""
 
+    seen: dict[int, Value] = field(default_factory=dict)
+    """Bytes that were looked into, so that a pickle that names them a million times is done in time."""
+
     def scan(self) -> list[Value]:
         """What each would give. Flaws are in the notes; it stops at the first that cannot be followed to its end."""
         found: list[Value] = []
@@ -128,6 +131,10 @@ class Pickles:
 
     def held(self, value: Value, at: int) -> None:
         """A file of PyTorch that a plain pickle holds as bytes."""
+        spelled = value.args[0] if isinstance(value, Made) and value.args else value
+        if id(spelled) in self.seen:
+            return
+        self.seen[id(spelled)] = spelled
         place = f"{self.where} byte {at:,}".strip()
         self.notes.inside(self.bytes_of(value), f"{place}: its tensors", self.depth)
 

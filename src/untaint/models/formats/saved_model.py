@@ -17,6 +17,9 @@ from untaint.models.formats.window import Broken, Window
 from untaint.models.formats.zips import escapes
 
 _META_GRAPHS: Final = 2
+_MOST_NAME: Final = 200
+_MOST_NAMES: Final = 5000
+"""Different operations of one graph; TensorFlow itself has 1,462."""
 _TABLE: Final = bytes.fromhex("57fb808b247547db")
 """How a table of LevelDB ends."""
 _REACHES: Final = {
@@ -125,7 +128,9 @@ def _nodes(content: Window, number: int, operations: Counter[str], notes: Notes)
     for node in wire.inner(content, notes, number):
         for field in wire.fields(node, notes):
             if field.number == 2 and field.type == 2:
-                operations[wire.text(node, field)] += 1
+                operations[wire.text(node, field)[:_MOST_NAME]] += 1
+                if len(operations) > _MOST_NAMES:
+                    raise Broken(f"it has more than {_MOST_NAMES:,} different operations", "oversize")
 
 
 def _function(content: Window, operations: Counter[str], where: str, notes: Notes) -> None:
@@ -167,4 +172,4 @@ def _asset(content: Window, where: str, notes: Notes) -> None:
             if escapes(name):
                 notes.flaw("critical", "outside-file", where, f"its asset {name[:120]!r} lies outside its folder")
             else:
-                notes.riding.append(f"{where}: assets/{name}" if where else f"assets/{name}")
+                notes.rides(f"{where}: assets/{name}" if where else f"assets/{name}")

@@ -61,23 +61,24 @@ class Scanned:
 def scan(path: Path) -> Scanned:
     """Look at a model file, or at every file of a folder. Nothing in them is run, and none of their libraries is used.
 
-    Memory stays below 1.5 GiB for any file, and a file takes a minute per 20 million instructions of pickles at most.
+    Memory stays below 1.5 GiB for any file (pages of the file itself, which the system takes back, left out). Beside one read of it,
+    following what it says takes half a minute at most, on a usual core.
     Raises BadInput for a path that is not there or cannot be read.
     """
     if not path.exists():
         raise BadInput(f"there is no {path}.", advice="Give a model file, or a folder with one.")
     files: list[SeenFile] = []
     flaws: list[Flaw] = []
-    riding: list[str] = []
+    riding: dict[str, None] = {}
     found = list(_listed(path, flaws))
     beside = frozenset(name for name, _ in found)
     for name, file in found:
         seen, notes = _file(file, name, beside)
         files.append(seen)
         flaws += notes.flaws.values()
-        riding += notes.riding
+        riding |= notes.riding
     flaws.sort(key=lambda flaw: -SEVERITIES.index(flaw.severity))
-    return Scanned(tuple(files), tuple(flaws), tuple(dict.fromkeys(riding)))
+    return Scanned(tuple(files), tuple(flaws), tuple(riding))
 
 
 def _listed(path: Path, flaws: list[Flaw]) -> Iterator[tuple[str, Path]]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jinja2 import nodes
 
 _MOST: Final = 1 << 20
+_WORK: Final = 4
+"""Work that a sign of a template counts for: two of the largest fill the measure, and usual ones have a few thousand."""
 _HANDED: Final = {
     "cycler",
     "joiner",
@@ -43,6 +45,7 @@ def scan(text: str, where: str, notes: Notes) -> None:
     if len(text) > _MOST:
         notes.flaw("high", "oversize", where, f"a template of {len(text):,} signs")
         return
+    notes.worked(_WORK * len(text))
     try:
         tree = jinja2.Environment(extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"], autoescape=True).parse(text)
     except (jinja2.TemplateError, RecursionError, ValueError, OverflowError, MemoryError) as error:

@@ -80,7 +80,8 @@ def _programs(inner: dict[str, Member], where: str, notes: Notes) -> None:
     if any(name.endswith(".so") for name in programs):
         notes.flaw("critical", "native-code", where, "it holds a compiled library, which loading would run")
     if programs:
-        notes.riding.extend(f"{where}: {name}" if where else name for name in programs)
+        for name in programs:
+            notes.rides(f"{where}: {name}" if where else name)
         said = f"it holds a program ({len(programs)} members, such as {programs[0]}): PyTorch runs it instead of loading weights"
         notes.flaw("high", "torchscript", where, said)
 

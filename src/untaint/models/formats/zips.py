@@ -22,7 +22,7 @@ _CENTRAL: Final = struct.Struct("<4s6H3I5H2I")
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
 _MOST_COMMENT: Final = 65_535
 _MOST_MEMBERS: Final = 200_000
-_MOST_NAME: Final = 4096
+_MOST_NAME: Final = 1024
 _WIDE: Final = 0xFFFFFFFF
 _NARROW: Final = 0xFFFF
 _ENCRYPTED: Final = 1 | 1 << 6 | 1 << 13
@@ -32,8 +32,8 @@ _STORED, _DEFLATED = 0, 8
 _LINK: Final = 0xA000
 _OTHER_NAME: Final = 0x7075
 """Kind of extra field: a name in Unicode, beside the one that everybody reads."""
-_RATIO: Final = 200
-"""Times content may grow before it is called a bomb; weights grow by 1 to 3, and a table of zeros by 1,000, which is why it also takes…"""
+_RATIO: Final = 100
+"""Times packed content may grow before it is a bomb. Weights grow by 1 to 3, a table of zeros by 1,000, which is why it also takes…"""
 _LARGE: Final = 1 << 28
 """…this many bytes."""
 
@@ -127,13 +127,14 @@ def read(content: Window, where: str, notes: Notes) -> Archive:
 def checked(archive: Archive, where: str, notes: Notes) -> list[Member]:
     """The members whose content is what the directory says: checksum, size, and no bomb. The others are flaws."""
     sound = []
+    packed = [member for member in archive.members if member.method != _STORED]
+    room, grown = sum(member.packed.size for member in packed), sum(member.size for member in packed)
+    if grown > _LARGE and grown > _RATIO * room:
+        raise Broken(f"{room:,} packed bytes claim to become {grown:,}", "bomb")
     for member in archive.members:
         place = f"{where}: {member.name}" if where else member.name
         if member.method not in {_STORED, _DEFLATED}:
             notes.flaw("high", "archive-trick", place, f"it is packed by method {member.method}, and was not looked into")
-            continue
-        if member.size > _LARGE and member.size > _RATIO * max(member.packed.size, 1):
-            notes.flaw("high", "bomb", place, f"{member.packed.size:,} bytes claim to become {member.size:,}")
             continue
         try:
             crc = 0
@@ -305,8 +306,7 @@ def _places(members: list[Member], end: int, where: str, notes: Notes) -> None:
             before = "in front of" if at == 0 else "between"
             notes.flaw("high", "archive-trick", where, f"{member.header - at:,} bytes lie {before} its members")
         if member.header < at:
-            notes.flaw("high", "bomb", where, "its members overlap")
-            return
+            raise Broken("its members overlap, so that each could be unpacked again and again", "bomb")
         at = member.end
     if at != end:
         notes.flaw("high", "archive-trick", where, f"{end - at:,} bytes lie between its members and its directory")
