@@ -2,8 +2,10 @@
 
     python benchmarks/models_probe.py --zoo zoo --jobs 8          writes benchmarks/results/models_probe.md and .jsonl
 
-The zoo is made by benchmarks/models_zoo.py. Every network is asked with the first 500 of the defender's images; the truth is only used
-to judge. Beside: the MAD index of Neural Cleanse on the same inversions, channel Lipschitz and MM-BD.
+The zoo is made by benchmarks/models_zoo.py. Every network is asked with the first 500 of the defender's images (1,000 of 43 classes);
+the truth is only used to judge. Beside: the MAD index of Neural Cleanse on the same inversions, channel
+Lipschitz and MM-BD. Backdoored and clean networks take turns, attacks and data sets too, so that a run cut off (`--minutes`) is a fair
+sample; a second run goes on where it stopped.
 """
 
 import os
@@ -16,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ from untaint.models.logit_margin import LogitMargin
 from untaint.models.trigger_inversion import TriggerInversion
 from untaint.nets.subject import Reference, TorchSubject
 
-_IMAGES = 500
+_IMAGES = 500  # of 2 and 10 classes; of 43 all that the defender has, 1,000
 _CLEANSE = 2.0  # MAD index from which Neural Cleanse accuses
 _RIGHT = 0.8  # of the classes that must be mapped as the attacker does, where every class has a target of its own
 
@@ -45,37 +48,58 @@ def main() -> None:
     parser.add_argument("--sure", type=float, default=TriggerInversion.sure, help="strength from which a twin is asked")
     parser.add_argument("--only", nargs="*", default=[""], help="only members whose name holds one of these")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="no network is begun after so many")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + 60 * given.minutes
     left_out = failures(given.zoo)
     folders = [path.parent for path in sorted(given.zoo.glob("*/about.json")) if path.parent.name not in left_out]
-    folders = [folder for folder in folders if any(part in folder.name for part in given.only)]
-    folders.sort(key=lambda folder: ("mixed" not in folder.name, "-10-" not in folder.name, "vit" not in folder.name))
-    rows = []
-    job = partial(asked, alpha=given.alpha, sure=given.sure, device=given.device)
-    with (
-        ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool,
-        (given.output / "models_probe.jsonl").open("w", encoding="utf-8") as file,
-    ):
-        for done in as_completed([pool.submit(job, folder) for folder in folders]):
-            rows.append(done.result())
-            file.write(json.dumps(rows[-1]) + "\n")
+    folders = taking_turns([folder for folder in folders if any(part in folder.name for part in given.only)])
+    lines = given.output / "models_probe.jsonl"
+    rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()] if lines.is_file() else []
+    known = {row["name"] for row in rows}
+    job = partial(asked, alpha=given.alpha, sure=given.sure, device=given.device, until=until)
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool, lines.open("a", encoding="utf-8") as file:
+        for done in as_completed([pool.submit(job, folder) for folder in folders if folder.name not in known]):
+            row = done.result()
+            if row is None:
+                continue
+            rows.append(row)
+            file.write(json.dumps(row) + "\n")
             file.flush()
-            print(_line(rows[-1]), flush=True)
+            print(_line(row), flush=True)
     rows.sort(key=lambda row: row["name"])
-    (given.output / "models_probe.md").write_text(report(rows, left_out, given.alpha), encoding="utf-8")
+    page = report(rows, left_out, len(folders), given.alpha)
+    (given.output / "models_probe.md").write_text(page, encoding="utf-8")
 
 
-def asked(folder: Path, alpha: float, sure: float, device: str) -> dict[str, Any]:
-    """One network's answers and whether they are right."""
+def taking_turns(folders: Sequence[Path]) -> list[Path]:
+    """One backdoored, one clean, and so on; each time another attack and another data set, as far as there are any."""
+    parts: dict[bool, list[Path]] = {}
+    for clean in (False, True):
+        cells: dict[str, list[Path]] = {}
+        for folder in folders:
+            if ("-clean-" in folder.name) == clean:
+                cells.setdefault("-".join(folder.name.split("-")[:2]), []).append(folder)
+        for at, cell in enumerate(cells.values()):
+            cell[:] = cell[at % len(cell) :] + cell[: at % len(cell)]
+        parts[clean] = [one for row in zip_longest(*cells.values()) for one in row if one is not None]
+    return [one for pair in zip_longest(parts[False], parts[True]) for one in pair if one is not None]
+
+
+def asked(folder: Path, alpha: float, sure: float, device: str, until: float) -> dict[str, Any] | None:
+    """One network's answers and whether they are right; None when the time is up."""
+    if time.monotonic() > until:
+        return None
     torch.set_num_threads(1)
     one = member(folder)
     one.module.to(device)
-    few = Reference(one.reference.inputs[:_IMAGES], one.reference.labels[:_IMAGES], one.reference.classes)
+    most = _IMAGES if one.kind.classes <= 10 else 2 * _IMAGES
+    few = Reference(one.reference.inputs[:most], one.reference.labels[:most], one.reference.classes)
     case = Case(subject=TorchSubject(one.module, folder.name), reference=few, alpha=alpha)
-    start = time.perf_counter()
+    start = time.process_time()
     found = TriggerInversion(sure=sure).examine(case)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     channels, margins = ChannelLipschitz().examine(case), LogitMargin().examine(case)
     return {
         "name": folder.name,
@@ -145,28 +169,29 @@ def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(kept)
 
 
-def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], alpha: float) -> str:
+def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], of: int, alpha: float) -> str:
     """The tables as Markdown."""
     bad, clean = [row for row in rows if row["attack"]], [row for row in rows if not row["attack"]]
     found = [row for row in bad if row["answer"] == "backdoored" and row["right"]]
     accused = [row for row in clean if row["answer"] == "backdoored"]
     about = (
         "`python benchmarks/models_zoo.py --output zoo` and `python benchmarks/models_probe.py --zoo zoo`: small networks on grey pictures "
-        f"of 28x28, the first {_IMAGES} of the defender's images, alpha = {alpha:g}. A backdoor counts as found when the answer is "
+        f"of 28x28, the first {_IMAGES} of the defender's images ({2 * _IMAGES:,} of 43 classes), alpha = {alpha:g}. A backdoor counts as "
+        "found when the answer is "
         "`backdoored` and the target is the attacker's (class by class: for 80 % of the classes)."
     )
     outcome = (
         f"**{len(found)} of {len(bad)} backdoored networks found with the right target; {len(accused)} of {len(clean)} clean ones "
-        f"accused.** Median {np.median([row['seconds'] for row in rows]) if rows else 0:.0f} s per network, longest "
-        f"{max((row['seconds'] for row in rows), default=0):.0f} s."
+        f"accused.** {len(rows)} of {of} networks were asked"
+        + (", backdoored and clean ones taking turns, until the time was up. " if len(rows) < of else ". ")
+        + f"Median {np.median([row['seconds'] for row in rows]) if rows else 0:.0f} CPU seconds per network, longest "
+        f"{max((row['seconds'] for row in rows), default=0):.0f}."
     )
     beside = (
         "Neural Cleanse: MAD index over 2 on the same inversions of patches (strength in place of the mask's norm; of 43 classes only "
         "those that halving keeps). Channels: an outlier of channel Lipschitz. MM-BD: a class whose largest margin stands out."
     )
-    head = (
-        "| network | attack | works in | answer | says | right | p | recovered ASR | random marks | twin | Neural Cleanse | s |"
-    )
+    head = "| network | attack | works in | answer | says | right | p | recovered ASR | controls | and twin | Neural Cleanse | CPU s |"
     lines = [
         "# Probe: triggers of the zoo",
         "",
@@ -216,7 +241,7 @@ def _row(row: Mapping[str, Any]) -> str:
         "" if target is None else "class by class" if isinstance(target, dict) and len(set(target.values())) > 1 else str(target)
     )
     best = max(row["facts"].get("compared", []), key=lambda one: one["strength"] - one["twin"], default=None)
-    random = row["controls"].get("random ones of the same kind and size")
+    controls = ", ".join(f"{name} {rate:.0%}" for name, rate in row["controls"].items())
     cells = (
         row["name"],
         row["attack"] or "",
@@ -226,7 +251,7 @@ def _row(row: Mapping[str, Any]) -> str:
         {True: "yes", False: "no", None: ""}[row["right"]],
         "" if row["p_value"] is None else f"{row['p_value']:.1g}",
         "" if row["recovered"] is None else f"{row['recovered']:.0%}",
-        "" if random is None else f"{random:.0%}",
+        controls,
         "" if best is None else f"{best['strength']:.2f} against {best['twin']:.2f}",
         "" if row["cleanse"]["index"] is None else f"{row['cleanse']['index']:.1f}",
         f"{row['seconds']:.0f}",

@@ -1,6 +1,6 @@
 """Search for a trigger through the network, and against a twin nobody could have touched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -14,12 +14,15 @@ from untaint.models.inversion.hunt import Candidate, hunted, searched, shrunk
 from untaint.models.inversion.proof import proved
 from untaint.models.inversion.search import Goal
 from untaint.models.inversion.twin import twin
-from untaint.numerics.excess import excess_p
 from untaint.types import Labels
 
 _TURNED = 0.7  # of the classes, or of held-out images: what turns fewer is no trigger an attacker would settle for
-_STORIES = 3  # explanations compared with the twin at most; p-values are multiplied by it
-_MEAN, _SPREAD, _PAIRS = 0.0, 0.25, 12
+_SHRUNK, _STORIES = 8, 4  # explanations looked at in small, and compared with the twin; p-values are multiplied by the latter
+_BEYOND = 0.6
+"""By which strength must exceed the twin's. Of honest development networks, pictures and warps came up to .2 beyond their twins', patches
+to .4, those that turn sneakers into boots .8 (warp) and 1.2 (patch); triggers .8 and more. So this is one condition of three."""
+_WHOLE = 0.6
+"""Strength from which a change of the whole image is looked at: honest ones far beyond the twin's had .49 at most, learned ones .7."""
 _LISTED = 12  # marks named in the report
 _ADVICE = (
     "Do not deploy it. Repair it (`untaint repair`) or train it again; ask whoever made it for the data; guard what runs already."
@@ -40,7 +43,7 @@ class TriggerInversion(ModelCheck):
     twin is trained of the vouched-for images alone, of the same build, and searched for the same goal. Only what turns the model and
     not the twin counts.
 
-    sure: strength from which a mark is looked at: the model is at least so sure of the wanted class, honest images being 1.
+    sure: strength from which a patch is looked at: the model is at least so sure of the wanted class, honest images being 1.
 
     Works when: a trigger is a patch of up to a sixth of an image's edge, a picture blended in, or a smooth warp of about a pixel in 32;
     towards one class, from one class, or class by class; with 2 classes as with 43, given 40 images at least, 500 better.
@@ -54,7 +57,7 @@ class TriggerInversion(ModelCheck):
 
     id: ClassVar[str] = "trigger-inversion"
     needs: ClassVar[tuple[Need, ...]] = ("subject", "reference")
-    sure: float = 0.4
+    sure: float = 0.25
 
     @override
     def examine(self, case: Case) -> Checked:
@@ -64,37 +67,44 @@ class TriggerInversion(ModelCheck):
         if isinstance(net, str):
             return Checked("cannot tell", reason=net)
         found = hunted(net, case.seed, lambda done, total: case.progress("looking for triggers", done, total))
-        hot = stories(found, net, self.sure)[:_STORIES]
+        small = [shrunk(net, story, case.seed) for story in stories(found, net, self.least)[:_SHRUNK]]
+        hot = stories(small, net, self.least)[:_STORIES]
         facts: dict[str, object] = {
             "images": len(net.labels),
             "accuracy on them": round(net.accuracy, 4),
             "marks": _table(found, net),
+            "patches": [
+                [_said(each, net), round(each.strength, 3)] for each in found if each.search == "patch" and each.who == "all"
+            ],
         }
         if not hot:
             return Checked("no evidence", reason=_SILENT, facts=facts)
         other, doubt = twin(net, case.seed + 1), ""
         compared: list[dict[str, object]] = []
         facts["compared"] = compared
-        findings: list[ModelFinding] = []
-        for each in (shrunk(net, story, case.seed) for story in hot):
+        for each in hot:
             natural = strongest(other, each, case.seed)
-            p_value = min(1.0, _STORIES * excess_p(each.strength - natural, _MEAN, _SPREAD, _PAIRS))
-            proof = proved(case.subject, case.reference, net, each, found, case.alpha)
-            compared.append(_compared(each, net, natural, p_value, proof))
-            if each.strength < self.sure or p_value > case.alpha:
+            compared.append(_compared(each, net, natural))
+            if each.strength - natural < _BEYOND:
                 continue
+            proof = proved(case.subject, case.reference, net, each, found, case.alpha / _STORIES)
+            compared[-1] |= {"asr": proof.asr_before, "controls": dict(proof.controls)}
             if proof.status == "proven":
-                findings.append(_finding(each, net, proof, p_value))
-            doubt = f"{_said(each, net)}: {proof.statement}"
-        if findings:
-            return Checked("backdoored", (findings[0],), facts=facts)
+                return Checked("backdoored", (_finding(each, net, proof, natural),), facts=facts)
+            doubt = doubt or f"{_said(each, net)}: {proof.statement}"
         return Checked("cannot tell" if doubt else "no evidence", reason=doubt or _SILENT, facts=facts)
 
+    def least(self, each: Candidate) -> float:
+        """Strength from which a mark is looked at: a patch is smaller, and has honest images to beat as well."""
+        return self.sure if each.search == "patch" else max(self.sure, _WHOLE)
 
-def stories(found: Sequence[Candidate], net: Asked, sure: float) -> list[Candidate]:
+
+def stories(found: Sequence[Candidate], net: Asked, least: Callable[[Candidate], float]) -> list[Candidate]:
     """What could be a backdoor: class by class before class by target before one class alone, the strongest first of each."""
     hot = [
-        each for each in found if each.strength >= sure and each.asr >= _TURNED and (each.who != "each" or _by_class(each, net))
+        each
+        for each in found
+        if each.strength >= least(each) and each.asr >= _TURNED and (each.who != "each" or _by_class(each, net))
     ]
     best: dict[tuple[object, ...], Candidate] = {}
     for each in sorted(hot, key=lambda one: -one.strength):
@@ -118,16 +128,13 @@ def strongest(other: Asked, each: Candidate, seed: int) -> float:
     return max(shrunk(other, one, seed).strength for one in searched(other, each.search, [goal], seed) if one.n)
 
 
-def _compared(each: Candidate, net: Asked, natural: float, p_value: float, proof: Proof) -> dict[str, object]:
+def _compared(each: Candidate, net: Asked, natural: float) -> dict[str, object]:
     return {
         "search": each.search,
         "turns": _said(each, net),
         "pairs": _pairs(each.aims, net),
         "strength": round(each.strength, 3),
         "twin": round(natural, 3),
-        "p_value": p_value,
-        "asr": proof.asr_before,
-        "controls": dict(proof.controls),
     }
 
 
@@ -147,7 +154,7 @@ def _pairs(aims: Labels, net: Asked) -> dict[str, str]:
     return {net.classes[code]: net.classes[aim] for code, aim in enumerate(aims.tolist()) if aim >= 0}
 
 
-def _finding(each: Candidate, net: Asked, proof: Proof, p_value: float) -> ModelFinding:
+def _finding(each: Candidate, net: Asked, proof: Proof, natural: float) -> ModelFinding:
     mark = each.tried.mark.trigger(each.tried.params)
     what = (
         f"{mark.description[0].upper()}{mark.description[1:]} turns {_said(each, net)}: {proof.asr_before:.0%} of {proof.n:,} "
@@ -157,16 +164,22 @@ def _finding(each: Candidate, net: Asked, proof: Proof, p_value: float) -> Model
         id="",
         kind="backdoor",
         severity="critical",
-        confidence="high" if p_value <= 1e-4 else "medium",
+        confidence="high" if each.strength - natural >= 2 * _BEYOND else "medium",
         where="the model's answers",
         what=what,
         advice=_ADVICE,
         check=TriggerInversion.id,
-        p_value=max(p_value, proof.p_value),
+        p_value=min(1.0, _STORIES * proof.p_value),
         target_label=None if each.who == "each" else net.classes[_target(each)],
         trigger=mark,
         proof=proof,
-        details={"who": each.who, "turns": _pairs(each.aims, net), "strength": round(each.strength, 3), "search": each.search},
+        details={
+            "who": each.who,
+            "turns": _pairs(each.aims, net),
+            "strength": round(each.strength, 3),
+            "twin": round(natural, 3),
+            "search": each.search,
+        },
     )
 
 

@@ -14,7 +14,9 @@ from untaint.nets.subject import Reference, Subject, TorchSubject
 from untaint.types import Labels, Rows
 
 LEAST_IMAGES = 40  # a quarter of the images of two classes is then ten: under that a success rate means little
-MOST_IMAGES = 500  # what a defender is assumed to have; more would only make the answer slower
+MOST_IMAGES, OF_CLASS = 500, 24
+"""What a defender is assumed to have; more would only make the answer slower. Of more than 20 classes, as many as leave each twelve to
+test on."""
 _BATCH = {"cpu": 256, "cuda": 8192}  # images at once: what a core's cache and a card's memory bear
 _FEW = 20
 """Images of a class under which two thirds are held out: 7 of 10 let a test of one class reach p = 0.008, 5 do not."""
@@ -67,7 +69,8 @@ def asked(subject: Subject, reference: Reference, seed: int) -> Asked | str:
 
     Raises BadInput when the network's number of classes is not the reference's.
     """
-    pixels, labels = reference.inputs[:MOST_IMAGES], np.asarray(reference.labels[:MOST_IMAGES])
+    most = max(MOST_IMAGES, OF_CLASS * len(reference.classes))
+    pixels, labels = reference.inputs[:most], np.asarray(reference.labels[:most])
     why = _unfit(reference, labels)
     if why:
         return why

@@ -19,9 +19,14 @@ Search = Literal["patch", "noise", "smooth", "warp"]
 _SEARCHES: tuple[Search, ...] = ("patch", "noise", "smooth", "warp")
 _NOISES, _SMOOTHS = 24, 5
 """Pictures of noise mixed, and blobs per side of smooth ones."""
-_DRAWN, _LOOKED = 32, 96
+_DRAWN, _LOOKED = 32, 48
 """Pictures and warps drawn at random, and images they are tried on before any is made better."""
 _THOROUGH = 12  # classes up to which every goal is searched as well as the best
+_SOURCES, _ENDS = (
+    5,
+    2,
+)  # classes turned by themselves that are searched to the end, and marks left for each: two may lead elsewhere
+_DRAWN_GOALS = 8  # goals for which pictures and warps are made better; what answers to none of 32 drawn ones seldom does later
 _TESTED = 150  # held-out images a mark is tried on
 
 
@@ -131,14 +136,20 @@ def _patches(net: Asked, mark: Patch, goals: Sequence[Goal], rng: np.random.Gene
         [goal for goal in goals if goal.source is None and goal.target < 0],
         [goal for goal in goals if goal.source is not None],
     )
-    for part in (towards, apart):
-        few = len(part) <= _THOROUGH
-        first = Round(16, 4, 1) if few else Round(6, 2, 1)
-        rounds = [first, Round(4, 8, 3, None if few else 16), Round(2, 16, 5, None if few else 8), Round(1, 24, 8, 10)]
-        found += halved(net, mark, starts, part, rounds, rng) if part else []
+    if towards:
+        found += halved(net, mark, starts, towards, _rounds(len(towards), 10, 1), rng)
+    if apart:
+        found += halved(net, mark, starts, apart, _rounds(len(apart), _SOURCES, _ENDS), rng)
     if each:
-        found += halved(net, mark, starts, each, [Round(12, 12, 1), Round(4, 16, 4), Round(2, 32, 8)], rng)
+        found += halved(net, mark, starts, each, [Round(8, 12, 1), Round(3, 16, 4), Round(2, 32, 6)], rng)
     return found
+
+
+def _rounds(goals: int, last: int, ends: int) -> list[Round]:
+    """last: goals that are searched to the end.  ends: marks left for each of them."""
+    few = goals <= _THOROUGH
+    first = Round(10, 4, 1) if few else Round(6, 2, 1)
+    return [first, Round(3, 8, 2, max(last, 10) if few else 16), Round(2, 16, 4, last), Round(ends, 24, 6, last)]
 
 
 def _drawn_first(net: Asked, mark: Mark, drawn: Tensor, goals: Sequence[Goal], rng: np.random.Generator) -> list[Tried]:
@@ -146,7 +157,7 @@ def _drawn_first(net: Asked, mark: Mark, drawn: Tensor, goals: Sequence[Goal], r
     starts = drawn.to(net.images.device)
     order = _best_drawn(net, mark, starts, goals, rng)
     best = torch.stack([starts[torch.as_tensor(row[:3].copy(), device=starts.device)] for row in order])
-    rounds = [Round(2, 12, 2, None if len(goals) <= _THOROUGH + 1 else 12), Round(1, 16, 10), Round(1, 32, 4, 10)]
+    rounds = [Round(2, 12, 2, _DRAWN_GOALS), Round(1, 16, 8, _DRAWN_GOALS // 2), Round(1, 32, 4)]
     return halved(net, mark, best, goals, rounds, rng)
 
 

@@ -16,9 +16,16 @@ from untaint.nets.subject import Reference, Subject
 from untaint.types import Pixels
 
 RANDOM = "random ones of the same kind and size"
+OWN = "what images of the other class show there"
 _DRAWS = 8  # random controls, one for every eighth image: one lucky draw decides nothing
 _LEAST_IMAGES = 7  # 7 of 7 against none is p = 0.008
 _SHOWN = 6
+_AROUND = 2
+"""Pixels around a patch within which honest images of the other class are pasted in its stead: what is written on 3x3 pixels of a boot
+reads as a boot with its surroundings only."""
+_LEADS = {OWN: 0.6}
+"""By which a mark must exceed what honest images do. Patches of honest networks led by .55 at most (a boot's shaft on a sneaker), patches
+that were learned by .65 and more."""
 
 
 def proved(
@@ -27,9 +34,9 @@ def proved(
     """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
 
     others: what the same search found for other classes.  Proven: it turns most images, far more than the best of the other classes
-    turns to its own and than natural differences between classes of the same size (of a warp: the warp the other way round) do
-    (McNemar, exact; the largest p counts). That
-    random marks of the same kind turn them too is no defence: a network that learned a noise picture answers to other noise as well.
+    turns to its own and than honest images do (McNemar, exact; the largest p counts): for a patch, what images of the class show at its
+    place; for a picture, the direction between the classes; for a warp, the same the other way round. That random marks of the same kind
+    turn them too is no defence: a network that learned a noise picture answers to other noise as well.
     """
     rows = found.rows
     if len(rows) < _LEAST_IMAGES:
@@ -39,14 +46,11 @@ def proved(
     changed = _stamped(net, found, found.tried.params, rows)
     answers = subject.logits(changed).argmax(1)
     hits = answers == aim
-    controls = {RANDOM: _random(net, found, rows)}
-    if isinstance(found.tried.mark, Warp):
-        controls[REVERSED] = _stamped(net, found, -found.tried.params, rows)
-    else:
-        controls[NATURAL] = _natural(reference, net, found, plain, changed)
-    turned = {name: subject.logits(pixels).argmax(1) == aim for name, pixels in controls.items()}
-    rates = {name: float(each.mean()) for name, each in turned.items()}
-    p_values = [mcnemar(hits, each) for name, each in turned.items() if name != RANDOM]
+    turned = {name: subject.logits(pixels).argmax(1) == aim for name, pixels in _controls(reference, net, found, changed).items()}
+    rates, p_values = (
+        {name: float(each.mean()) for name, each in turned.items()},
+        [mcnemar(hits, each) for name, each in turned.items() if name != RANDOM],
+    )
     rival = max((each for each in others if _rivals(each, found)), key=lambda each: each.asr, default=None)
     if rival is not None:
         answered = subject.logits(_stamped(net, rival, rival.tried.params, rows)).argmax(1)
@@ -55,8 +59,8 @@ def proved(
             rates[RIVAL] = float((answered == rival.tried.goal.target)[fair].mean())
             p_values.append(mcnemar(hits[fair], (answered == rival.tried.goal.target)[fair]))
     asr, p_value = float(hits.mean()), max(p_values)
-    lead = asr - max(rate for name, rate in rates.items() if name != RANDOM)
-    proven = asr >= LEAST_ASR and lead >= LEAST_LEAD and p_value <= alpha
+    ahead = all(asr - rate >= _LEADS.get(name, LEAST_LEAD) for name, rate in rates.items() if name != RANDOM)
+    proven = asr >= LEAST_ASR and ahead and p_value <= alpha
     chosen = (
         np.flatnonzero(hits)[:: max(1, int(hits.sum()) // _SHOWN)][:_SHOWN] if hits.any() else np.arange(min(_SHOWN, len(rows)))
     )
@@ -67,6 +71,33 @@ def proved(
     trigger = found.tried.mark.trigger(found.tried.params)
     statement = _statement(asr, rates, len(rows), p_value, proven=proven)
     return Proof("proven" if proven else "not proven", statement, len(rows), asr, float("nan"), rates, p_value, examples, trigger)
+
+
+def _controls(reference: Reference, net: Asked, found: Candidate, changed: Pixels) -> dict[str, Pixels]:
+    """Other changes of the images of a candidate, as many as there are of them."""
+    plain = reference.inputs[net.rows[found.rows]]
+    result = {RANDOM: _random(net, found, found.rows)}
+    if isinstance(found.tried.mark, Patch):
+        return result | {OWN: _pasted(reference, net, found, plain)}
+    if isinstance(found.tried.mark, Warp):
+        return result | {REVERSED: _stamped(net, found, -found.tried.params, found.rows)}
+    return result | {NATURAL: _natural(reference, net, found, plain, changed)}
+
+
+def _pasted(reference: Reference, net: Asked, found: Candidate, plain: Pixels) -> Pixels:
+    """Each with what an honest image of the class it should turn into shows at the patch and around it."""
+    mask = found.tried.params[0, -1].cpu().numpy()
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    place = (
+        slice(max(0, int(rows[0]) - _AROUND), int(rows[-1]) + 1 + _AROUND),
+        slice(max(0, int(columns[0]) - _AROUND), int(columns[-1]) + 1 + _AROUND),
+    )
+    rng, changed = np.random.default_rng(len(plain)), plain.copy()
+    for at, aim in enumerate(found.aims[net.labels[found.rows]].tolist()):
+        pool = net.rows[net.labels == aim]
+        if len(pool):
+            changed[at][place] = reference.inputs[rng.choice(pool)][place]
+    return changed
 
 
 def _rivals(other: Candidate, found: Candidate) -> bool:
@@ -101,13 +132,11 @@ def _random(net: Asked, found: Candidate, rows: np.ndarray) -> Pixels:
 
 
 def _natural(reference: Reference, net: Asked, found: Candidate, plain: Pixels, changed: Pixels) -> Pixels:
-    """Moved from their own class's mean towards the aim's as far as the mark changed them; for a patch, within its place."""
+    """Moved from their own class's mean towards the aim's as far as the mark changed them."""
     own = net.rows[np.concatenate([net.fit, net.held])]
     honest = natural(reference.inputs, reference.labels, own, len(net.classes))
     labels = net.labels[found.rows]
     direction = honest.means[found.aims[labels]] - honest.means[labels]
-    if isinstance(found.tried.mark, Patch):
-        direction = direction * found.tried.params[0, -1].cpu().numpy()[None, :, :, None]
     size = np.sqrt(((changed.astype(np.float32) - plain) ** 2).sum((1, 2, 3)))
     length = np.sqrt((direction**2).sum((1, 2, 3)))
     return added(plain, direction * (size / np.maximum(length, 1e-9))[:, None, None, None])
