@@ -1,6 +1,6 @@
 """What is learned of all references but one fold, and how surprising the inputs of that fold, or new ones, then are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -30,8 +30,8 @@ class Surprise:
     def plus(self, other: "Surprise", rows: Rows) -> "Surprise":
         """Some of the inputs with what a second stage says of them: its most surprising sign is added.
 
-        The signs of the first stage see one thing in several ways and are added up (Fisher 1925); those of the second each answer to
-        attacks of their own, and most of them say nothing.
+        Signs that compare with references see one thing in several ways and are added up (Fisher 1925); those that ask the model again
+        each answer to attacks of their own, and most of them say nothing: of them the most surprising counts.
         """
         total, top, sign = self.total.copy(), self.top.copy(), self.sign.copy()
         total[rows] += other.top
@@ -57,16 +57,21 @@ class Fold:
             if sign.id in measures:
                 numbers = sign.compare(_only(measures[sign.id], rows), said[rows], self.learned[sign.id])
                 found[at] = self.usual[sign.id].surprise(numbers, said[rows])
-        return _together(found, len(rows))
+        return _together(found, len(rows), {at for at, sign in enumerate(signs) if sign.passes})
 
 
-def _together(each: Mapping[int, np.ndarray], n: int) -> Surprise:
-    total, top, which = np.zeros(n), np.zeros(n), np.full(n, -1)
+def _together(each: Mapping[int, np.ndarray], n: int, asking: Collection[int]) -> Surprise:
+    """asking: signs that ask the model again; of those the most surprising counts."""
+    total, top, which, asked = np.zeros(n), np.zeros(n), np.full(n, -1), np.zeros(n)
     for at, columns in each.items():
         own = np.where(np.isnan(columns), 0, columns).max(1)
         which[own > top] = at
-        total, top = total + own, np.maximum(top, own)
-    return Surprise(total, top, which)
+        top = np.maximum(top, own)
+        if at in asking:
+            asked = np.maximum(asked, own)
+        else:
+            total = total + own
+    return Surprise(total + asked, top, which)
 
 
 @final
@@ -94,9 +99,9 @@ def folded(plan: Plan, measures: Measures, said: Labels, classes: int) -> list[F
     usuals: list[dict[str, Usual]] = [{} for _ in held]
     for sign in signs:
         numbers = _out_of_fold(sign, measures[sign.id], said, held, [each[sign.id] for each in learned])
-        both = np.resize(np.array(sign.both), numbers.shape[1])
+        both, within = (np.resize(np.array(each), numbers.shape[1]) for each in (sign.both, sign.within))
         for kept, rows in zip(usuals, others, strict=True):
-            kept[sign.id] = usual(numbers[rows], said[rows], classes, both)
+            kept[sign.id] = usual(numbers[rows], said[rows], classes, both, within)
     bare = [Fold(*each, np.empty(0), np.empty(0)) for each in zip(learned, usuals, strict=True)]
     early, late = ({name: each for name, each in measures.items() if (name in plan.early) == now} for now in (True, False))
     firsts = [fold.of(signs, early, said, rows) for fold, rows in zip(bare, held, strict=True)]

@@ -145,7 +145,8 @@ class KerasSubject(Subject):
         if not wanted or not getattr(self.model, "inputs", None):
             return self.logits(inputs), ()
         chosen = _spread([layer.output for layer in wanted[:-1]])
-        inner = keras.Model(self.model.inputs, [*self.model.outputs, *chosen])
+        asked = self.model.inputs[0] if len(self.model.inputs) == 1 else self.model.inputs
+        inner = keras.Model(asked, [*self.model.outputs, *chosen])
         outputs = []
         for part in _parts(inputs):
             answer, *rest = self._run_many(inner, part)

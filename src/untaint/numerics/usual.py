@@ -53,9 +53,16 @@ class Usual:
         return found
 
 
-def usual(statistics: np.ndarray, labels: Labels, classes: int, both: np.ndarray) -> Usual:
-    """Learn from statistics (n, s) of references said to be of `classes` classes; both (s,): which are surprising at both ends."""
+def usual(statistics: np.ndarray, labels: Labels, classes: int, both: np.ndarray, within: np.ndarray | None = None) -> Usual:
+    """Learn from statistics (n, s) of references said to be of `classes` classes.
+
+    both (s,): which are surprising at both ends.  within (s,): which are compared within their class only, None = all.
+    """
     centre, spread = places(statistics, labels, classes)
+    if within is not None:
+        across = ~within
+        everyone = places(statistics[:, across], np.zeros(len(labels), np.int64), 1)
+        centre[:, across], spread[:, across] = everyone
     body = np.sort((statistics - centre[labels]) / spread[labels], axis=0).T
     tails = np.zeros((len(body), 2, 3))
     for at, values in enumerate(body):

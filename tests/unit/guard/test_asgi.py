@@ -18,7 +18,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 @pytest.fixture(scope="module")
 def guard() -> Guard:
     rows = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
-    return Guard.fit(lambda given: np.stack([given[:, 0], -given[:, 0]], 1), rows, false_alarms=0.05)
+
+    def answer(given: np.ndarray) -> np.ndarray:
+        ahead = np.where(given[:, 3] == 7, 90, 9 * given[:, 0])
+        return np.stack([ahead, -ahead], 1)
+
+    return Guard.fit(answer, rows, false_alarms=0.05)
 
 
 def decode(body: bytes) -> np.ndarray:
@@ -64,7 +69,7 @@ def body(*rows: list[float]) -> bytes:
     return json.dumps({"rows": list(rows)}).encode()
 
 
-USUAL, ODD = [0.3, 0.1, -0.2, 0.4], [-900.0, 900.0, 900.0, 900.0]
+USUAL, ODD = [0.3, 0.1, -0.2, 0.4], [-2.0, 0.1, -0.2, 7.0]
 
 
 def test_answers_carry_the_risk_and_the_application_gets_the_body_and_the_judgement(guard: Guard) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from untaint.numerics.centres import centres, own_and_margin
+from untaint.numerics.kernel_votes import outvoted, votes
 from untaint.numerics.pooled import pooled, togetherness
 from untaint.numerics.usual import entropy, tail_share, usual
 
@@ -120,3 +121,26 @@ def test_entropy_and_tail_share() -> None:
     known = np.random.default_rng(6).exponential(size=20_000)
     np.testing.assert_allclose(tail_share(np.array([0.7, 3.0, 7.0]), known), np.exp([-0.7, -3, -7]), rtol=0.3)
     assert (np.diff(tail_share(np.linspace(0, 40, 100), known)) <= 0).all()
+
+
+def test_votes_are_those_of_kernel_ridge_regression() -> None:
+    rng = np.random.default_rng(7)
+    points, labels = rng.normal(size=(60, 3)).astype(np.float32), rng.integers(0, 3, 60)
+    known, asked = votes(points, labels, 3), rng.normal(size=(5, 3)).astype(np.float32)
+
+    def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.array([[np.exp(-float(known.gamma) * ((one - other) ** 2).sum()) for other in right] for one in left])
+
+    weights = np.linalg.inv(kernel(points, points) + 1e-3 * 60 * np.eye(60)) @ (np.eye(3)[labels] - 1 / 3)
+    np.testing.assert_allclose(known(asked), 1 / 3 + kernel(asked, points) @ weights, atol=1e-3)
+    np.testing.assert_allclose(known(np.full((1, 3), 1e3, np.float32)), 1 / 3, atol=1e-6)
+
+
+def test_a_point_among_others_of_another_class_is_outvoted() -> None:
+    rng = np.random.default_rng(8)
+    labels = np.arange(100) % 2
+    points = (rng.normal(size=(100, 2)) * 0.3 + 3 * labels[:, None]).astype(np.float32)
+    found = outvoted(votes(points, labels, 2)(points), labels)
+    assert (found < -0.5).all()
+    assert (outvoted(votes(points, labels, 2)(points), 1 - labels) > 0.5).all()
+    assert np.isfinite(votes(np.ones((10, 2), np.float32), np.zeros(10, int), 2)(np.ones((1, 2), np.float32))).all()

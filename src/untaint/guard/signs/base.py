@@ -12,10 +12,13 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from untaint.nets.subject import Inputs, Subject
+from untaint.numerics.pictures import shrink
 from untaint.registry import members
 from untaint.types import Labels, Rows
 
 PACKAGE = "untaint.guard.signs"
+_SIDE = 14
+"""Larger images are shrunk to it for rules that see bare values: a few hundred references cannot tell what more of them mean."""
 
 Measured = tuple[np.ndarray, ...]
 """What a sign took down of some inputs: arrays of one row per input."""
@@ -57,11 +60,13 @@ class Sign(ABC):
     """A frozen dataclass whose fields are its parameters.
 
     The docstring is the manual page: one sentence, *Works when*, *Fails when*, *Cost*, *Reference*.
-    both: of which of its numbers, in turn, low values are suspicious too.  passes: forward passes beyond the first.
+    both: of which of its numbers, in turn, low values are suspicious too.  within: which of them mean something only within a class.
+    passes: forward passes beyond the first.
     """
 
     id: ClassVar[str]
     both: ClassVar[tuple[bool, ...]]
+    within: ClassVar[tuple[bool, ...]]
     passes: ClassVar[float]
 
     @abstractmethod
@@ -103,6 +108,21 @@ def lead(logits: np.ndarray, said: Labels) -> np.ndarray:
     others = np.array(logits, np.float64)
     others[rows, said] = -np.inf
     return np.asarray(logits[rows, said] - others.max(1), np.float64)
+
+
+def amounts(seen: Seen) -> np.ndarray:
+    """The values of inputs as rows (n, d) of floats, small images of large ones."""
+    values = seen.inputs.astype(np.float32)
+    if seen.images:
+        values = shrink(values / 255, min(_SIDE, values.shape[1]), min(_SIDE, values.shape[2])).astype(np.float32)
+    return np.nan_to_num(values.reshape(len(values), -1))
+
+
+def no_amounts(seen: Seen) -> str:
+    """Why bare values of inputs say nothing of a class, '' = they may."""
+    if not seen.images and not np.issubdtype(seen.inputs.dtype, np.floating):
+        return "the inputs are codes, not amounts"
+    return "" if seen.logits.shape[1] > 1 else "the model knows one class only"
 
 
 def moved_lead(subject: Subject, seen: Seen, changed: Inputs) -> np.ndarray:

@@ -28,6 +28,7 @@ class Dimmed(Sign):
 
     id: ClassVar[str] = "dimmed"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

@@ -31,6 +31,7 @@ class Gram(Sign):
 
     id: ClassVar[str] = "gram"
     both: ClassVar[tuple[bool, ...]] = (False,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 0
 
     @override

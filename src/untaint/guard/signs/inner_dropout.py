@@ -30,6 +30,7 @@ class InnerDropout(Sign):
 
     id: ClassVar[str] = "inner-dropout"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 2
 
     @override

@@ -28,6 +28,7 @@ class Jolted(Sign):
 
     id: ClassVar[str] = "jolted"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

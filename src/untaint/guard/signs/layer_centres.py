@@ -28,6 +28,7 @@ class LayerCentres(Sign):
 
     id: ClassVar[str] = "layer-centres"
     both: ClassVar[tuple[bool, ...]] = (True, False)  # a warp softens an image, and what is soft lies nearer the centre
+    within: ClassVar[tuple[bool, ...]] = (True, False)
     passes: ClassVar[float] = 0
 
     @override

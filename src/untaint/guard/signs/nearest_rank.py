@@ -32,6 +32,7 @@ class NearestRank(Sign):
 
     id: ClassVar[str] = "nearest-rank"
     both: ClassVar[tuple[bool, ...]] = (False,)
+    within: ClassVar[tuple[bool, ...]] = (False,)
     passes: ClassVar[float] = 0
 
     @override

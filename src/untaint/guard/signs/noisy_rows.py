@@ -29,6 +29,7 @@ class NoisyRows(Sign):
 
     id: ClassVar[str] = "noisy-rows"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 1
 
     @override

@@ -6,20 +6,16 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.guard.signs.base import Learned, Measured, Seen, Sign
-from untaint.nets.subject import Inputs, Subject
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign, amounts, no_amounts
+from untaint.nets.subject import Subject
 from untaint.numerics.centres import Centres, centres, own_and_margin
-from untaint.numerics.pictures import shrink
 from untaint.types import Labels
-
-_SIDE = 16
-"""Larger images are shrunk to it: class centres cannot use more, and they are few references that tell it."""
 
 
 @final
 @dataclass(frozen=True)
 class SecondOpinion(Sign):
-    """How much nearer an input, as it came, lies to the centre of another class than to the one the model gives it, and how far from that.
+    """How much nearer an input, as it came, lies to the centre of another class than to the one the model gives it.
 
     Distances are measured by the scatter within classes (Mahalanobis, shrunk), of the values as they came. The trigger was made to
     turn the model; it hardly turns a linear rule that never saw it, whatever the attack.
@@ -32,14 +28,13 @@ class SecondOpinion(Sign):
     """
 
     id: ClassVar[str] = "second-opinion"
-    both: ClassVar[tuple[bool, ...]] = (False, False)
+    both: ClassVar[tuple[bool, ...]] = (False,)
+    within: ClassVar[tuple[bool, ...]] = (False,)
     passes: ClassVar[float] = 0
 
     @override
     def unfit(self, subject: Subject, seen: Seen) -> str:
-        if not seen.images and not np.issubdtype(seen.inputs.dtype, np.floating):
-            return "the inputs are codes, not amounts"
-        return "" if seen.logits.shape[1] > 1 else "the model knows one class only"
+        return no_amounts(seen)
 
     @override
     def prepare(self, seen: Seen, rng: np.random.Generator) -> Learned:
@@ -47,7 +42,7 @@ class SecondOpinion(Sign):
 
     @override
     def measure(self, subject: Subject, seen: Seen, prepared: Learned) -> Measured:
-        return (_values(seen.inputs, seen.images),)
+        return (amounts(seen),)
 
     @override
     def learn(self, measured: Measured, said: Labels, classes: int) -> Learned:
@@ -57,12 +52,4 @@ class SecondOpinion(Sign):
     @override
     def compare(self, measured: Measured, said: Labels, learned: Learned) -> np.ndarray:
         distances = Centres(learned["origin"], learned["whitener"], learned["places"]).distances(measured[0])
-        own, margin = own_and_margin(distances, said)
-        return np.stack([margin, np.log1p(own)], 1)
-
-
-def _values(inputs: Inputs, images: bool) -> np.ndarray:
-    values = inputs.astype(np.float32)
-    if images and max(values.shape[1:3]) > _SIDE:
-        values = shrink(values, min(_SIDE, values.shape[1]), min(_SIDE, values.shape[2])).astype(np.float32)
-    return np.nan_to_num(values.reshape(len(values), -1))
+        return own_and_margin(distances, said)[1][:, None]

@@ -32,6 +32,7 @@ class Strip(Sign):
 
     id: ClassVar[str] = "strip"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 6
 
     @override

@@ -31,6 +31,7 @@ class SwappedCells(Sign):
 
     id: ClassVar[str] = "swapped-cells"
     both: ClassVar[tuple[bool, ...]] = (True,)
+    within: ClassVar[tuple[bool, ...]] = (True,)
     passes: ClassVar[float] = 2
 
     @override
