@@ -157,7 +157,7 @@ def explain_change(
         from untaint.report import explanation
 
         what = f"the change from {subjects[0].name}"
-        about = explanation.About(subjects[1].name, what, given.rows[kept], given.encoding)
+        about = explanation.About(subjects[1].name, what, given.rows[kept], given.encoding, senders)
         explanation.write_change(found, _labelled(given), about, target)
     return found
 

@@ -13,7 +13,7 @@ from untaint.features.inputs import Encoding
 from untaint.features.spelled import names
 from untaint.models.explain.change import Change
 from untaint.models.explain.region import Region
-from untaint.models.explain.why import Explainer, Explanation
+from untaint.models.explain.why import Explainer, Explanation, Senders
 from untaint.nets.subject import Reference
 from untaint.report import folder
 from untaint.report.html import environment
@@ -29,18 +29,19 @@ _SOURCES = 20  # shown
 @final
 @dataclass(frozen=True)
 class About:
-    """What was asked. model: its name.  what: the input, or the change, in words.  rows: of the data set, of the training rows."""
+    """What was asked. model: its name.  what: the input, or the change, in words.  rows: of the data set, of the training rows.  senders: theirs."""
 
     model: str
     what: str
     rows: Rows
     encoding: Encoding
+    senders: Senders | None = None
 
 
 def write(found: Explanation, one: np.ndarray, explainer: Explainer, about: About, target: Path) -> dict[str, Any]:
     """Write both into a folder that is there; returns the document. Raises CannotWrite."""
     train = explainer.train
-    tiles = _tiles(found.rows, found.influence, train, about, explainer)
+    tiles = _tiles(found.rows, found.influence, train, about)
     for tile, carries in zip(tiles, found.carriers.tolist(), strict=True):
         tile["carries_region"] = carries
     told = {
@@ -61,7 +62,7 @@ def write(found: Explanation, one: np.ndarray, explainer: Explainer, about: Abou
 
 def write_change(found: Change, train: Reference, about: About, target: Path) -> dict[str, Any]:
     """The same of a change of weights."""
-    tiles = _tiles(found.rows, found.cosine, train, about, None)
+    tiles = _tiles(found.rows, found.cosine, train, about)
     for tile, fell in zip(tiles, found.fell.tolist(), strict=True):
         tile["loss_fell"] = fell
     told = {
@@ -150,8 +151,8 @@ def _region(found: Explanation, region: Region, one: np.ndarray, encoding: Encod
     }
 
 
-def _tiles(chosen: Rows, score: np.ndarray, train: Reference, about: About, explainer: Explainer | None) -> list[dict[str, Any]]:
-    senders = None if explainer is None else explainer.senders
+def _tiles(chosen: Rows, score: np.ndarray, train: Reference, about: About) -> list[dict[str, Any]]:
+    senders = about.senders
     tiles: list[dict[str, Any]] = []
     for at, value in zip(chosen.tolist(), score.tolist(), strict=True):
         code = -1 if senders is None else int(senders.codes[at])

@@ -123,6 +123,7 @@ def test_explain_a_change_of_house_networks(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "out" / "explain.json").read_text())
     assert told["tensors"] == list(found.tensors)
     assert len(told["rows"]) == 20
+    assert all(row["source"].startswith("shop-") for row in told["rows"])
     assert "What moved" in page(tmp_path / "out")
     with pytest.raises(BadInput, match="no gradients"):
         untaint.explain_change(lambda rows: rows, backdoored(), data(seen()))
