@@ -21,7 +21,7 @@ from untaint.models.weights.stored import Stored, Weights
 
 _LISTED = 2_000  # rows of the table of tensors in a report
 _NAMED = 4  # tensors named in a sentence
-_BY_TRAINING = {"dense fine-tune", "low-rank adapter", "re-initialised", "quantised or rounded", "renamed", "some rows", "added"}
+_BY_TRAINING = {"dense fine-tune", "low-rank adapter", "re-initialised", "quantised or rounded", "renamed", "some rows"}
 """What a run that trains can leave behind; whatever else changed was done by other means."""
 _ADVICE = {
     "high": "Do not deploy it: take the model from its source again, or from the last checkpoint whose origin is attested.",
@@ -132,6 +132,8 @@ def _judged(group: Group, run: Explained | None, limit: Bound | None) -> tuple[S
     """How bad it is, and why: as it stands, or in the light of a run."""
     if limit is None or run is None:
         return group.severity, "No run is named that would explain it."
+    if group.kind == "added":
+        return group.severity, f"Unexplained by {run.source}: no run bounds numbers that are new."
     if group.kind not in _BY_TRAINING:
         return _worse(group.severity), f"Unexplained by {run.source}: training does not leave this behind."
     if not limit.holds_anything:
@@ -219,6 +221,4 @@ def _row(each: Named) -> Mapping[str, object]:
     rank = "rank at least" if change.open else "rank"
     numbers = {"norm": change.norm_change, "relative": change.relative, "largest": change.largest, rank: change.rank}
     told = {name: value for name, value in numbers.items() if isfinite(value)}
-    return (
-        row | told | {"changed": change.changed, "rows": change.rows, "columns": change.columns}
-    )
+    return row | told | {"changed": change.changed, "rows": change.rows, "columns": change.columns}

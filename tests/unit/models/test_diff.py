@@ -197,6 +197,11 @@ def test_a_run_explains_what_its_steps_and_rate_can_do(tmp_path: Path) -> None:
     assert "3.2 times the rate" in far.findings[0].what
 
 
+def test_no_run_bounds_what_is_new(tmp_path: Path) -> None:
+    found = _diff(tmp_path, weights(), {**weights(), "more": _noise(4)}, RUN)
+    assert (found.answer, found.findings[0].severity) == ("cannot tell", "medium")
+
+
 def test_no_run_explains_an_aimed_edit(tmp_path: Path) -> None:
     found = _diff(tmp_path, weights(), EDITS["a value"][1](weights()), replace(RUN, rate=10.0))
     assert found.answer == "tampered"
