@@ -1,10 +1,12 @@
 """The core alone: what needs a network is skipped and said so."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from tests.e2e.cases import audit_json, flagged
 
 _NO_TORCH = """
@@ -48,3 +50,10 @@ def test_the_demonstration_says_what_it_needs(tmp_path: Path) -> None:
     done = untaint_without_torch("demo", "--out", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "untaint: untaint demo needs the optional part 'torch'. Install it: pip install 'untaint[torch]'\n"
+
+
+def test_models_are_converted_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": np.ones(3, np.float32)}))
+    done = untaint_without_torch("convert", tmp_path / "m.pkl", "--out", tmp_path / "m.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 tensors written to")

@@ -38,13 +38,13 @@ def convert(
 
     `untaint convert checkpoint.pt --only model --out model.safetensors --key me.pem`
     """
-    from untaint.api.conversion import convert as run  # not through `api`, which takes two seconds to load
+    from untaint import api
     from untaint.cli import exits, signing
     from untaint.models.conversion import UnsafeModel
 
     signers = signing.private_keys(key or [], password_file)
     try:
-        made = run(model, out, only=only, signers=signers)
+        made = api.convert(model, out, only=only, signers=signers)
     except UnsafeModel as refused:
         _told(model, refused.flaws)
         raise typer.Exit(exits.FINDINGS) from refused
