@@ -119,9 +119,8 @@ def explain(
     if target is not None:
         from untaint.report import explanation
 
-        about = explanation.About(
-            path.name if path else explainer.subject.name, _said(input, row), given.rows[kept], given.encoding
-        )
+        name = path.name if path else explainer.subject.name
+        about = explanation.About(name, _said(input, row), given.rows[kept], given.encoding, explainer.senders)
         explanation.write(found, one, explainer, about, target)
     return found
 

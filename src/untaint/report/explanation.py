@@ -29,7 +29,10 @@ _SOURCES = 20  # shown
 @final
 @dataclass(frozen=True)
 class About:
-    """What was asked. model: its name.  what: the input, or the change, in words.  rows: of the data set, of the training rows.  senders: theirs."""
+    """What was asked.
+
+    model: its name.  what: the input, or the change, in words.  rows: of the data set, of the training rows; senders: theirs.
+    """
 
     model: str
     what: str
