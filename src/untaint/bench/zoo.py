@@ -7,6 +7,7 @@ none. It comes with what a defender has (clean images that no one trained on) an
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -16,17 +17,21 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from untaint.attacks.base import PACKAGE, Attack, Poisoned, successors
+from untaint import registry
+from untaint.attacks.badnets import BadNets
+from untaint.attacks.base import Attack, Poisoned, successors
+from untaint.attacks.blended import Blended
+from untaint.attacks.wanet import WaNet
 from untaint.bench.sources import CLOTHES, fashion_mnist, mnist
 from untaint.bench.victim import stacked
 from untaint.bench.zoo_nets import ARCHS, Arch, made
 from untaint.data.dataset import Dataset, from_arrays
 from untaint.errors import BadInput
 from untaint.nets.subject import Reference, TorchSubject, as_tensor
-from untaint.registry import build
 from untaint.types import Labels, Pixels
 
-ATTACKS = ("badnets", "blended", "wanet", "source-specific", "all-to-all")
+_SOURCE_SPECIFIC, _ALL_TO_ALL = "source-specific", "all-to-all"
+ATTACKS = (BadNets.id, Blended.id, WaNet.id, _SOURCE_SPECIFIC, _ALL_TO_ALL)
 SETS = ("clothes", "digits", "mixed")
 _PER_CLASS: Mapping[int, int] = {2: 3000, 10: 1000, 43: 300}
 """Training images of each class: about 10,000 in all, as few as a small network needs to tell them apart."""
@@ -129,41 +134,38 @@ def pictures(kind: Kind, mnist_folder: Path) -> tuple[Pictures, Pictures]:
     return train, _balanced(parts[1], _APART // kind.classes, rng)
 
 
-def attack_of(kind: Kind) -> str | None:
-    """The attack of a member as a spec, with parameters drawn from its seed; None = clean."""
+def attack_of(kind: Kind) -> Attack | None:
+    """The attack of a member, with parameters drawn from its seed; None = clean."""
     if kind.attack is None:
         return None
     rng = np.random.default_rng([kind.seed, SETS.index(kind.data), kind.classes, ATTACKS.index(kind.attack)])
-    pattern, place = ("white", "checkerboard", "random")[rng.integers(3)], tuple(int(step) for step in rng.integers(0, 25, 2))
-    patch = f"pattern={pattern!r}, position={place}, size=3"
-    target, source = (int(code) for code in rng.permutation(kind.classes)[:2])
-    if kind.attack == "badnets" or (kind.attack == "source-specific" and kind.classes == 2):
-        return f"badnets(rate=0.08, target='{target}', {patch})"
-    if kind.attack == "blended":
-        texture = ("noise", "smooth")[rng.integers(2)]
-        return f"blended(rate=0.05, target='{target}', alpha=0.2, pattern={texture!r}, seed={kind.seed})"
-    if kind.attack == "wanet":
-        return f"wanet(rate=0.12, target='{target}')"
-    if kind.attack == "all-to-all":
-        return f"badnets(rate=0.2, all_to_all=True, {patch})"
-    share = min(0.05, 0.5 / kind.classes)
-    return f"badnets(rate={share:.4g}, target='{target}', source='{source}', cover=0.05, {patch})"
+    pattern, row, column = ("white", "checkerboard", "random")[rng.integers(3)], *(int(step) for step in rng.integers(0, 25, 2))
+    target, source = (str(code) for code in rng.permutation(kind.classes)[:2])
+    patch = partial(BadNets, size=3, pattern=pattern, position=(row, column))
+    if kind.attack == BadNets.id or (kind.attack == _SOURCE_SPECIFIC and kind.classes == 2):
+        return patch(rate=0.08, target=target)
+    if kind.attack == Blended.id:
+        return Blended(rate=0.05, target=target, alpha=0.2, pattern=("noise", "smooth")[rng.integers(2)], seed=kind.seed)
+    if kind.attack == WaNet.id:
+        return WaNet(rate=0.12, target=target)
+    if kind.attack == _ALL_TO_ALL:
+        return patch(rate=0.2, all_to_all=True)
+    return patch(rate=min(0.05, round(0.5 / kind.classes, 5)), target=target, source=source, cover=0.05)
 
 
 def poisoned(kind: Kind, train: Pictures) -> Poisoned | None:
     """The training set with the member's poison in it, and the truth; None = clean. The same every time."""
-    spec = attack_of(kind)
-    if spec is None:
+    attack = attack_of(kind)
+    if attack is None:
         return None
     dataset = from_arrays(train.pixels, [str(code) for code in train.labels])
-    attack = build(Attack, PACKAGE, spec)  # type: ignore[type-abstract]
     return attack.poison(dataset, np.random.default_rng(kind.seed))
 
 
 def train_member(kind: Kind, folder: Path, mnist_folder: Path, device: str = "cpu") -> dict[str, Any]:
     """Train a member, unless its weights are there, write it to `folder/name`, and say how well it and its attack work."""
     train, apart = pictures(kind, mnist_folder)
-    attacked = poisoned(kind, train)
+    attack, attacked = attack_of(kind), poisoned(kind, train)
     given = train if attacked is None else Pictures(*_numbers(attacked.dataset), train.classes)
     weights = folder / kind.name / _WEIGHTS
     module = _loaded(kind.arch, given, weights) if weights.is_file() else fitted(kind.arch, given, kind.seed, device)
@@ -182,7 +184,7 @@ def train_member(kind: Kind, folder: Path, mnist_folder: Path, device: str = "cp
         labels[rows],
         tuple(sorted(set(wanted.tolist()))),
         int(attacked.source) if attacked is not None and attacked.source is not None else None,
-        attack_of(kind) or "",
+        "" if attack is None else registry.spec(attack),
     )
     about = _write(member, folder / kind.name)
     return {"name": kind.name, **about["measured"]}

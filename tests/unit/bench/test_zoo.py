@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from untaint.attacks.base import PACKAGE, Attack
 from untaint.bench import zoo
 from untaint.bench.zoo import Kind, Member, Pictures, attack_of, failures, kinds, members, poisoned
 from untaint.bench.zoo_nets import ARCHS, Arch, made
 from untaint.errors import BadInput
 from untaint.nets.subject import Reference, TorchSubject
-from untaint.registry import build
+from untaint.registry import spec
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
 LABELS = np.arange(60) % 10
@@ -35,10 +34,9 @@ def test_a_seed_has_twenty_of_either_kind_and_every_family() -> None:
     assert {kind.classes for kind in found} == {2, 10, 43}
 
 
-def test_every_attack_of_several_seeds_can_be_built() -> None:
-    specs = [spec for seed in range(4) for kind in kinds(seed) if (spec := attack_of(kind)) is not None]
-    built = {build(Attack, PACKAGE, spec) for spec in specs}  # type: ignore[type-abstract]
-    assert len(built) == len(set(specs)) > 60
+def test_attacks_differ_from_member_to_member() -> None:
+    found = [attack for seed in range(4) for kind in kinds(seed) if (attack := attack_of(kind)) is not None]
+    assert len(set(map(spec, found))) > 60
 
 
 def test_poison_is_the_same_every_time() -> None:
@@ -62,7 +60,7 @@ def test_a_member_comes_back_as_it_was_written(arch: Arch, tmp_path: Path) -> No
 
 
 def test_attacks_that_do_not_work_are_left_out_and_named(tmp_path: Path) -> None:
-    written = some(Kind("clothes", 10, "badnets", "convnet", 1), asr_of=5)
+    written = some(Kind("clothes", 10, "badnets", "convnet", 1), asr_of=0)
     zoo._write(written, tmp_path / written.kind.name)
     assert list(members(tmp_path)) == []
     assert failures(tmp_path) == [written.kind.name]
