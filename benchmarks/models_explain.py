@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from untaint.attacks.badnets import BadNets
 from untaint.attacks.base import PACKAGE, Attack
 from untaint.bench.tables import markdown, percent
 from untaint.bench.zoo import Member, member, pictures
@@ -110,7 +111,7 @@ def triggered(found: Member, explainer: Explainer, train: Reference, poison: np.
         "trigger told": np.mean([answer.trigger for answer in answers]),
         "back": np.mean([came_back(answer) for answer in answers]),
     }
-    if "badnets" in found.spec:
+    if BadNets.id in found.spec:
         patches = [changed(before, found.stamped[row]) for before, row in zip(rightly, rows, strict=True)]
         told["patch covered"] = np.mean([covered(a.region, patch) for a, patch in zip(answers, patches, strict=True)])
         told["region, share of image"] = np.mean([a.region.mask.mean() for a in answers if a.region is not None])
