@@ -42,6 +42,12 @@ KINDS = (
         "A check turns a model, on disk or loaded, into findings. It runs nothing of it.",
     ),
     Kind(
+        "Repairs of models",
+        "untaint.models.repair",
+        "Repair",
+        "A repair turns a network and a few clean inputs into another of the same shape. It never sees a trigger.",
+    ),
+    Kind(
         "Signs of a guard",
         "untaint.guard.signs",
         "Sign",
@@ -52,7 +58,7 @@ KINDS = (
 )
 HEAD = """# Reference
 
-Every detector, attack, defence, check of models, sign, reader and renderer that ships with untaint, by id. Written by
+Every detector, attack, defence, check and repair of models, sign, reader and renderer that ships with untaint, by id. Written by
 `docs/generate.py` from the docstrings: change those, then run `make docs`. A parameter is set in a spec, such as `name(parameter=value)`.
 """
 

@@ -39,8 +39,9 @@ def repair(
     model: a torch module (it takes (n, c, h, w) floats in 0..1, or rows, and returns logits), or a file or folder of untaint's own.
     data: some 500 clean inputs with labels: a `Reference`, or what `load` reads; None = none, which only a few methods do without.
     method: such as 'fine-tuning(steps=200)', or several joined by +; None = the best one there is (`untaint list repairs`).
-    test: clean inputs to measure on, None = a fifth of `data` is held back.  triggered: inputs that carry the trigger, with their own
-    labels; target: the label the attacker wants for them. With both the attack's success is measured, and how fast it comes back.
+    test: clean inputs to measure on, None = a fifth of `data` is held back.
+    triggered: inputs that carry the trigger, with their own labels; target: the label the attacker wants for them (inputs of that class
+    are left out). With both the attack's success is measured, and how fast it comes back.
     out: folder for the repaired model (as it was given), `repair.json` and `report.html`.
     Raises BadInput for a model or data that do not fit, CannotWrite, MissingExtra without PyTorch.
 
@@ -60,7 +61,7 @@ def repair(
     clean = _read(data, path, columns)
     measured = _alike(_read(test, path, columns), clean)
     tried = _triggered(_read(triggered, path, columns), target, clean)
-    folder = None if out is None else _own(writable(Path(out), path if path is None or path.is_dir() else path.parent))
+    folder = None if out is None else _own(Path(out), path, data)
     done = mend(opened.module, Asked(clean, method, measured, tried, seed), progress or quiet)
     if folder is not None:
         _write(done, opened, path, folder)
@@ -142,6 +143,7 @@ def _triggered(found: "Reference | None", target: str | None, clean: "Reference 
     import torch
 
     from untaint.models.repair.course.mended import Triggered
+    from untaint.nets.subject import Reference
 
     if (found is None) != (target is None):
         raise BadInput(
@@ -152,12 +154,25 @@ def _triggered(found: "Reference | None", target: str | None, clean: "Reference 
         return None
     if target not in known.classes:
         raise BadInput(f"no class is called {target!r}.", advice=f"Known: {', '.join(known.classes[:20])}.")
-    return Triggered(known, torch.full((len(known.labels),), known.classes.index(target)))
+    wanted = known.classes.index(target)
+    others = known.labels != wanted
+    if not others.any():
+        raise BadInput(
+            f"every triggered input is of class {target!r} itself: an answer of {target!r} would be no success of an attack.",
+            advice="Give inputs of other classes with the trigger on them, labelled with what they show.",
+        )
+    kept = Reference(known.inputs[others], known.labels[others], known.classes)
+    return Triggered(kept, torch.full((len(kept.labels),), wanted))
 
 
-def _own(folder: Path) -> Path:
+def _own(folder: Path, model: Path | None, data: object) -> Path:
+    """The folder to write, which must be neither that of the model nor within what is read."""
     from untaint.report import repair as pages
 
+    if model is not None and folder.resolve() == model.resolve().parent:
+        raise BadInput(f"the repaired model would replace {model}.", advice="Name another folder with --out.")
+    for read in (Path(data) if isinstance(data, str | Path) else None, model):
+        writable(folder, read)
     if (folder / pages.DOCUMENT).exists():
         raise CannotWrite(f"{folder} holds a finished repair.", advice="Name a new folder with --out.")
     return folder

@@ -38,8 +38,8 @@ def repair(
 ) -> None:
     """Make a model that answers as this one does on clean inputs, and to no trigger.
 
-    The suspect teaches a network of its own shape that begins anew, on clean inputs that were moved and mixed; the pupil sees them under
-    patches, patterns and warps as well. Nothing needs to be known of the attack. Writes the repaired model as it was given, with
+    The suspect teaches a network of its own shape, on clean inputs that were moved and mixed; the pupil sees them under patches, patterns
+    and warps as well, drawn at random and hunted. Nothing needs to be known of the attack. Writes the repaired model as it was given, with
     `repair.json` and `report.html`: clean accuracy before and after, and with `--triggered` and `--target` the attack's success and how
     fast a few poisoned samples bring it back. No repair proves a model clean.
 

@@ -1,4 +1,4 @@
-"""Distillation: the suspect teaches a network that begins anew, on inputs that carry no trigger."""
+"""Distillation: the suspect teaches a network of its own shape, on inputs that carry no trigger."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -26,15 +26,18 @@ _TAUGHT = 0.7
 @final
 @dataclass(frozen=True)
 class Distillation(Repair):
-    """The suspect teaches a network of the same shape that begins anew, so that nothing of a trigger is handed on.
+    """The suspect teaches a network of its own shape that begins with most of its weights, under whatever might be a trigger.
 
     The teacher sees clean inputs only, moved and mixed but never bent or patched, and is overruled where it answers a class that is not
-    in them. The pupil sees the same under patches, patterns and warps, drawn at random and hunted as universal triggers.
-    Stops: any trigger that clean inputs do not carry, whatever its shape: with `kept=0` no weight of the suspect is left.
+    in them. The pupil sees the same under patches, patterns and warps: some drawn at random, some hunted as universal triggers.
+    kept: share of the suspect's weights in what the pupil begins with, the rest is new.  hunted: share of a batch under hunted triggers.
+    mixed: share of a batch that is two inputs at once.
+    Stops: triggers that clean inputs do not carry; with `kept=0` and many more steps (800 or more) no weight of the suspect is left.
     Does not stop: what the teacher does to clean inputs too (label flips it learned); triggers that natural inputs carry.
-    Needs: clean inputs, some 500; 10 of each class or more.
-    Cost: `steps` updates and one forward pass of the teacher each: about a minute of one core for small networks.
-    Reference: Beyer et al. 2022, arXiv 2106.05237 (patient, consistent teachers); Zeng et al. 2022, arXiv 2110.03735 (universal triggers)
+    Needs: clean inputs, some 500; 10 of each class or more. Accuracy falls where there are many classes.
+    Cost: `steps` updates and a forward pass of the teacher for every fourth: half a minute of one core for small networks.
+    Reference: Beyer et al. 2022, arXiv 2106.05237 (patient, consistent teachers); Zeng et al. 2022, arXiv 2110.03735 (universal triggers);
+    Ash, Adams 2020, arXiv 1910.08475 (new weights mixed into old ones)
     """
 
     id: ClassVar[str] = "distillation"

@@ -21,7 +21,7 @@ from untaint.nets.subject import Reference, as_tensor
 
 SIDE = 12
 FAST: Mapping[str, str] = {
-    "distillation": "distillation(steps=60)",
+    "distillation": "distillation(steps=60, rate=3e-3, kept=0.0)",
     "unlearning": "unlearning(steps=60)",
     "fine-tuning": "fine-tuning(steps=40)",
     "head-reset": "head-reset(steps=40)",
