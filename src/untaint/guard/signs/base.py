@@ -7,6 +7,7 @@ no reference is ever compared with itself.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -50,6 +51,14 @@ class Seen:
     def images(self) -> bool:
         """Whether the inputs are images (n, h, w, c), 0..255."""
         return self.inputs.dtype == np.uint8 and self.inputs.ndim == 4
+
+    @cached_property
+    def amounts(self) -> np.ndarray:
+        """The values of the inputs as rows (n, d) of floats, small images of large ones."""
+        if not self.images:
+            return np.nan_to_num(self.inputs.reshape(len(self.inputs), -1).astype(np.float32))
+        height, width = (min(_SIDE, size) for size in self.inputs.shape[1:3])
+        return shrink(self.inputs.astype(np.float32), height, width).reshape(len(self.inputs), -1) / np.float32(255)
 
     def only(self, rows: Rows) -> "Seen":
         """Some of the inputs."""
@@ -108,14 +117,6 @@ def lead(logits: np.ndarray, said: Labels) -> np.ndarray:
     others = np.array(logits, np.float64)
     others[rows, said] = -np.inf
     return np.asarray(logits[rows, said] - others.max(1), np.float64)
-
-
-def amounts(seen: Seen) -> np.ndarray:
-    """The values of inputs as rows (n, d) of floats, small images of large ones."""
-    values = seen.inputs.astype(np.float32)
-    if seen.images:
-        values = shrink(values / 255, min(_SIDE, values.shape[1]), min(_SIDE, values.shape[2])).astype(np.float32)
-    return np.nan_to_num(values.reshape(len(values), -1))
 
 
 def no_amounts(seen: Seen) -> str:

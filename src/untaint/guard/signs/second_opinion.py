@@ -6,7 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from typing_extensions import override
 
-from untaint.guard.signs.base import Learned, Measured, Seen, Sign, amounts, no_amounts
+from untaint.guard.signs.base import Learned, Measured, Seen, Sign, no_amounts
 from untaint.nets.subject import Subject
 from untaint.numerics.centres import Centres, centres, own_and_margin
 from untaint.types import Labels
@@ -42,7 +42,7 @@ class SecondOpinion(Sign):
 
     @override
     def measure(self, subject: Subject, seen: Seen, prepared: Learned) -> Measured:
-        return (amounts(seen),)
+        return (seen.amounts,)
 
     @override
     def learn(self, measured: Measured, said: Labels, classes: int) -> Learned:
