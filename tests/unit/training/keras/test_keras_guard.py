@@ -28,9 +28,9 @@ def test_keras_models_show_their_layers() -> None:
     )
     layers = (whole.first, whole.second, whole.head)
     model.set_weights([part for each in layers for part in (each.weight.detach().numpy().T, each.bias.detach().numpy())])
-    logits, layers = subject(model).traced(HELD, lambda values: values.reshape(len(values), -1))
+    logits, shown = subject(model).traced(HELD, lambda values: values.reshape(len(values), -1))
     np.testing.assert_allclose(logits, subject(whole).logits(HELD), atol=1e-3)
-    assert [layer.shape for layer in layers] == [(100, 65), (100, 65)]
+    assert [layer.shape for layer in shown] == [(100, 65), (100, 65)]
     guard = Guard.fit(model, planted.reference(IMAGES[600:900], LABELS[600:900]), false_alarms=0.05)
     assert set(guard.skipped) == {"inner-dropout", "noisy-rows", "swapped-cells"}
     assert guard(TRIGGERED).alarm.mean() > 0.95
