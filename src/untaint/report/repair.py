@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from markupsafe import Markup
+
 from untaint.models.repair.course.mended import Mended
 from untaint.report import folder
 from untaint.report.html import environment
@@ -55,5 +58,11 @@ def page(found: Mapping[str, Any]) -> str:
     """HTML of a document."""
     relapse = found["relapse"]
     rows = [(said, found["before"][name], found["after"][name]) for name, said in _SHARES if found["after"][name] is not None]
-    picture = "" if relapse is None else chart([Line("attack success", relapse["asr"])], "", "share", top=1.0, first=0)
+    picture = "" if relapse is None else _curve(relapse)
     return environment().get_template("repair.html.j2").render(found=found, rows=rows, relapse=relapse, picture=picture)
+
+
+def _curve(relapse: Mapping[str, Any]) -> Markup:
+    """Success by update, straight between those it was measured after."""
+    every = np.interp(np.arange(relapse["steps"][-1] + 1), relapse["steps"], relapse["asr"])
+    return chart([Line("attack success", every.tolist())], "", "share", top=1.0, first=0)
