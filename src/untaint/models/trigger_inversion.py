@@ -40,17 +40,19 @@ class TriggerInversion(ModelCheck):
     For each class the search finds the mark of bounded size that most surely turns images of all other classes, of one class, or of
     each class into another; it starts from many places, goes on with the best, and is measured on images it never saw. Strength is the
     lead of the wanted class there in units of the lead honest images have. That of other classes is no null when there are two; so a
-    twin is trained of the vouched-for images alone, of the same build, and searched for the same goal. Only what turns the model and
-    not the twin counts.
+    twin is trained of the vouched-for images alone, of the same build, and searched for the same goal. A finding is what turns the model
+    and not the twin, in small too, and does far more than what honest images of the wanted class show at its place; what fails only the
+    last of these is `cannot tell`.
 
     sure: strength from which a patch is looked at: the model is at least so sure of the wanted class, honest images being 1.
 
     Works when: a trigger is a patch of up to a sixth of an image's edge, a picture blended in, or a smooth warp of about a pixel in 32;
-    towards one class, from one class, or class by class; with 2 classes as with 43, given 40 images at least, 500 better.
+    towards one class, from one class, or class by class; with 2 classes as with 43, given 40 images at least, 500 better, and 24 of a
+    class that alone is turned.
     Fails when: a trigger is larger, made for each image, hidden in style or meaning, or needs two marks together; when a network answers
     too little to anything like it. Silence is no proof.
-    Cost: some ten thousand forward and backward passes for ten classes, thirty thousand for forty; a twin doubles it, where anything
-    was found to compare.
+    Cost: some twenty thousand passes for ten classes, forty thousand for forty, of small networks ten to fifty seconds of one core; a
+    twin adds fifteen thousand, where anything was found to compare.
     Reference: Wang and others 2019 (Neural Cleanse); Shen and others 2021, arXiv 2102.05123 (K-Arm, halving); Nguyen, Tran 2021, arXiv
     2102.10369 (warps). The twin is ours.
     """

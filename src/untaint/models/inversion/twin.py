@@ -49,7 +49,7 @@ def _untrained(net: Asked) -> nn.Module:
             reset()
             known |= {id(each) for each in own}
     loose = [each for each in module.parameters() if id(each) not in known]
-    if sum(each.numel() for each in loose) * 2 > sum(each.numel() for each in module.parameters()):
+    if sum(each.numel() for each in loose) * 2 >= sum(each.numel() for each in module.parameters()):
         return _house(net)
     with torch.no_grad():
         for each in loose:
