@@ -19,6 +19,7 @@ _LEVELS = ((127, False, "int8"), (255, True, "int8"), (7, False, "int4"), (8, Fa
 """Steps from zero to the largest value of a group, or (True) from the least to the largest, as quantisers choose them."""
 _GROUPS = (0, 128, 64, 32)
 """Neighbours that share a step: a whole row, or a block of it as GPTQ, bitsandbytes and GGUF have it."""
+_MOST_STEPS = 256  # from zero to the largest number: what 8 bits with an offset count
 _OFF = 0.2
 """Share of a step that a number may lie off the grid, since it was stored rounded; of random numbers four in ten lie nearer."""
 _SHARP = 0.1
@@ -27,7 +28,10 @@ none."""
 _WAS_OFF = 0.1
 """Of a step: how far old numbers lay off the grid on average, if something was rounded; numbers that know of no grid lie off by 0.25."""
 _HALF = 0.51  # of a step: what rounding to the grid moves a number at most
-_MOSTLY = 0.99  # of the numbers: halves may go either way, as the step was rounded
+_MOSTLY = 0.9
+"""Of the numbers where the format hides the grid: the step was rounded too, so that one in ten may fall on the other side of a half. Of
+numbers that know of no grid four in ten fit."""
+_ENOUGH = 24  # numbers that must fit: so many do not by chance, four in ten each
 _TALLIED = 8  # numbers of a group that are not its ends: fewer lie on any grid by chance
 
 
@@ -145,7 +149,7 @@ class Grid(Rule):
 
     def __init__(self, form: Format) -> None:
         self.form, self.said = form, ""
-        self.off, self.seen = 0.0, 0
+        self.off, self.seen, self.sharp = 0.0, 0, 0
         self.left = [(level, group) for level in _LEVELS for group in _GROUPS]
 
     @override
@@ -176,6 +180,42 @@ class Grid(Rule):
             return bool((np.abs(_off_grid(after - low, step)) <= _OFF).all())
         wanted = before - step * _off_grid(before - low, step)  # the format hides the grid: what should have come is known still
         return bool((np.abs(after - wanted) <= stored)[sharp].mean() >= _MOSTLY)
+
+
+@final
+class OneGrid(Rule):
+    """Rounded to evenly spaced steps, the same for the whole tensor, one of them at zero."""
+
+    kind = "quantised or rounded"
+
+    def __init__(self, form: Format) -> None:
+        self.form, self.said = form, ""
+        self.step, self.off, self.seen = 0.0, 0.0, 0
+
+    @override
+    def holds(self, old: np.ndarray, new: np.ndarray, row: int) -> bool:
+        sizes = np.abs(new[new != 0])
+        if not self.step:
+            self.step = float(sizes.min(initial=np.inf))
+        if not np.isfinite(self.step):
+            self.step = 0.0
+            return not old.any()
+        stored = 2 * self.form.roundoff * np.abs(new) + self.form.tiny
+        sharp = stored < _OFF * self.step
+        moved = (np.abs(new - old) > _HALF * self.step + stored).any()
+        if moved or sharp.mean() < _SHARP or sizes.max() > _MOST_STEPS * self.step:
+            return False
+        step = np.asarray(self.step, old.dtype)
+        if (np.abs(_off_grid(new, step))[sharp] > _OFF).any():
+            return False
+        self.said = f"each number is the old one rounded to whole steps of {self.step:.3g}"
+        self.off += float(np.abs(_off_grid(old, step)).sum())
+        self.seen += old.size
+        return True
+
+    @override
+    def tells(self) -> bool:
+        return self.off > _WAS_OFF * self.seen
 
 
 def _grid_of(old: np.ndarray, new: np.ndarray, level: tuple[int, bool, str], width: int) -> tuple[np.ndarray, ...]:
@@ -213,4 +253,4 @@ def rules(forms: tuple[Format, Format], rows: int) -> list[Rule]:
         Cast(FORMATS[name], after) for name in ("float32", "float16", "bfloat16") if FORMATS[name].bits < before.bits
     ]
     exact: list[Rule] = [Unit(coarser)] if coarser.bits >= FORMATS["float32"].bits else []
-    return [*casts, *exact, Scaled(coarser), RowsScaled(coarser, rows), Grid(coarser)]
+    return [*casts, *exact, Scaled(coarser), RowsScaled(coarser, rows), Grid(coarser), OneGrid(coarser)]

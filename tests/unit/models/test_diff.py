@@ -74,6 +74,7 @@ EDITS: dict[str, tuple[str, Callable[[dict[str, np.ndarray]], Arrays]]] = {
     "a fine-tune": ("dense fine-tune", _all(lambda array: array + 0.2 * _noise(*array.shape))),
     "a new head": ("re-initialised", _set("head", lambda array: _noise(10, 96))),
     "int8": ("quantised or rounded", _all(_int8)),
+    "int8, one step for all": ("quantised or rounded", _set("embed", lambda array: _int8(array.reshape(1, -1)).reshape(array.shape))),
     "bfloat16": ("quantised or rounded", _all(lambda array: rounded(array.astype(np.float32), FORMATS["bfloat16"]))),
     "scaled": ("scaled", _all(lambda array: array * np.float32(1.7))),
     "rows scaled": ("scaled", _set("dense", lambda array: array * (1 + RNG.random((96, 1))).astype(np.float32))),
