@@ -28,7 +28,7 @@ from torch import nn
 
 from untaint.bench import zoo
 from untaint.models.repair.base import prepared, repairs
-from untaint.models.repair.course.chosen import DEFAULT, chosen, repaired
+from untaint.models.repair.course.chosen import DEFAULT, chosen, described, repaired
 from untaint.models.repair.course.relapse import FEW, STEPS, relapse
 from untaint.nets.subject import Reference, as_tensor
 
@@ -40,7 +40,7 @@ FILE = "models_repair.md"
 def main() -> None:
     """Run, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zoo", type=Path, nargs="+", required=True)
+    parser.add_argument("--zoo", type=Path, nargs="+", default=[Path("zoo")])
     parser.add_argument("--methods", nargs="+", default=None, help="specs; all when not given")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -156,6 +156,7 @@ def told(rows: list[dict[str, Any]], methods: Sequence[str]) -> str:
     if first:
         lines.append(_line("before", [{**row, "after": row["before"], "cpu": 0.0} for row in first]))
     lines += [_line(method, groups[method]) for method in [NEVER, *methods] if groups[method]]
+    lines += ["", f"The first method is `{described(chosen(methods[0]))}`:", "", *_bars(first)] if first else []
     for part in ("attack", "classes", "arch"):
         lines += [
             "",
@@ -193,6 +194,17 @@ def _line(name: str, rows: list[dict[str, Any]]) -> str:
         f"| {share:.0%} "
         f"| {100 * after[:, 1].max():.1f} | {100 * (before - after)[:, 0].max():.1f} | {np.mean([row['cpu'] for row in rows]):.0f} |"
     )
+
+
+def _bars(rows: list[dict[str, Any]]) -> list[str]:
+    """What the first method was to reach, and whether it did."""
+    before, after = np.array([row["before"] for row in rows]), np.array([row["after"] for row in rows])
+    reached = [
+        ("mean ASR at most 2 %", after[:, 1].mean() <= 0.02),
+        ("at most 2 points of clean accuracy lost", (before - after)[:, 0].mean() <= 0.02),
+        ("R-Acc at least 85 % of the clean accuracy before", (after[:, 2] / before[:, 0]).mean() >= 0.85),
+    ]
+    return [f"- {what}: {'reached' if is_so else 'missed'}" for what, is_so in reached]
 
 
 def _parts(rows: list[dict[str, Any]], never: list[dict[str, Any]], part: str) -> list[str]:
