@@ -151,15 +151,15 @@ def _right(one: Member, found: Checked) -> bool | None:
 
 def _cleanse(one: Member, found: Checked) -> dict[str, Any]:
     """The MAD index of the strongest class among the same patches: accused from 2 on, as Neural Cleanse does with norms of masks."""
-    patches = found.facts.get("patches", [])
-    assert isinstance(patches, list)
+    patches = found.facts.get("patches", {})
+    assert isinstance(patches, dict)
     if not patches:
         return {"index": None, "accused": False, "right": None}
-    values = np.array([strength for _, strength in patches])
+    names, values = list(patches), np.array(list(patches.values()))
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
     best = int(values.argmax())
     index = float((values[best] - np.median(values)) / spread) if spread else 0.0
-    hit = [patches[best][0].endswith(f"into {one.reference.classes[target]}") for target in one.targets]
+    hit = [names[best].endswith(f"into {one.reference.classes[target]}") for target in one.targets]
     return {"index": round(index, 2), "accused": index > _CLEANSE, "right": any(hit) if one.targets else None}
 
 

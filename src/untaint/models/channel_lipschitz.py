@@ -13,6 +13,7 @@ from untaint.models.base import Case, Checked, ModelCheck, ModelFinding, Need
 from untaint.numerics.outlying import LEAST, grubbs_p
 
 _LISTED = 20  # layers named in the report
+_LISTS = "what it lists accuses nobody: it only says where to look"
 _ADVICE = "Nothing by itself: honest networks have such channels too. Look at what trigger inversion says, and prune it when you repair."
 
 
@@ -42,14 +43,18 @@ class ChannelLipschitz(ModelCheck):
         layers = [(name, bounds) for name, bounds in channel_bounds(module) if len(bounds) >= LEAST and bounds.min() > 0]
         if not layers:
             return Checked("cannot tell", reason=f"it has no convolution of {LEAST} channels or more")
-        rows, findings = [], []
+        rows: list[dict[str, object]] = []
+        findings = []
         for name, bounds in layers:
             p_value = min(1.0, len(layers) * grubbs_p(np.log(bounds)))
             channel = int(bounds.argmax())
-            rows.append([name, len(bounds), channel, round(float(bounds.max() / np.median(bounds)), 3), p_value])
+            times = round(float(bounds.max() / np.median(bounds)), 3)
+            rows.append(
+                {"layer": name, "channels": len(bounds), "stretches most": channel, "times the middle": times, "p_value": p_value}
+            )
             if p_value <= case.alpha:
                 findings.append(_finding(name, channel, float(bounds.max() / np.median(bounds)), p_value))
-        return Checked("no evidence", tuple(findings), "it only says where to look", {"layers": rows[:_LISTED]})
+        return Checked("no evidence", tuple(findings), _LISTS if findings else "", {"layers": rows[:_LISTED]})
 
 
 def channel_bounds(module: nn.Module) -> Iterator[tuple[str, np.ndarray]]:

@@ -16,6 +16,7 @@ from untaint.numerics.outlying import LEAST, largest_p
 _STARTS, _STEPS, _RATE = 4, 40, 0.1
 """Inputs started from for each class, steps, and part of an input's range moved at first; more steps raise all classes alike."""
 _BATCH = 256
+_LISTS = "what it lists accuses nobody: it only says where to look"
 _ADVICE = "Nothing by itself: honest networks have classes that can get far ahead too. Look at what trigger inversion says of this class."
 
 
@@ -48,9 +49,9 @@ class LogitMargin(ModelCheck):
         case.subject.logits(inputs[:1])  # raises BadInput for images the model refuses
         leads = largest_leads(case.subject.module, TorchSubject(case.subject.module).tensor(inputs[:1]), len(classes), case.seed)
         p_value, code = largest_p(leads), int(leads.argmax())
-        rows = [[name, round(float(lead), 2)] for name, lead in zip(classes, leads, strict=True)]
+        rows = [{"class": name, "largest lead": round(float(lead), 2)} for name, lead in zip(classes, leads, strict=True)]
         findings = (_finding(classes[code], leads, p_value),) if p_value <= case.alpha else ()
-        return Checked("no evidence", findings, "it only says where to look", {"leads": rows, "p_value": p_value})
+        return Checked("no evidence", findings, _LISTS if findings else "", {"leads": rows, "p_value": p_value})
 
 
 def largest_leads(module: nn.Module, like: Tensor, classes: int, seed: int) -> np.ndarray:

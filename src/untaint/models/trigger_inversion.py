@@ -90,7 +90,7 @@ class TriggerInversion(ModelCheck):
             if each.strength - natural < _BEYOND:
                 continue
             proof = proved(case.subject, case.reference, net, each, found, case.alpha / _STORIES)
-            compared[-1] |= {"asr": proof.asr_before, "controls": dict(proof.controls)}
+            compared[-1] |= {"asr": round(proof.asr_before, 3), **{name: round(rate, 3) for name, rate in proof.controls.items()}}
             if proof.status == "proven":
                 return Checked("backdoored", (_finding(each, net, proof, natural),), facts=facts)
             doubt = doubt or f"{_said(each, net)}: {proof.statement}"
@@ -134,7 +134,6 @@ def _compared(each: Candidate, net: Asked, natural: float) -> dict[str, object]:
     return {
         "search": each.search,
         "turns": _said(each, net),
-        "pairs": _pairs(each.aims, net),
         "strength": round(each.strength, 3),
         "twin": round(natural, 3),
     }
@@ -185,7 +184,10 @@ def _finding(each: Candidate, net: Asked, proof: Proof, natural: float) -> Model
     )
 
 
-def _table(found: Sequence[Candidate], net: Asked) -> list[list[object]]:
+def _table(found: Sequence[Candidate], net: Asked) -> list[dict[str, object]]:
     """The strongest marks: kind, what they turn, success rate and strength on held-out images."""
     ordered = sorted((one for one in found if one.n), key=lambda one: -one.strength)
-    return [[one.search, _said(one, net), round(one.asr, 3), round(one.strength, 3)] for one in ordered[:_LISTED]]
+    return [
+        {"search": one.search, "turns": _said(one, net), "asr": round(one.asr, 3), "strength": round(one.strength, 3)}
+        for one in ordered[:_LISTED]
+    ]

@@ -61,7 +61,7 @@ class TriggerTokens(ModelCheck):
         net = _asked(case)
         if isinstance(net, str):
             return Checked("cannot tell", reason=net)
-        rows: list[list[object]] = []
+        rows: list[dict[str, object]] = []
         doubts: list[str] = []
         findings: list[ModelFinding] = []
         for code, name in enumerate(net.classes):
@@ -69,7 +69,8 @@ class TriggerTokens(ModelCheck):
             words, shifts = _strongest(net, code)
             gap = largest_gap(np.maximum(shifts, 0), _LEAST_GAP)
             p_value = min(1.0, gap.p_value * len(net.classes))
-            rows.append([name, words[:5].tolist(), np.round(shifts[:5], 3).tolist(), p_value])
+            said = ", ".join(f"{word} ({shift:.3g})" for word, shift in zip(words[:5].tolist(), shifts[:5].tolist(), strict=True))
+            rows.append({"towards": name, "strongest tokens": said, "p_value": p_value})
             if gap.count == 0 or p_value > case.alpha:
                 doubts += _beyond(name, words, shifts)
                 continue

@@ -103,7 +103,7 @@ class Patch(Mark):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         picture = _pixels(params[0, :-1] * params[0, -1:])
         place = f"rows {rows[0]} to {rows[-1]}, columns {columns[0]} to {columns[-1]}"
-        return Trigger("patch", f"a patch within {place}", {"edge": self.edge}, picture, mask)
+        return Trigger("patch", f"a patch within {place}", {"edge": len(rows)}, picture, mask)
 
 
 @final
