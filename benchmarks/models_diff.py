@@ -26,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -241,17 +242,9 @@ def new_head(found: Trained) -> State:
     return {**found.state, found.target(): found.noise(*found.state[found.target()].shape)}
 
 
-def int8(found: Trained) -> State:
-    """Whole steps, 127 to the largest weight of a row."""
-    return _quantised(found, 127)
+def quantised(found: Trained, steps: int) -> State:
+    """Whole steps, so many to the largest weight of a row."""
 
-
-def int4(found: Trained) -> State:
-    """Whole steps, 7 to the largest weight of a row."""
-    return _quantised(found, 7)
-
-
-def _quantised(found: Trained, steps: int) -> State:
     def rounded(value: Tensor) -> Tensor:
         step = value.abs().amax(tuple(range(1, value.ndim)), keepdim=True) / steps
         return torch.where(step > 0, torch.round(value / step) * step, value)
@@ -309,8 +302,8 @@ EDITS: Mapping[str, tuple[str, Callable[[Trained], State]]] = {
     "fine-tune": ("dense fine-tune", tuned),
     "faint fine-tune": ("dense fine-tune", faintly_tuned),
     "a matrix drawn anew": ("re-initialised", new_head),
-    "to int8 and back": ("quantised or rounded", int8),
-    "to int4 and back": ("quantised or rounded", int4),
+    "to int8 and back": ("quantised or rounded", partial(quantised, steps=127)),
+    "to int4 and back": ("quantised or rounded", partial(quantised, steps=7)),
     "to bfloat16 and back": ("quantised or rounded", through_bfloat16),
     "scaled by 1.3": ("scaled", scaled),
     "each row scaled": ("scaled", rows_scaled),
