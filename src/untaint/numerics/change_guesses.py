@@ -206,8 +206,8 @@ class OneGrid(Rule):
         if moved or sharp.mean() < _SHARP or sizes.max() > _MOST_STEPS * self.step:
             return False
         step = np.asarray(self.step, old.dtype)
-        if (np.abs(_off_grid(new, step))[sharp] > _OFF).any():
-            return False
+        if (np.abs(_off_grid(new, step)) * self.step > 2 * stored + 1e-6 * np.abs(new))[sharp].any():
+            return False  # the step is known as well as its numbers are: to a rounding
         self.said = f"each number is the old one rounded to whole steps of {self.step:.3g}"
         self.off += float(np.abs(_off_grid(old, step)).sum())
         self.seen += old.size
