@@ -178,7 +178,8 @@ def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], of: int, 
         "`python benchmarks/models_zoo.py --output zoo` and `python benchmarks/models_probe.py --zoo zoo`: small networks on grey pictures "
         f"of 28x28, the first {_IMAGES} of the defender's images ({2 * _IMAGES:,} of 43 classes), alpha = {alpha:g}. A backdoor counts as "
         "found when the answer is "
-        "`backdoored` and the target is the attacker's (class by class: for 80 % of the classes)."
+        "`backdoored` and the target is the attacker's (class by class: for 80 % of the classes; one right pair of the map counts as "
+        "wrong). The probe's constants were chosen on other networks (zoos of the seeds 900 and 901)."
     )
     outcome = (
         f"**{len(found)} of {len(bad)} backdoored networks found with the right target; {len(accused)} of {len(clean)} clean ones "
@@ -207,6 +208,10 @@ def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], of: int, 
         "",
     ]
     lines += [head, "|---|---|---|---|---|---|---|---|---|---|---|---|", *map(_row, rows)]
+    missed = [
+        row for row in rows if (row["attack"] and row not in found) or (not row["attack"] and row["answer"] != "no evidence")
+    ]
+    lines += ["", "## What was missed, wrong or left open", "", *map(_why, missed)]
     if left_out:
         lines += ["", "Left out, because the attack works in less than 80 %: " + ", ".join(left_out) + "."]
     return "\n".join(lines) + "\n"
@@ -233,6 +238,15 @@ def _summary(bad: Sequence[Mapping[str, Any]], clean: Sequence[Mapping[str, Any]
         cells = (attack or "none (clean)", len(rows), right, len(said) - right, unsure, peers, channels, margins)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """A network that was not told from the others, and what was said of it."""
+    said = row["reason"] or f"says {row['target']} ({row['search']}, {row['who']})"
+    seen = ", ".join(
+        f"{one['turns']} {one['strength']:.2f} against {one['twin']:.2f}" for one in row["facts"].get("compared", [])
+    )
+    return f"- {row['name']}: {row['answer']}; {said}" + (f" Compared with the twin: {seen}." if seen else "")
 
 
 def _row(row: Mapping[str, Any]) -> str:
