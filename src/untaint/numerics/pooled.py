@@ -43,8 +43,11 @@ def togetherness(cells: np.ndarray, orders: tuple[int, ...] = (1, 2, 3, 4)) -> n
 def _root(values: np.ndarray, order: int) -> np.ndarray:
     """The root of twice the order, signs kept; square and cube roots are far quicker than powers."""
     size = np.sqrt(np.abs(values))
-    root = {1: lambda x: x, 2: np.sqrt, 3: np.cbrt, 4: lambda x: np.sqrt(np.sqrt(x))}.get(order, lambda x: x ** (1 / order))
-    return np.copysign(root(size), values)
+    if order in {2, 4}:
+        size = np.sqrt(size) if order == 2 else np.sqrt(np.sqrt(size))
+    elif order > 1:
+        size = np.cbrt(size) if order == 3 else size ** (1 / order)
+    return np.copysign(size, values)
 
 
 def _means(size: int, most: int, dtype: np.dtype) -> np.ndarray:
