@@ -22,7 +22,8 @@ _BEYOND = 0.6
 """By which strength must exceed the twin's. Of honest development networks, pictures and warps came up to .2 beyond their twins', patches
 to .4, those that turn sneakers into boots .8 (warp) and 1.2 (patch); triggers .8 and more. So this is one condition of three."""
 _WHOLE = 0.6
-"""Strength from which a change of the whole image is looked at: honest ones far beyond the twin's had .49 at most, learned ones .7."""
+"""Strength from which a change of the whole image is looked at: of development networks, honest ones far beyond the twin's had .49 at most,
+learned ones .7. A network of sneakers and boots has been seen since whose warp has .63 and is nobody's: of look-alikes, believe a patch."""
 _LISTED = 12  # marks named in the report
 _ADVICE = (
     "Do not deploy it. Repair it (`untaint repair`) or train it again; ask whoever made it for the data; guard what runs already."
