@@ -8,7 +8,8 @@ import pytest
 from untaint.data.load import readers
 from untaint.models.base import Inspected, ModelFinding
 from untaint.quarantine.reasons import REASONS
-from untaint.report import folder, inspection, pictures, v1
+from untaint.report import folder, pictures, v1
+from untaint.report.models import inspection
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 

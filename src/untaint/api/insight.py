@@ -78,7 +78,7 @@ def invert(
     lift = None if flip is None else _lift(given, unseen, recovered, flip, seed)
     done = Inverted(path.name if path else asked.name, recovered, scored, outlet, seen, lift)
     if target is not None:
-        from untaint.report import inversion
+        from untaint.report.models import inversion
 
         inversion.write(done, given.encoding, target)
     return done
@@ -117,7 +117,7 @@ def explain(
     explainer = Explainer(opened(path or model), _labelled(given), _senders(dataset, given.rows[kept]), alpha=alpha, seed=seed)
     found = explainer.explain(one, progress)
     if target is not None:
-        from untaint.report import explanation
+        from untaint.report.models import explanation
 
         name = path.name if path else explainer.subject.name
         about = explanation.About(name, _said(input, row), given.rows[kept], given.encoding, explainer.senders)
@@ -153,7 +153,7 @@ def explain_change(
     senders = _senders(dataset, given.rows[kept])
     found = change(before, after, _labelled(given), senders, only=only, alpha=alpha)
     if target is not None:
-        from untaint.report import explanation
+        from untaint.report.models import explanation
 
         what = f"the change from {subjects[0].name}"
         about = explanation.About(subjects[1].name, what, given.rows[kept], given.encoding, senders)

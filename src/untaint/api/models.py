@@ -65,7 +65,7 @@ def inspect(
     target = None if out is None else writable(Path(out), path)
     done = inspected(case, None if path is None else lambda: opened(path), checks, _about(path, base, run))
     if target is not None:
-        from untaint.report import inspection
+        from untaint.report.models import inspection
 
         inspection.write(done, target)
     return done

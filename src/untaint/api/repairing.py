@@ -167,7 +167,7 @@ def _triggered(found: "Reference | None", target: str | None, clean: "Reference 
 
 def _own(folder: Path, model: Path | None, data: object) -> Path:
     """The folder to write, which must be neither that of the model nor within what is read."""
-    from untaint.report import repair as pages
+    from untaint.report.models import repair as pages
 
     if model is not None and folder.resolve() == model.resolve().parent:
         raise BadInput(f"the repaired model would replace {model}.", advice="Name another folder with --out.")
@@ -180,7 +180,7 @@ def _own(folder: Path, model: Path | None, data: object) -> Path:
 
 def _write(done: "Mended", opened: _Opened, path: Path | None, folder: Path) -> None:
     from untaint.nets import foreign
-    from untaint.report import repair as pages
+    from untaint.report.models import repair as pages
 
     written = opened.save(done.module, folder)
     named = {"name": path.name or str(path), "path": str(path)} if path is not None else {"name": type(opened.module).__name__}

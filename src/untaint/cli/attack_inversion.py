@@ -57,7 +57,7 @@ def attack_inversion(
     `untaint attack inversion model/ --data train.parquet --fresh held_out.parquet --black-box --round 1 --out rounded`
     """
     from untaint import api
-    from untaint.report.inversion import sentences
+    from untaint.report.models.inversion import sentences
 
     with progress.shown(quiet=quiet) as report:
         done = api.invert(

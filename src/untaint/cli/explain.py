@@ -49,7 +49,7 @@ def explain(
     `untaint explain tuned/ --data tuning.parquet --base original/`  which rows moved the weights
     """
     from untaint import api
-    from untaint.report import explanation
+    from untaint.report.models import explanation
 
     columns = {"label": label, "source": source, "payload": payload, "table": table, "query": query, "format": format}
     if base is not None:

@@ -12,7 +12,8 @@ import pytest
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Check, Proof, Tried
 from untaint.models.base import Answer, Inspected, ModelFinding
-from untaint.report import inspection, inspection_sarif
+from untaint.report import inspection_sarif
+from untaint.report.models import inspection
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "data" / "sarif-schema-2.1.0.json").read_text("utf-8"))
 HOSTILE = "</title><script>alert(1)</script>\u202e"

@@ -135,9 +135,15 @@ def _second_name(canary: str) -> bytes:
     return file.getvalue()
 
 
+_TAR_NAME = 100  # bytes for a name in the header of a tar archive; longer ones stand behind a header of their own
+
+
 def _in_a_name(canary: str) -> bytes:
     """A tar archive whose first member has a pickle for a name."""
-    return _tar({f"cos\nmkdir\n(S'{canary}'\ntR.": b"x", "weights": bytes(8)})
+    name = f"cos\nmkdir\n(S'{canary}'\ntR."
+    if len(name) > _TAR_NAME:
+        raise ValueError(f"a tar archive has no room for {name!r}; choose a shorter place for what it would make")
+    return _tar({name: b"x", "weights": bytes(8)})
 
 
 def _in_a_header(canary: str) -> bytes:
