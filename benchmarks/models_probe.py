@@ -151,11 +151,11 @@ def _right(one: Member, found: Checked) -> bool | None:
 
 def _cleanse(one: Member, found: Checked) -> dict[str, Any]:
     """The MAD index of the strongest class among the same patches: accused from 2 on, as Neural Cleanse does with norms of masks."""
-    patches = found.facts.get("patches", {})
-    assert isinstance(patches, dict)
+    patches = found.facts.get("patches", [])
+    assert isinstance(patches, list)
     if not patches:
         return {"index": None, "accused": False, "right": None}
-    names, values = list(patches), np.array(list(patches.values()))
+    names, values = [name for name, _ in patches], np.array([value for _, value in patches])
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values))))
     best = int(values.argmax())
     index = float((values[best] - np.median(values)) / spread) if spread else 0.0
