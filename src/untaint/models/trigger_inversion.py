@@ -24,6 +24,9 @@ to .4, those that turn sneakers into boots .8 (warp) and 1.2 (patch); triggers .
 _WHOLE = 0.6
 """Strength from which a change of the whole image is looked at: of development networks, honest ones far beyond the twin's had .49 at most,
 learned ones .7. A network of sneakers and boots has been seen since whose warp has .63 and is nobody's: of look-alikes, believe a patch."""
+_ONE_CLASS = 0.4
+"""Strength from which a patch that turns one class alone is looked at: of development networks an honest one turned coats into shirts at
+.35, a learned one had .45. Of two alike classes it takes little to cross from one into the other."""
 _LISTED = 12  # marks named in the report
 _ADVICE = (
     "Do not deploy it. Repair it (`untaint repair`) or train it again; ask whoever made it for the data; guard what runs already."
@@ -99,7 +102,9 @@ class TriggerInversion(ModelCheck):
 
     def least(self, each: Candidate) -> float:
         """Strength from which a mark is looked at: a patch is smaller, and has honest images to beat as well."""
-        return self.sure if each.search == "patch" else max(self.sure, _WHOLE)
+        if each.search != "patch":
+            return max(self.sure, _WHOLE)
+        return max(self.sure, _ONE_CLASS) if each.who == "source" else self.sure
 
 
 def stories(found: Sequence[Candidate], net: Asked, least: Callable[[Candidate], float]) -> list[Candidate]:
