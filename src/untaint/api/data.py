@@ -81,6 +81,7 @@ def audit(
     encoder: Any = None,
     fluency: Any = None,
     rounds: int | None = None,
+    sam: float = 0.0,
     schema: str | Path | None = None,
     seal: str | Path | None = None,
     progress: Any = None,
@@ -95,6 +96,7 @@ def audit(
     texts `all-minilm-l6-v2`, an .onnx path, `module:factory`, a function or an object with `encode`.
     fluency: `smollm2-135m`, a folder, `module:factory` or a function: a language model that is asked about triggers in texts.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
+    sam: radius of sharpness-aware minimisation of the house proxy, of images only; 0 = plain training.
     schema: of tables, a file that `schema` wrote; rows that break it are told and not judged.
     seal: folder, None = the one beside the data, if any; sources and times that the data lack are taken from it.
     Raises BadInput for unusable data, NothingChecked when no detector could run, CannotWrite for the folder.
@@ -117,6 +119,7 @@ def audit(
         fluency=fluency,
         cache=cache,
         rounds=rounds,
+        sam=sam,
         **extra,
     )
     result = run(dataset, settings)

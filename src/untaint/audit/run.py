@@ -22,6 +22,7 @@ from untaint.features.graph import Features
 
 def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     """Audit a data set. Raises NothingChecked when no detector could run: silence would read as a pass."""
+    settings.check_sam(dataset.modality)
     settings.try_encoder(dataset.modality)
     perplexity = fluency.loaded(settings, dataset)
     features = Features(dataset, settings.features, Cache(settings.cache))

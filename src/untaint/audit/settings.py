@@ -1,5 +1,6 @@
 """How an audit is run."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -24,6 +25,7 @@ class AuditSettings:
     fluency: a language model that is asked how fluent texts are without the triggers found; see `nets.language`.
     cache: folder that keeps costly features, so that a stopped audit resumes; None = keep nothing.
     rounds: how often to look at most, each time without what was accused before; None = 3, on budget `fast` 1.
+    sam: radius of sharpness-aware minimisation of the house network, 0 = plain training.
     """
 
     alpha: float = 0.01
@@ -34,6 +36,7 @@ class AuditSettings:
     fluency: Any = None
     cache: Path | None = None
     rounds: int | None = None
+    sam: float = 0.0
     report_progress: Any = field(default=_quiet, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +52,17 @@ class AuditSettings:
             raise BadInput(f"an audit has at least one round, not {self.rounds}.", advice="1 = look once.")
         if isinstance(self.model, Path) and not self.model.is_file():
             raise BadInput(f"no such model file: {self.model}.")
+        if not 0 <= self.sam < math.inf:
+            raise BadInput(f"the radius of sharpness-aware minimisation is a number of at least 0, not {self.sam}.")
+        if self.sam and (self.model is not None or self.budget == "fast"):
+            why = "a given model is not trained" if self.model is not None else "budget 'fast' trains no network"
+            raise BadInput(f"sharpness-aware minimisation is a way of training, and {why}.", advice="Leave one of the two out.")
+
+    def check_sam(self, modality: Modality) -> None:
+        """Raises BadInput where a radius is given and no network is trained on such data."""
+        if self.sam and modality != "image":
+            message = f"sharpness-aware minimisation is for the network that learns images, this set holds {modality} data."
+            raise BadInput(message, advice="Leave it out.")
 
     def try_encoder(self, modality: Modality) -> None:
         """Make the encoder once, before minutes of reading. Raises BadInput where it cannot be had or not for such data."""
@@ -75,4 +89,6 @@ class AuditSettings:
     @property
     def features(self) -> Settings:
         """What of this the features see."""
-        return Settings(seed=self.seed, model=self.model, encoder=self.encoder, report_progress=self.report_progress)
+        return Settings(
+            seed=self.seed, model=self.model, encoder=self.encoder, sam=self.sam, report_progress=self.report_progress
+        )

@@ -78,7 +78,7 @@ def proxy(pixels: Pixels, labels: Labels, settings: Settings) -> Proxy:
     if settings.model is not None:
         found = foreign.observe(settings.model, pixels, rows)
     else:
-        found = training.observe(pixels, labels, rows, settings.seed, settings.report_progress)
+        found = training.observe(pixels, labels, rows, settings.seed, settings.report_progress, settings.sam)
     return Proxy(
         _scattered(found.embeddings, rows, len(labels)),
         _scattered(found.probabilities, rows, len(labels)),

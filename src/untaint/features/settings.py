@@ -21,6 +21,8 @@ class Settings:
 
     encoder: a frozen foreign encoder that judges content (see `nets.encoders`, `nets.sentence_encoders`), else None.
 
+    sam: radius of sharpness-aware minimisation of the house network that is trained on the suspect data; 0 = plain training.
+
     report_progress: called with (what, done, total); it changes nothing, so it is no part of the key.
     """
 
@@ -28,6 +30,7 @@ class Settings:
     canvas: int = 64
     model: Any = None  # a Path to safetensors or a .keras file, a torch module, or a Keras model
     encoder: Any = None
+    sam: float = 0.0
     report_progress: Callable[[str, int, int], None] = field(default=_quiet, compare=False, repr=False)
 
     @property
@@ -42,4 +45,6 @@ class Settings:
             from untaint.nets import encoders
 
             key += f" encoder={encoders.digest(self.encoder)}"
+        if self.sam:
+            key += f" sam={self.sam}"
         return key

@@ -42,14 +42,14 @@ def proxy_spec(pixels: Pixels, classes: int) -> ConvNetSpec:
     return ConvNetSpec(height, width, channels, classes, PROXY_WIDTHS, PROXY_HIDDEN)
 
 
-def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Progress) -> Observed:
-    """Train the proxy on some rows and read its features on the same rows."""
-    plan = FitPlan(seed=seed)
+def observe(pixels: Pixels, labels: Labels, rows: Rows, seed: int, progress: Progress, sam: float = 0.0) -> Observed:
+    """Train the proxy on some rows and read its features on the same rows. sam: see `FitPlan`."""
+    plan = FitPlan(seed=seed, sam=sam)
     net = proxy_spec(pixels, int(labels.max()) + 1)
     fitted = fit(net, pixels, labels, rows, plan, partial(progress, "training the proxy"))
     embedded = penultimate(fitted.net, pixels, rows)
     probabilities = softmax(logits(fitted.net, pixels, rows), axis=1)
-    origin = f"house network, {len(fitted.holdout_loss)} epochs"
+    origin = f"house network, {len(fitted.holdout_loss)} epochs{f', SAM with radius {sam:g}' if sam else ''}"
     return Observed(embedded, probabilities, fitted.holdout_loss, origin, fitted.dynamics, _weights(fitted.net))
 
 

@@ -1,0 +1,30 @@
+"""Sharpness-aware minimisation: the gradient is taken where the loss is worst nearby, so training ends in a wide valley."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+_TINY = 1e-12
+
+
+@contextmanager
+def climbed(net: nn.Module, radius: float) -> Iterator[None]:
+    """Weights moved by `radius` along their gradients, and back again (Foret et al. 2021, arXiv 2010.01412, eq. 2 with p = 2).
+
+    Gradients are cleared on the way in: those taken inside are what a step is made of.
+    """
+    pulled = [(weight, weight.grad.clone()) for weight in net.parameters() if weight.grad is not None]
+    length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(slope) for _, slope in pulled]))
+    before = [weight.detach().clone() for weight, _ in pulled]
+    with torch.no_grad():
+        for weight, slope in pulled:
+            weight.add_(slope, alpha=float(radius / (length + _TINY)))
+    net.zero_grad()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for (weight, _), old in zip(pulled, before, strict=True):
+                weight.copy_(old)
