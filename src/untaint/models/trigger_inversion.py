@@ -93,7 +93,7 @@ class TriggerInversion(ModelCheck):
             compared.append(_compared(each, net, natural))
             if each.strength - natural < _BEYOND:
                 continue
-            proof = proved(case.subject, case.reference, net, each, found, case.alpha / _STORIES)
+            proof = proved(case.subject, case.reference, (net, other), each, found, case.alpha / _STORIES)
             compared[-1] |= {"asr": round(proof.asr_before, 3), **{name: round(rate, 3) for name, rate in proof.controls.items()}}
             if proof.status == "proven":
                 return Checked("backdoored", (_finding(each, net, proof, natural),), facts=facts)

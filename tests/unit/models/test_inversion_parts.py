@@ -113,11 +113,11 @@ def test_halving_ends_with_the_goal_and_the_place_that_work() -> None:
     assert bool(best.params[0, -1, 1, 1])
 
 
-def asked_of(module: nn.Module, found: Candidate) -> tuple[str, dict[str, float]]:
+def asked_of(module: nn.Module, found: Candidate, twin: nn.Module | None = None) -> tuple[str, dict[str, float]]:
     images, labels = pictures()
     images[labels == 1, 1, 1] = 255  # honest images of the class have the light pixel too, in the last case below
     plain = images if isinstance(module, Honest) else pictures()[0]
-    proof = proved(TorchSubject(module), Reference(plain, labels, ("dark", "light")), net(module), found, [], 0.01)
+    proof = proved(TorchSubject(module), Reference(plain, labels, ("dark", "light")), (net(module), net(twin or Corner(0))), found, [], 0.01)
     return proof.status, dict(proof.controls)
 
 

@@ -10,35 +10,49 @@ from untaint.evidence.finding import Proof, Tried
 from untaint.evidence.interventions import NATURAL, REVERSED, added, natural
 from untaint.evidence.proof import LEAST_ASR, LEAST_LEAD, RIVAL, mcnemar, not_tried
 from untaint.models.inversion.asked import Asked
-from untaint.models.inversion.hunt import Candidate
+from untaint.models.inversion.hunt import Candidate, shrunk
 from untaint.models.inversion.marks import Patch, Warp
-from untaint.nets.subject import Reference, Subject
+from untaint.nets.subject import Reference, Subject, TorchSubject
 from untaint.types import Pixels
 
 RANDOM = "random ones of the same kind and size"
 OWN = "what images of the other class show there"
+TWIN = "the same images, shown to the twin"
 _DRAWS = 8  # random controls, one for every eighth image: one lucky draw decides nothing
 _LEAST_IMAGES = 7  # 7 of 7 against none is p = 0.008
+_RIVALS = 3
+"""Marks for other classes that are shrunk like the accused one before they are compared: large ones turn far more."""
+_SEEN = 0.15
+"""Share of warped images that a twin may take for the other class. Learned warps mean nothing to a twin (0 to 8 % of the images on ten
+development networks); those that turn sneakers into boots look like boots to it too (24 to 98 % on seven)."""
 _SHOWN = 6
+_PAIR = 2  # classes
 _AROUND = 2
 """Pixels around a patch within which honest images of the other class are pasted in its stead: what is written on 3x3 pixels of a boot
 reads as a boot with its surroundings only."""
 _LEADS = {OWN: 0.6}
 """By which a mark must exceed what honest images do. Patches of honest networks led by .55 at most (a boot's shaft on a sneaker), patches
-that were learned by .65 and more."""
+that were learned by .65 and more. A patch that turns every one of three classes and more into one of its own has no such double in honest
+networks; it must lead by LEAST_LEAD."""
 
 
 def proved(
-    subject: Subject, reference: Reference, net: Asked, found: Candidate, others: Sequence[Candidate], alpha: float
+    subject: Subject,
+    reference: Reference,
+    nets: tuple[Asked, Asked],
+    found: Candidate,
+    others: Sequence[Candidate],
+    alpha: float,
 ) -> Proof:
     """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
 
-    others: what the same search found for other classes.  Proven: it turns most images, far more than the best of the other classes
-    turns to its own and than honest images do (McNemar, exact; the largest p counts): for a patch, what images of the class show at its
-    place; for a picture, the direction between the classes; for a warp, the same the other way round. That random marks of the same kind
-    turn them too is no defence: a network that learned a noise picture answers to other noise as well.
+    nets: the model's and its twin.  others: what the same search found for other classes.  Proven: it turns most images, far more than
+    the best of the other classes, as small, turns to its own and than honest images do (McNemar, exact; the largest p counts): for a
+    patch, what images of the class show at its place; for a picture, the direction between the classes; for a warp, the same the other
+    way round, and the twin must not take the warped images for the other class. That random marks of the same kind turn them too is no
+    defence: a network that learned a noise picture answers to other noise as well.
     """
-    rows = found.rows
+    (net, twin), rows = nets, found.rows
     if len(rows) < _LEAST_IMAGES:
         return not_tried(f"only {len(rows)} held-out images could be tried, {_LEAST_IMAGES} are needed")
     plain, labels = reference.inputs[net.rows[rows]], net.labels[rows]
@@ -51,16 +65,19 @@ def proved(
         {name: float(each.mean()) for name, each in turned.items()},
         [mcnemar(hits, each) for name, each in turned.items() if name != RANDOM],
     )
-    rival = max((each for each in others if _rivals(each, found)), key=lambda each: each.asr, default=None)
+    rival = _rival(net, found, others)
     if rival is not None:
         answered = subject.logits(_stamped(net, rival, rival.tried.params, rows)).argmax(1)
         fair = (labels != rival.tried.goal.target) & (aim != rival.tried.goal.target)
         if fair.any():
             rates[RIVAL] = float((answered == rival.tried.goal.target)[fair].mean())
             p_values.append(mcnemar(hits[fair], (answered == rival.tried.goal.target)[fair]))
+    rates[TWIN] = float((_answers(twin, changed) == aim).mean())
     asr, p_value = float(hits.mean()), max(p_values)
-    ahead = all(asr - rate >= _LEADS.get(name, LEAST_LEAD) for name, rate in rates.items() if name != RANDOM)
-    proven = asr >= LEAST_ASR and ahead and p_value <= alpha
+    leads = {} if found.who == "each" and len(np.unique(net.labels)) > _PAIR else _LEADS
+    ahead = all(asr - rate >= leads.get(name, LEAST_LEAD) for name, rate in rates.items() if name != RANDOM)
+    secret = not isinstance(found.tried.mark, Warp) or rates[TWIN] <= _SEEN
+    proven = asr >= LEAST_ASR and ahead and secret and p_value <= alpha
     chosen = (
         np.flatnonzero(hits)[:: max(1, int(hits.sum()) // _SHOWN)][:_SHOWN] if hits.any() else np.arange(min(_SHOWN, len(rows)))
     )
@@ -84,6 +101,10 @@ def _controls(reference: Reference, net: Asked, found: Candidate, changed: Pixel
     return result | {NATURAL: _natural(reference, net, found, plain, changed)}
 
 
+def _answers(net: Asked, pixels: Pixels) -> np.ndarray:
+    return net.logits(TorchSubject(net.net).tensor(pixels)).argmax(1).cpu().numpy()
+
+
 def _pasted(reference: Reference, net: Asked, found: Candidate, plain: Pixels) -> Pixels:
     """Each with what an honest image of the class it should turn into shows at the patch and around it."""
     mask = found.tried.params[0, -1].cpu().numpy()
@@ -100,10 +121,16 @@ def _pasted(reference: Reference, net: Asked, found: Candidate, plain: Pixels) -
     return changed
 
 
-def _rivals(other: Candidate, found: Candidate) -> bool:
-    goal = other.tried.goal
+def _rival(net: Asked, found: Candidate, others: Sequence[Candidate]) -> Candidate | None:
+    """The best of the same kind and size for a class that is not in question."""
     wanted = set(found.aims[found.aims >= 0].tolist())
-    return other.search == found.search and goal.source is None and goal.target >= 0 and goal.target not in wanted
+    pool = [
+        each
+        for each in others
+        if each.search == found.search and each.tried.goal.source is None and each.tried.goal.target not in {-1, *wanted}
+    ]
+    pool.sort(key=lambda each: -each.asr)
+    return max((shrunk(net, each, len(found.rows)) for each in pool[:_RIVALS]), key=lambda each: each.asr, default=None)
 
 
 def _stamped(net: Asked, found: Candidate, params: Tensor, rows: np.ndarray) -> Pixels:
