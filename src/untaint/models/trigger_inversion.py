@@ -24,9 +24,10 @@ to .4, those that turn sneakers into boots .8 (warp) and 1.2 (patch); triggers .
 _WHOLE = 0.6
 """Strength from which a change of the whole image is looked at: of development networks, honest ones far beyond the twin's had .49 at most,
 learned ones .7. A network of sneakers and boots has been seen since whose warp has .63 and is nobody's: of look-alikes, believe a patch."""
-_ONE_CLASS = 0.4
-"""Strength from which a patch that turns one class alone is looked at: of development networks an honest one turned coats into shirts at
-.35, a learned one had .45. Of two alike classes it takes little to cross from one into the other."""
+_ONE_CLASS, _FAR = 0.4, 1.2
+"""A patch that turns one class alone must be as strong as the first, or be as far as the second beyond the twin's: of two alike classes it
+takes little to cross from one into the other. Of development networks honest ones turned coats into shirts at .35 and .38, by .9 and .6
+beyond the twin; learned ones had .45 and more, or .34 and 1.5 beyond."""
 _LISTED = 12  # marks named in the report
 _ADVICE = (
     "Do not deploy it. Repair it (`untaint repair`) or train it again; ask whoever made it for the data; guard what runs already."
@@ -91,7 +92,7 @@ class TriggerInversion(ModelCheck):
         for each in hot:
             natural = strongest(other, each, case.seed)
             compared.append(_compared(each, net, natural))
-            if each.strength - natural < _BEYOND:
+            if each.strength - natural < self.beyond(each):
                 continue
             proof = proved(case.subject, case.reference, (net, other), each, found, case.alpha / _STORIES)
             compared[-1] |= {"asr": round(proof.asr_before, 3), **{name: round(rate, 3) for name, rate in proof.controls.items()}}
@@ -102,9 +103,11 @@ class TriggerInversion(ModelCheck):
 
     def least(self, each: Candidate) -> float:
         """Strength from which a mark is looked at: a patch is smaller, and has honest images to beat as well."""
-        if each.search != "patch":
-            return max(self.sure, _WHOLE)
-        return max(self.sure, _ONE_CLASS) if each.who == "source" else self.sure
+        return self.sure if each.search == "patch" else max(self.sure, _WHOLE)
+
+    def beyond(self, each: Candidate) -> float:
+        """By how much its strength must exceed the twin's."""
+        return _FAR if each.who == "source" and each.strength < max(self.sure, _ONE_CLASS) else _BEYOND
 
 
 def stories(found: Sequence[Candidate], net: Asked, least: Callable[[Candidate], float]) -> list[Candidate]:

@@ -86,6 +86,11 @@ def test_a_change_of_the_whole_image_must_be_stronger_than_a_patch() -> None:
     assert check.least(replace(patch, search="warp")) > check.sure
 
 
+def test_a_weak_patch_for_one_class_alone_must_leave_the_twin_further_behind() -> None:
+    check, weak = TriggerInversion(), candidate("source", 0.3, (1, -1))
+    assert check.beyond(weak) > check.beyond(replace(weak, strength=0.5)) == check.beyond(candidate("all", 0.3, (1, -1)))
+
+
 def test_a_mark_is_measured_on_held_out_images_of_the_classes_it_turns() -> None:
     asked = net(Corner(20))
     found = measured(asked, "patch", Tried(PATCH, white(), Goal(None, 1), 0.0))
@@ -117,7 +122,9 @@ def asked_of(module: nn.Module, found: Candidate, twin: nn.Module | None = None)
     images, labels = pictures()
     images[labels == 1, 1, 1] = 255  # honest images of the class have the light pixel too, in the last case below
     plain = images if isinstance(module, Honest) else pictures()[0]
-    proof = proved(TorchSubject(module), Reference(plain, labels, ("dark", "light")), (net(module), net(twin or Corner(0))), found, [], 0.01)
+    proof = proved(
+        TorchSubject(module), Reference(plain, labels, ("dark", "light")), (net(module), net(twin or Corner(0))), found, [], 0.01
+    )
     return proof.status, dict(proof.controls)
 
 
