@@ -32,16 +32,16 @@ class Distillation(Repair):
     in them. The pupil sees the same under patches, patterns and warps: some drawn at random, some hunted as universal triggers.
     kept: share of the suspect's weights in what the pupil begins with, the rest is new.  hunted: share of a batch under hunted triggers.
     mixed: share of a batch that is two inputs at once.
-    Stops: triggers that clean inputs do not carry; with `kept=0` and many more steps (800 or more) no weight of the suspect is left.
+    Stops: triggers that clean inputs do not carry; with `kept=0` no weight of the suspect is left.
     Does not stop: what the teacher does to clean inputs too (label flips it learned); triggers that natural inputs carry.
     Needs: clean inputs, some 500; 10 of each class or more. Accuracy falls where there are many classes.
-    Cost: `steps` updates and a forward pass of the teacher for every fourth: half a minute of one core for small networks.
+    Cost: `steps` updates and a forward pass of the teacher for every fourth: two minutes of one core for small networks.
     Reference: Beyer et al. 2022, arXiv 2106.05237 (patient, consistent teachers); Zeng et al. 2022, arXiv 2110.03735 (universal triggers);
     Ash, Adams 2020, arXiv 1910.08475 (new weights mixed into old ones)
     """
 
     id: ClassVar[str] = "distillation"
-    steps: int = 160
+    steps: int = 960
     rate: float = 2e-3
     kept: float = 0.8
     hunted: float = 0.3
