@@ -1,6 +1,7 @@
 """Per-row clipping: no single row can move the model further than a usual one does."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar, final
 
 import numpy as np
@@ -51,12 +52,15 @@ class _Norms:
         self.clipped = self.rows = self.broken = 0
 
     def bound(self, norms: np.ndarray) -> np.ndarray:
-        finite = np.isfinite(norms)
-        broken = len(norms) - int(np.count_nonzero(finite))
-        if self.fixed is None and len(self.medians) < _BATCHES and (usual := norms[finite & (norms > 0)]).size:
-            self.medians.append(float(np.median(usual)))  # rows that count nothing say nothing of what is usual
-        factors: np.ndarray = np.minimum(1.0, max(self.limit(), _FLOOR) / np.maximum(norms, _FLOOR))
-        if broken:
+        finite = None if isfinite(float(norms.sum())) else np.isfinite(norms)  # None: all are
+        broken = 0 if finite is None else len(norms) - int(np.count_nonzero(finite))
+        if self.fixed is None and len(self.medians) < _BATCHES:
+            usual = norms[(norms > 0) & np.isfinite(norms)]
+            if usual.size:
+                self.medians.append(float(np.median(usual)))  # rows that count nothing say nothing of what is usual
+        limit = max(self.limit(), _FLOOR)
+        factors: np.ndarray = limit / np.maximum(norms, limit)
+        if finite is not None:
             factors[~finite] = 0.0
         self.rows += len(norms)
         self.broken += broken

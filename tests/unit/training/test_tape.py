@@ -177,6 +177,28 @@ def test_a_layer_that_is_given_other_rows_is_refused() -> None:
         net(inputs[:3])
 
 
+def test_inputs_changed_in_place_before_they_were_read_are_refused() -> None:
+    net = nn.Linear(3, 2)
+    tape = Tape(net, _bound, mean=True)
+    tape.rows = 4
+    inputs = torch.randn(4, 3)
+    loss = net(inputs).sum()
+    inputs.add_(1)
+    with pytest.raises(BadInput, match="the input of Linear was changed in place"):
+        loss.backward()
+
+
+def test_a_layer_of_which_nothing_is_trained_is_left_to_autograd() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    net[0].requires_grad_(False)
+    tape = Tape(net, np.ones_like, mean=True)
+    tape.rows = 4
+    net(torch.randn(4, 3)).sum().backward()
+    assert net[0].weight.grad is None
+    assert net[2].weight.grad is not None
+    assert len(tape.norms) == 4
+
+
 def test_a_released_model_is_as_it_was_and_a_copy_can_be_made_of_a_tapped_one() -> None:
     net, inputs, targets = _made("conv")
     plain = copy.deepcopy(net)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
@@ -31,15 +32,15 @@ class Parcel:
     @staticmethod
     def of(content: object, rows: Rows | None) -> "Parcel":
         """Raises BadInput for what holds no tensors, or tensors of different numbers of rows."""
-        parcel = Parcel(content, np.empty(0, np.int64))
-        tensors = [value for value in parcel.items().values() if isinstance(value, Tensor) and value.dim() > 0]
-        if not tensors:
+        values = content if isinstance(content, tuple | list) else Parcel(content, _unknown(0)).items().values()
+        lengths = {value.shape[0] for value in values if isinstance(value, Tensor) and value.dim() > 0}
+        if not lengths:
             message = f"a batch holds tensors, or is a sequence or mapping of them; the loader gave {type(content).__name__}."
             raise BadInput(message, advice="Convert samples to tensors in the loader's collate_fn.")
-        n = len(tensors[0])
-        if any(len(value) != n for value in tensors):
-            raise BadInput(f"the tensors of a batch have {sorted({len(value) for value in tensors})} rows; they must agree.")
-        return Parcel(content, np.full(n, -1) if rows is None or len(rows) != n else np.asarray(rows, np.int64))
+        if len(lengths) > 1:
+            raise BadInput(f"the tensors of a batch have {sorted(lengths)} rows; they must agree.")
+        (n,) = lengths
+        return Parcel(content, _unknown(n) if rows is None or len(rows) != n else np.asarray(rows, np.int64))
 
     def items(self) -> dict[Any, Any]:
         """Everything in it by key or position."""
@@ -117,6 +118,14 @@ class Parcel:
                 return type(self.content)(*values)
             return tuple(values) if isinstance(self.content, tuple) else values
         return items[0]
+
+
+@lru_cache(maxsize=8)
+def _unknown(n: int) -> Rows:
+    """Numbers of n rows that nobody numbered."""
+    rows = np.full(n, -1)
+    rows.setflags(write=False)
+    return rows
 
 
 def array(tensor: Tensor) -> np.ndarray:

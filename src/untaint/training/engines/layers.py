@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from untaint.errors import BadInput
+
 _ROOM = 32_000_000
 """Numbers per layer and batch that may be laid out at once (128 MB): below, rows' gradients are; above, norms come from products of
 rows with themselves, which cost time in the square of positions."""
@@ -30,7 +32,7 @@ class Use:
     module: nn.Module
     inputs: Tensor
     grads: Tensor
-    kind: Any  # as `_kind` has it
+    kind: Any  # as `kind_of` has it
     rows: dict[str, Tensor] | None = None  # gradients (n, ...) of each row by parameter name, where they were laid out
 
 
@@ -46,29 +48,57 @@ class _Tap(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs, *parameters = ctx.saved_tensors
-        grad, given, precise = grads[0], inputs, parameters[0].dtype
-        if grad.dtype != precise or inputs.dtype != precise:  # under autocast they are not as precise as parameters
-            grad = grad.to(precise)
-            given = inputs.to(precise) if inputs.is_floating_point() else inputs
-        ctx.note(Use(ctx.module, given, grad, ctx.kind))
+        use = _precise(ctx.module, inputs, grads[0], ctx.kind)
+        ctx.note(use)
         back = None
         if ctx.needs_input_grad[3]:
-            back = _BACK[ctx.kind](ctx.module, given, grad, *parameters).to(inputs.dtype)
+            back = _BACK[ctx.kind](ctx.module, use.inputs, use.grads, *parameters).to(inputs.dtype)
         return (None, None, None, back, *(None for _ in parameters))
+
+
+def _precise(module: Any, inputs: Tensor, grads: Tensor, kind: Any) -> Use:
+    """A use in the precision of the parameters: under autocast, inputs and gradients have less."""
+    precise = module.weight.dtype
+    if grads.dtype != precise or inputs.dtype != precise:
+        grads = grads.to(precise)
+        inputs = inputs.to(precise) if inputs.is_floating_point() else inputs
+    return Use(module, inputs, grads, kind)
 
 
 def supported(module: nn.Module) -> bool:
     """Whether the gradients of its own parameters can be kept apart."""
-    return _kind(module) is not None
+    return kind_of(module) is not None
 
 
-def tapped(module: nn.Module, inputs: Tensor, note: Note) -> Tensor:
-    """The layer's answer; `note` is told of the use in the backward pass."""
-    kind = _kind(module)
+def tapped(module: nn.Module, inputs: Tensor, note: Note, kind: Any) -> Tensor:
+    """The layer's answer; `note` is told of the use in the backward pass. kind: as `kind_of` has it."""
+    if kind is nn.Linear and (inputs.requires_grad or module.bias is not None):
+        return _linear_tapped(module, inputs, note)
     if kind is nn.LayerNorm:
         inputs = _normalised(module, inputs)  # of which autograd takes care: it has no parameters
     parameters = [value for value in (module.weight, getattr(module, "bias", None)) if value is not None]
     return _Tap.apply(note, module, kind, inputs, *parameters)  # type: ignore[no-untyped-call]
+
+
+def _linear_tapped(module: Any, inputs: Tensor, note: Note) -> Tensor:
+    """The same for linear layers, where the price of a `Function` in Python shows: autograd takes the input's gradient alone."""
+    weight, bias = module.weight, module.bias
+    if not (weight.requires_grad or (bias is not None and bias.requires_grad)):
+        return functional.linear(inputs, weight, bias)
+    if bias is not None:
+        bias = bias.detach()  # else nothing would ask for a gradient of the first layer's output
+        bias.requires_grad_(not inputs.requires_grad)
+    output = functional.linear(inputs, weight.detach(), bias)
+    held, version = inputs.detach(), inputs._version  # noqa: SLF001  # what autograd checks saved tensors by
+
+    def told(grads: Tensor) -> None:
+        if held._version != version:  # noqa: SLF001
+            message = f"the input of {type(module).__name__} was changed in place before the backward pass had read it."
+            raise BadInput(message, advice="Write the change without in-place operations.")
+        note(_precise(module, held, grads, nn.Linear))
+
+    output.register_hook(told)
+    return output
 
 
 def squared_norms(use: Use) -> Tensor:
@@ -101,7 +131,8 @@ _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def _kind(module: nn.Module) -> Any:
+def kind_of(module: nn.Module) -> Any:
+    """The layer that stands for all that are computed alike, None = none that is known."""
     own = {name for name, value in module._parameters.items() if value is not None}  # noqa: SLF001  # not what hooks compute
     if "weight" not in own or not own <= {"weight", "bias"}:
         return None

@@ -68,14 +68,18 @@ class Session:
         self._handed: _Handed | None = None
         self._good: Snapshot | None = None
         self._looking = False  # while a hook asks the model something
-        self._judged = any(hooks.admit or hooks.watch for _, hooks in self.active)  # whether anybody looks at updates
+        self._screens = [(defence, hooks.screen) for defence, hooks in self.active if hooks.screen is not None]
+        self._alters = [hooks.alter for _, hooks in self.active if hooks.alter is not None]
+        self._admits = [hooks.admit for _, hooks in self.active if hooks.admit is not None]
+        self._watches = [hooks.watch for _, hooks in self.active if hooks.watch is not None]
+        self._judged = bool(self._admits or self._watches)  # whether anybody looks at updates
         self._weighed = any(hooks.weigh for _, hooks in self.active)
         self._attached = [
             model.register_forward_hook(self._forward),
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
         ]
-        if any(hooks.watch for _, hooks in self.active):
+        if self._watches:
             self._good = Snapshot.of(model, optimizer)
         _HARDENED.add(model)
 
@@ -93,14 +97,13 @@ class Session:
     def batches(self, content: object, rows: np.ndarray | None) -> Iterator[Any]:
         """What is to be trained on of one batch, in one part or several; nothing when no row of it may be."""
         parcel = Parcel.of(content, rows)
-        for defence, hooks in self.active:
-            if hooks.screen is not None and len(parcel.rows):
-                parcel = self._screened(parcel, defence, hooks.screen(self._batch(parcel)))
+        for defence, screen in self._screens:
+            if len(parcel.rows):
+                parcel = self._screened(parcel, defence, screen(self._batch(parcel)))
         if not len(parcel.rows):
             return
-        for _, hooks in self.active:
-            if hooks.alter is not None:
-                parcel = parcel.changed(hooks.alter(self._batch(parcel), self._slope(parcel)))
+        for alter in self._alters:
+            parcel = parcel.changed(alter(self._batch(parcel), self._slope(parcel)))
         parts = parcel.parts(self._gradients.parts(len(parcel.rows)))
         for number, part in enumerate(parts):
             self._hand_out(part, number, len(parts))
@@ -222,7 +225,7 @@ class Session:
         norm, finite = self._gradients.norm() if self._judged else (nan, True)
         loss = nan if handed is None else handed.loss
         update = Update(norm, loss, finite, max(self.progress.epoch, 0), self.progress.step)
-        reason = next((said for _, hooks in self.active if hooks.admit is not None and (said := hooks.admit(update))), None)
+        reason = next((said for admit in self._admits if (said := admit(update))), None)
         self.progress.step += 1
         self._update = update
         if reason is not None:
@@ -234,11 +237,10 @@ class Session:
 
     def _after_step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         update, self._update = self._update, None
-        watching = [hooks.watch for _, hooks in self.active if hooks.watch is not None]
-        if update is None or not watching:
+        if update is None or not self._watches:
             return
         finite = self._gradients.sound() and self._buffers.finite()
-        advice = {watch(replace(update, finite=finite)) for watch in watching}
+        advice = {watch(replace(update, finite=finite)) for watch in self._watches}
         if "back" in advice and self._good is not None:
             self._good.restore(self.model, self.optimizer)
             self.progress.back += 1

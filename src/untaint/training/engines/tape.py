@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isfinite
 from types import MethodType
 from typing import Any, TypeAlias, final
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from untaint.errors import BadInput
-from untaint.training.engines.layers import Use, row_gradients, squared_norms, supported, tapped, weighted
+from untaint.training.engines.layers import Use, kind_of, row_gradients, squared_norms, supported, tapped, weighted
 
 Bound: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """(n,) norms of rows' gradients -> (n,) factors."""
@@ -44,7 +45,7 @@ class Tape:
         self._waiting = False
         self._modules = [module for module in model.modules() if supported(module)]
         for module in self._modules:
-            object.__setattr__(module, "forward", MethodType(partial(_forward, self), module))
+            object.__setattr__(module, "forward", MethodType(partial(_forward, self, kind_of(module)), module))
 
     def release(self) -> None:
         """The layers as they were."""
@@ -55,7 +56,7 @@ class Tape:
         """Whether this use is to be written down."""
         if self.rows is None or not self._model.training or not torch.is_grad_enabled():
             return False
-        if len(inputs) != self.rows:
+        if inputs.shape[0] != self.rows:
             message = f"{type(module).__name__} was given {len(inputs):,} rows where the batch has {self.rows:,}: they can't be told apart."
             raise BadInput(message, advice="Keep the batch as first axis, or choose a recipe without limits per row.")
         return True
@@ -71,11 +72,12 @@ class Tape:
     def _finish(self) -> None:
         uses, self._uses, self._waiting = self._uses, [], False
         groups = _by_parameter(uses)
-        rows = len(uses[0].grads)
-        self.norms = _norms(groups)
-        self.norms *= rows if self._mean else 1
-        factors, finite = self._bound(self.norms), np.isfinite(self.norms)
-        if not finite.all():
+        self.norms = norms = _norms(groups)
+        if self._mean:
+            norms *= norms.shape[0]
+        factors = self._bound(norms)
+        if not isfinite(float(norms.sum())):
+            finite = np.isfinite(norms)
             factors = np.where(finite, factors, 0.0)
             _silence(uses, torch.from_numpy(~finite))
         weights = torch.from_numpy(factors).to(uses[0].grads)
@@ -86,10 +88,10 @@ class Tape:
                     parameter.grad = total if parameter.grad is None else parameter.grad + total
 
 
-def _forward(tape: Tape, module: nn.Module, inputs: Tensor, *others: Any, **named: Any) -> Any:
+def _forward(tape: Tape, kind: Any, module: nn.Module, inputs: Tensor, *others: Any, **named: Any) -> Any:
     if others or named or not tape.takes(module, inputs):
         return type(module).forward(module, inputs, *others, **named)
-    return tapped(module, inputs, tape.note)
+    return tapped(module, inputs, tape.note, kind)
 
 
 def _by_parameter(uses: Sequence[Use]) -> list[list[Use]]:
@@ -102,9 +104,11 @@ def _by_parameter(uses: Sequence[Use]) -> list[list[Use]]:
 
 def _norms(groups: Sequence[Sequence[Use]]) -> np.ndarray:
     """(n,) norms over all parameters; where a weight is used several times, of the sum of those uses."""
-    squares = torch.stack([squared_norms(group[0]) if len(group) == 1 else _shared(group) for group in groups]).cpu()
-    whole: np.ndarray = (squares if squares.dtype in _NUMPY else squares.float()).numpy().sum(0, dtype=np.float64)
-    return np.sqrt(whole, out=whole)
+    first, *others = [squared_norms(group[0]) if len(group) == 1 else _shared(group) for group in groups]
+    total = first if first.dtype in _NUMPY else first.float()
+    for squares in others:
+        total = total + squares
+    return np.sqrt(total.cpu().numpy(), dtype=np.float64)
 
 
 _NUMPY = {torch.float32, torch.float64}  # of the precisions that networks have, those that NumPy has too
