@@ -21,9 +21,9 @@ _SHRUNK, _STORIES = 8, 4  # explanations looked at in small, and compared with t
 _BEYOND = 0.6
 """By which strength must exceed the twin's. Of honest development networks, pictures and warps came up to .2 beyond their twins', patches
 to .4, those that turn sneakers into boots .8 (warp) and 1.2 (patch); triggers .8 and more. So this is one condition of three."""
-_WHOLE = 0.6
-"""Strength from which a change of the whole image is looked at: of development networks, honest ones far beyond the twin's had .49 at most,
-learned ones .7. A network of sneakers and boots has been seen since whose warp has .63 and is nobody's: of look-alikes, believe a patch."""
+_WARPED, _PICTURED = 0.6, 0.7
+"""Strength from which a warp and a picture over the whole image are looked at: of development networks, honest ones far beyond the twin's
+had .49 at most with warps and .68 with pictures (noise that makes boots of trousers), learned ones .61 and .71 and more."""
 _ONE_CLASS, _FAR = 0.4, 1.2
 """A patch that turns one class alone must be as strong as the first, or be as far as the second beyond the twin's: of two alike classes it
 takes little to cross from one into the other. Of development networks honest ones turned coats into shirts at .35 and .38, by .9 and .6
@@ -103,7 +103,9 @@ class TriggerInversion(ModelCheck):
 
     def least(self, each: Candidate) -> float:
         """Strength from which a mark is looked at: a patch is smaller, and has honest images to beat as well."""
-        return self.sure if each.search == "patch" else max(self.sure, _WHOLE)
+        if each.search == "patch":
+            return self.sure
+        return max(self.sure, _WARPED if each.search == "warp" else _PICTURED)
 
     def beyond(self, each: Candidate) -> float:
         """By how much its strength must exceed the twin's."""

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from untaint.models.inversion import proof
 from untaint.models.inversion import twin as twins
 from untaint.models.inversion.asked import Asked
 from untaint.models.inversion.hunt import Candidate, Who, measured, shrunk
-from untaint.models.inversion.marks import Patch
-from untaint.models.inversion.proof import OWN, RANDOM, proved
+from untaint.models.inversion.marks import Blend, Patch, Warp, noise_basis
+from untaint.models.inversion.proof import OWN, RANDOM, TWIN, proved
 from untaint.models.inversion.search import Goal, Round, Tried, halved
 from untaint.models.trigger_inversion import TriggerInversion, stories
 from untaint.nets.subject import Reference, TorchSubject
@@ -122,10 +123,10 @@ def asked_of(module: nn.Module, found: Candidate, twin: nn.Module | None = None)
     images, labels = pictures()
     images[labels == 1, 1, 1] = 255  # honest images of the class have the light pixel too, in the last case below
     plain = images if isinstance(module, Honest) else pictures()[0]
-    proof = proved(
+    found_out = proved(
         TorchSubject(module), Reference(plain, labels, ("dark", "light")), (net(module), net(twin or Corner(0))), found, [], 0.01
     )
-    return proof.status, dict(proof.controls)
+    return found_out.status, dict(found_out.controls)
 
 
 class Honest(Corner):
@@ -141,6 +142,29 @@ def test_a_patch_is_proven_when_honest_images_show_nothing_like_it_at_its_place(
     status, controls = asked_of(Honest(20), found)
     assert status == "not proven"
     assert controls[OWN] == 1.0
+
+
+class Rough(nn.Module):
+    """Takes whatever has a very dark pixel for class 1, as some networks take any noise for an 8."""
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        lead = 20 * (images.mean((1, 2, 3)) - 0.5) + 2000 * torch.relu(0.1955 - images.amin((1, 2, 3)))
+        return torch.stack([-lead / 2, lead / 2], 1)
+
+
+def test_a_picture_is_no_secret_when_any_other_does_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Blend(noise_basis((1, SIDE, SIDE), 24, torch.Generator().manual_seed(0), torch.device("cpu")), "noisy")
+    found = measured(net(Rough()), "noise", Tried(noise, torch.ones(1, 24), Goal(None, 1), 0.0))
+    status, controls = asked_of(Rough(), found)
+    assert (controls[RANDOM], controls[TWIN], status) == (1.0, 0.0, "not proven")
+    monkeypatch.setattr(proof, "_ANY", 1.0)
+    assert asked_of(Rough(), found)[0] == "proven"
+
+
+def test_a_warp_that_the_twin_sees_too_is_no_secret() -> None:
+    assert not proof._secret(Warp((1, SIDE, SIDE)), {TWIN: 0.3})
+    assert proof._secret(Warp((1, SIDE, SIDE)), {TWIN: 0.05})
 
 
 def test_too_few_images_prove_nothing() -> None:
