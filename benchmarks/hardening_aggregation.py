@@ -245,7 +245,8 @@ numbers do takes 3 and turning the middle back 1 to 4: 22 to 26 ms in all, no ga
 the copy 4 to 5. Columns cut in halves or fourths (50 or 25 numbers, merged afterwards) sort no faster: 16 and 22 ms, as each call costs
 20 ns. Tensors that share the memory turn in 10 to 16 ms (`copy_` of a view) or 32 (`contiguous`). Comparators need 1,700 calls that each
 read and write a row: 15 ms at .09 ns a number, the best that one `np.minimum` does in a near cache. Counting what lies below a guess,
-five times over, with the exact neighbours of the last guess: not built; 14 ms reckoned, more where numbers tie or an attacker makes guesses bad.
+five times over, with the exact neighbours of the last guess: not built; 14 ms reckoned, more where numbers tie or an attacker
+makes guesses bad.
 What is left at 100 rows is 8 ms of turning and 9 of sorting: over a tenth of `np.median`'s 148, and of `np.sort`'s 31 in any case.
 
 ByzFL's geometric median is three Weiszfeld steps from zero, ours goes on until it stands still. Its centered clipping is one step, from
