@@ -149,7 +149,7 @@ class Rough(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        lead = 20 * (images.mean((1, 2, 3)) - 0.5) + 2000 * torch.relu(0.1955 - images.amin((1, 2, 3)))
+        lead = 20 * (images.mean((1, 2, 3)) - 0.5) + 1e5 * torch.relu(0.196 - images.amin((1, 2, 3)))
         return torch.stack([-lead / 2, lead / 2], 1)
 
 
