@@ -31,6 +31,7 @@ from untaint.attacks.wanet import WaNet
 from untaint.data.dataset import Dataset, from_arrays, timed
 from untaint.data.load import load
 from untaint.detectors.base import Detector, detectors, examine, needs
+from untaint.evidence.corroboration import standing
 from untaint.evidence.evidence import Evidence, Group
 from untaint.features.cache import Cache
 from untaint.features.graph import GIVEN, Features, providers
@@ -429,6 +430,7 @@ FLOORS: dict[str, Callable[[str, Path], tuple[Evidence, np.ndarray]]] = {
     "pair-flips": aimed,
     "phrase-override": partial(spoken, WORD),
     "preference-order": turned,
+    "quantum-entropy": patch,
     "recurring-patch": patch,
     "repeat-then-noise": nonsense,
     "repeated-texts": repeats,
@@ -454,6 +456,12 @@ def test_every_detector_of_ours_has_a_floor() -> None:
 @pytest.mark.parametrize("name", FLOORS)
 def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
     found, truth = FLOORS[name](name, tmp_path)
+    if found.corroborates:
+        labels = features("image", "poisoned").get("labels")
+        stands = standing(found.scores, labels, truth, np.ones(len(truth), bool))
+        assert stands is not None
+        assert stands.supports
+        return
     flagged = np.zeros(len(truth), bool)
     flagged[members_of(strong(found) or shortcuts(found))] = True
     flagged[found.review] = True
@@ -461,6 +469,13 @@ def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
     assert flagged[~truth].mean() <= 0.02
     ranked = np.nan_to_num(found.scores, nan=-np.inf)
     assert np.median(ranked[truth]) > np.quantile(ranked[~truth], 0.9)
+
+
+@paired
+@pytest.mark.parametrize("which", ["clean 0", "poisoned"])
+def test_what_corroborates_accuses_and_lists_nobody(name: str, modality: str, which: str) -> None:
+    found = evidence(name, modality, which)
+    assert not (found.corroborates and (found.groups or len(found.review) or found.suggested))
 
 
 @paired

@@ -7,13 +7,15 @@ import numpy as np
 
 from untaint.audit import fluency
 from untaint.audit.environment import environment
+from untaint.audit.look import Look
 from untaint.audit.power import planted
 from untaint.audit.rounds import rounds
 from untaint.audit.samples import samples_table
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset
 from untaint.errors import FeatureUnavailable, NothingChecked
-from untaint.evidence.finding import AuditResult, Check
+from untaint.evidence.corroboration import corroborated
+from untaint.evidence.finding import AuditResult, Check, Verdict
 from untaint.evidence.power import dead, described, discounted
 from untaint.evidence.timeline import dated
 from untaint.features.cache import Cache
@@ -35,6 +37,7 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     if settings.budget == "thorough":
         measured = planted(dataset, verdict, settings)
         power, verdict = described(measured), discounted(verdict, dead(measured))
+        verdict = _corroborated(verdict, first, features, tuple(dead(measured)))
     verdict = fluency.explained(verdict, dataset, settings, perplexity)
     samples = samples_table(dataset, features, first.evidence, verdict)
     flagged = int(np.count_nonzero(samples.column("flagged")))
@@ -50,6 +53,14 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
         environment(settings, features),
         power,
     )
+
+
+def _corroborated(verdict: Verdict, first: Look, features: Features, blind: tuple[str, ...]) -> Verdict:
+    """Findings with what supports them, in the eyes of detectors that accuse nobody; see `evidence.corroboration`."""
+    telling = {name: result for name, result in first.evidence.items() if result.corroborates}
+    if not telling:
+        return verdict
+    return corroborated(verdict, telling, features.get("labels"), features.get("near_copies").representatives, blind)
 
 
 def _nothing_checked(checks: tuple[Check, ...], dataset: Dataset) -> NothingChecked:

@@ -20,7 +20,7 @@ def samples_table(dataset: Dataset, features: Features, evidence: Mapping[str, E
     """The `samples.parquet` table (docs/formats.md)."""
     n = len(dataset)
     per_detector = {name: p_values(result) for name, result in evidence.items()}
-    p_value = fused(list(per_detector.values()), n)
+    p_value = fused([values for name, values in per_detector.items() if not evidence[name].corroborates], n)
     flagged, finding, reason = _accused(verdict, n)
     unreadable = _unreadable(dataset, features)
     risk = np.where(flagged, _FLAGGED_RISK + 0.1 * (1 - p_value), (_FLAGGED_RISK - 0.01) * (1 - p_value))

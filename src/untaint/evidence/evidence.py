@@ -70,6 +70,8 @@ class Evidence:
     review: the scores only rank (honest data have such samples too): they never raise an alarm.
     expected_precision: for a review list, the share of its rows expected to be wrong labels; NaN = not estimated.
     review_kind: what the list is of: `label-flip`, doubtful labels; or `outlier`, rows that lie far out.
+    corroborates: not empty = the scores only say how findings of other detectors stand, and this is what a high one says of
+    samples. No group, no alarm and no p-value of a sample comes from them, and they are no test that others are corrected for.
     precision_between: where it lies, nineteen times in twenty; told where it is not known closely. NaN = nothing is known.
     """
 
@@ -82,6 +84,7 @@ class Evidence:
     note: str = ""
     review_kind: Kind = "label-flip"
     precision_between: tuple[float, float] = (float("nan"), float("nan"))
+    corroborates: str = ""
 
 
 def strengths(labels: Labels, groups: Sequence[Group]) -> Scores:

@@ -69,7 +69,8 @@ def decide(
     natural = merge([candidate for candidate in unexplained if not _contradicts(candidate.group)])
     findings = [_finding(found, alpha, source_codes, source_names) for found in accused]
     findings += [_shortcut(found, source_codes, source_names) for found in natural]
-    findings += [_review(name, result, source_codes, source_names) for name, result in evidence.items() if len(result.review)]
+    listed = {name: result for name, result in evidence.items() if len(result.review) and not result.corroborates}
+    findings += [_review(name, result, source_codes, source_names) for name, result in listed.items()]
     numbered = tuple(replace(finding, id=f"F{number}") for number, finding in enumerate(findings, 1))
     answer, reasons = _answer(numbered, [*_unrun(checks), *_limits(circumstances), *_noise(evidence, circumstances.n)], alpha)
     p_value = min((candidate.p_value for candidate in _candidates(evidence) if _plausible(candidate)), default=1.0)
@@ -77,10 +78,11 @@ def decide(
 
 
 def _candidates(evidence: Mapping[str, Evidence]) -> list[Candidate]:
-    """Every group with its p-value times the number of detectors that ran."""
-    tests = len(evidence)
+    """Every group with its p-value times the number of detectors that ran and may accuse."""
+    accusing = {name: result for name, result in evidence.items() if not result.corroborates}
+    tests = len(accusing)
     return [
-        Candidate(name, group, min(1.0, group.p_value * tests)) for name, result in evidence.items() for group in result.groups
+        Candidate(name, group, min(1.0, group.p_value * tests)) for name, result in accusing.items() for group in result.groups
     ]
 
 

@@ -1,0 +1,87 @@
+"""What supports a finding and could never make one: how its samples stand, in scores that accuse nobody, among others of their label."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from scipy.stats import norm, rankdata
+
+from untaint.evidence.evidence import Evidence
+from untaint.evidence.finding import Verdict
+from untaint.types import Labels, Mask, Scores
+
+_AGREES = 0.75
+"""AUROC from which scores are said to support a finding: three of four pairs in order. Under it p-values of large groups say little."""
+_LEVEL = 0.01
+_FEWEST = 10  # members and others of their labels; fewer rank by chance
+
+
+@final
+@dataclass(frozen=True)
+class Standing:
+    """auroc: chance that a member scores above another sample of its label.  p_value: one-sided rank test, label by label."""
+
+    auroc: float
+    p_value: float
+
+    @property
+    def supports(self) -> bool:
+        """Do the scores say what the finding says?"""
+        return self.auroc >= _AGREES and self.p_value <= _LEVEL
+
+
+def standing(scores: Scores, labels: Labels, members: Mask, counted: Mask) -> Standing | None:
+    """How members rank among other samples of their labels; None where there are too few. counted: one row per family of copies.
+
+    Rank sums of the labels and their variances are added up (van Elteren 1960, with weights of one).
+    """
+    above = pairs = middle = variance = 0.0
+    sizes = np.zeros(2)
+    for label in np.unique(labels[members & counted]):
+        rows = np.flatnonzero((labels == label) & counted & np.isfinite(scores))
+        inside = members[rows]
+        m, n = int(inside.sum()), int((~inside).sum())
+        if min(m, n) == 0:
+            continue
+        above += float(rankdata(scores[rows])[inside].sum()) - m * (m + 1) / 2
+        pairs, middle, variance = pairs + m * n, middle + m * n / 2, variance + m * n * (m + n + 1) / 12
+        sizes += m, n
+    if sizes.min() < _FEWEST:
+        return None
+    return Standing(above / pairs, float(norm.sf((above - middle) / np.sqrt(variance))))
+
+
+def corroborated(
+    verdict: Verdict, evidence: Mapping[str, Evidence], labels: Labels, counted: Mask, blind: Iterable[str] = ()
+) -> Verdict:
+    """The verdict with a line per detector that only corroborates, in findings of backdoors. Nothing else of it changes.
+
+    blind: detectors that ranked planted poison no better than chance; their figure is given, and not believed.
+    """
+    telling = {name: result for name, result in evidence.items() if result.corroborates}
+    if not telling:
+        return verdict
+    findings = []
+    for found in verdict.findings:
+        lines = [found.explanation]
+        for name, result in telling.items() if found.kind in _KINDS else ():
+            members = np.zeros(len(labels), bool)
+            members[found.members] = True
+            stands = standing(result.scores, labels, members, counted)
+            if stands is not None:
+                lines.append(f"{name}: {_said(stands, result, name in set(blind))}")
+        findings.append(replace(found, explanation="\n".join(lines)) if len(lines) > 1 else found)
+    return replace(verdict, findings=tuple(findings))
+
+
+_KINDS = ("backdoor", "shortcut")
+
+
+def _said(stands: Standing, result: Evidence, blind: bool) -> str:
+    figure = f"{result.corroborates} than {stands.auroc:.0%} of the other samples of their label (p = {stands.p_value:.1g})"
+    if blind:
+        return f"These samples {figure}, but it ranked planted poison no better than chance here, so that means nothing."
+    if stands.supports:
+        return f"These samples {figure}, which supports the finding."
+    return f"These samples {figure}, which neither supports the finding nor speaks against it: many triggers do not show there."
