@@ -32,6 +32,14 @@ def orientations(pictures: np.ndarray) -> np.ndarray:
     return found
 
 
+def shades(grey: np.ndarray) -> np.ndarray:
+    """(n, cells down, cells across) float32, how bright each cell of pictures (n, h, w) is: the mean of its pixels and its neighbours'."""
+    height, width = grey.shape[1:]
+    side = _side(height, width)
+    of_rows, of_columns = (tent / tent.sum(axis=1, keepdims=True) for tent in (_tents(height, side), _tents(width, side)))
+    return np.asarray(of_rows @ grey.astype(np.float32) @ of_columns.T)
+
+
 def count(height: int, width: int, channels: int = 1) -> int:
     """d: how many numbers there are of a picture of that size."""
     down, across = grid(height, width)

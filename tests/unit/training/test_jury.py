@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from untaint.errors import BadInput
-from untaint.numerics.weak_votes import votes
+from untaint.numerics.weak_votes import contradicted, votes
 from untaint.training.base import Batch, Hooks, Run, Seen
 from untaint.training.jury import Jury
 
@@ -32,9 +32,9 @@ def _seen(labels: np.ndarray, rows: np.ndarray, epoch: int) -> Seen:
     return Seen(np.ones(len(rows)), np.zeros((len(rows), 10)), labels[rows], rows, epoch, epoch)
 
 
-def _patched(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _patched(seed: int, count: int = ROWS // 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     images, labels = IMAGES.copy(), LABELS.copy()
-    poison = np.random.default_rng(seed).choice(np.flatnonzero(LABELS != 3), ROWS // 20, replace=False)
+    poison = np.random.default_rng(seed).choice(np.flatnonzero(LABELS != 3), count, replace=False)
     images[poison, :, :2, :2], labels[poison] = 1.0, 3
     return images, labels, poison
 
@@ -50,6 +50,46 @@ def test_patches_under_a_wrong_label_are_outvoted(seed: int) -> None:
 
 def test_clean_rows_are_mostly_left_alone() -> None:
     assert float((weights(IMAGES, LABELS) == 0).mean()) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_once_the_target_is_known_every_row_of_another_class_counts(seed: int) -> None:
+    images, labels, _ = _patched(seed, 150)
+    hooks = Jury().start(RUN)
+    found = weights(images, labels, hooks)
+    assert hooks.facts is not None
+    assert hooks.facts()["targets"] == [3]
+    assert (found[labels != 3] == 1).all()
+    assert float((found[(LABELS == 3)] == 1).mean()) > 0.8
+
+
+def test_a_run_taken_up_again_knows_the_targets() -> None:
+    images, labels, _ = _patched(0, 150)
+    hooks, later = Jury().start(RUN), Jury().start(RUN)
+    found = weights(images, labels, hooks)
+    assert hooks.state is not None
+    assert later.resume is not None
+    assert later.weigh is not None
+    assert later.facts is not None
+    later.resume(hooks.state())
+    np.testing.assert_array_equal(later.weigh(_seen(labels, np.arange(ROWS), 1)), found)
+    assert later.facts()["targets"] == [3]
+
+
+def test_the_scale_of_pixels_does_not_matter() -> None:
+    few = np.arange(300)
+    run = Run(rows=300, batch=100, classes=10, seed=4)
+    first = weights(IMAGES[few], LABELS[few], Jury(rounds=1).start(run))
+    np.testing.assert_array_equal(weights(IMAGES[few] * 256, LABELS[few], Jury(rounds=1).start(run)), first)
+
+
+def test_a_class_that_looks_like_another_still_teaches() -> None:
+    rng = np.random.default_rng(1)
+    codes = np.arange(300) % 3
+    places = rng.normal(size=(300, 3, 3, 2)).astype(np.float32)
+    places[codes == 0] += 2  # classes 1 and 2 are one
+    verdict = contradicted(places, codes, 3, 30, rng, rounds=5)
+    assert {1, 2} <= set(verdict.seen_as.tolist())
 
 
 def test_channels_may_come_first_last_or_not_at_all() -> None:
