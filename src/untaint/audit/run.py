@@ -34,10 +34,12 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     if not first.assessed:
         raise _nothing_checked(first.checks, dataset)
     power: Mapping[str, object] = {"statement": "Not measured; `--budget thorough` does."}
+    blind: tuple[str, ...] = ()
     if settings.budget == "thorough":
         measured = planted(dataset, verdict, settings)
-        power, verdict = described(measured), discounted(verdict, dead(measured))
-        verdict = _corroborated(verdict, first, features, tuple(dead(measured)))
+        power, blind = described(measured), tuple(dead(measured))
+        verdict = discounted(verdict, dead(measured))
+    verdict = _corroborated(verdict, first, features, blind)
     verdict = fluency.explained(verdict, dataset, settings, perplexity)
     samples = samples_table(dataset, features, first.evidence, verdict)
     flagged = int(np.count_nonzero(samples.column("flagged")))

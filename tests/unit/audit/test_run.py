@@ -62,6 +62,16 @@ class Accusing(Fake):
 
 @final
 @dataclass(frozen=True)
+class Helping(Fake):
+    id: ClassVar[str] = "helping"
+
+    def examine(self, labels: Labels) -> Evidence:
+        scores = np.where(np.arange(len(labels)) < 30, 1.0, 0.0) + np.random.default_rng(0).random(len(labels))
+        return Evidence(scores.astype(np.float32), "empirical", corroborates="are steadier")
+
+
+@final
+@dataclass(frozen=True)
 class Wanting(Fake):
     id: ClassVar[str] = "wanting"
 
@@ -142,6 +152,26 @@ def test_a_detector_that_breaks_hides_nothing(install: Install) -> None:
     result = run(dataset(), FAST)
     assert result.verdict.answer == "poisoned"
     assert result.n_flagged == 20
+
+
+def test_what_corroborates_adds_a_line_to_findings_and_nothing_else(install: Install) -> None:
+    install(Accusing)
+    alone = run(dataset(), FAST)
+    install(Accusing, Helping)
+    result = run(dataset(), FAST)
+    (before,), (finding,) = alone.verdict.findings, result.verdict.findings
+    first, line = finding.explanation.split("\n")
+    assert first == before.explanation
+    assert line.startswith("helping: These samples are steadier than ")
+    assert (finding.detectors, finding.p_value, finding.severity) == (before.detectors, before.p_value, before.severity)
+    assert result.samples.column("p_value").equals(alone.samples.column("p_value"))
+    assert max(result.samples.column("risk_helping").to_pylist()[:20]) > 0.9
+
+
+def test_what_corroborates_says_nothing_of_a_set_without_findings(install: Install) -> None:
+    install(Quiet, Helping)
+    assert run(dataset(), FAST).verdict.answer == "no evidence"
+    assert run(dataset(), FAST).verdict.findings == ()
 
 
 def test_a_missing_feature_is_a_reason(install: Install) -> None:
