@@ -32,9 +32,9 @@ def _seen(labels: np.ndarray, rows: np.ndarray, epoch: int) -> Seen:
     return Seen(np.ones(len(rows)), np.zeros((len(rows), 10)), labels[rows], rows, epoch, epoch)
 
 
-def _patched(seed: int, count: int = ROWS // 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _patched(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     images, labels = IMAGES.copy(), LABELS.copy()
-    poison = np.random.default_rng(seed).choice(np.flatnonzero(LABELS != 3), count, replace=False)
+    poison = np.random.default_rng(seed).choice(np.flatnonzero(LABELS != 3), ROWS // 20, replace=False)
     images[poison, :, :2, :2], labels[poison] = 1.0, 3
     return images, labels, poison
 
@@ -52,9 +52,8 @@ def test_clean_rows_are_mostly_left_alone() -> None:
     assert float((weights(IMAGES, LABELS) == 0).mean()) < 0.1
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_once_the_target_is_known_every_row_of_another_class_counts(seed: int) -> None:
-    images, labels, _ = _patched(seed, 150)
+def test_once_the_target_is_known_every_row_of_another_class_counts() -> None:
+    images, labels, _ = _patched(0)
     hooks = Jury().start(RUN)
     found = weights(images, labels, hooks)
     assert hooks.facts is not None
@@ -64,7 +63,7 @@ def test_once_the_target_is_known_every_row_of_another_class_counts(seed: int) -
 
 
 def test_a_run_taken_up_again_knows_the_targets() -> None:
-    images, labels, _ = _patched(0, 150)
+    images, labels, _ = _patched(0)
     hooks, later = Jury().start(RUN), Jury().start(RUN)
     found = weights(images, labels, hooks)
     assert hooks.state is not None
