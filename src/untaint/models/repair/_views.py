@@ -128,6 +128,18 @@ def warped(images: Tensor, field: Tensor) -> Tensor:
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=True)
 
 
+def windows(share: Tensor, images: Tensor, rng: torch.Generator) -> Tensor:
+    """Masks (n, c, h, w): 0 within a window anywhere, 1 around it, so that about a share (n,) of each image stays (Yun et al. 2019)."""
+    count, _, height, width = images.shape
+    across: list[Tensor] = []
+    for edge in (height, width):
+        length = ((1 - share).sqrt() * edge).round()[:, None]
+        start = (_uniform(images, rng, (count, 1)) * (edge - length + 1)).floor()
+        at = torch.arange(edge, device=images.device)
+        across.append((at >= start) & (at < start + length))
+    return (~(across[0][:, None, :, None] & across[1][:, None, None, :])).to(images.dtype).expand_as(images)
+
+
 def _even(images: Tensor, rng: torch.Generator, limit: float) -> Tensor:
     return limit * (2 * _uniform(images, rng, (len(images),)) - 1)
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from untaint.errors import BadInput
 from untaint.models.repair._channels import stages
 from untaint.models.repair._tuning import Plan, accuracy, answered, head, parted, restarted, tuned
+from untaint.models.repair._views import windows
 from untaint.models.repair.base import Given, prepared, repairs
 from untaint.models.repair.channel_lipschitz import ChannelLipschitz
 from untaint.models.repair.course.chosen import DEFAULT, chosen, described, repaired
@@ -263,3 +264,11 @@ def test_double_precision_stays_double(suspect: nn.Module) -> None:
     done = repaired(chosen("distillation(steps=2)"), prepared(copy.deepcopy(suspect).double(), pictures(40, 0)))
     assert {weight.dtype for weight in done.module.parameters()} == {torch.float64}
     assert answered(done.module, as_tensor(pictures(4, 0).inputs).double()).shape == (4, 2)
+
+
+def test_a_window_leaves_the_share_it_should_and_moves_from_image_to_image() -> None:
+    share = torch.tensor([0.0, 0.25, 0.75, 1.0]).repeat(50)
+    masks = windows(share, torch.zeros(200, 1, 20, 20), torch.Generator().manual_seed(0))
+    assert torch.allclose(masks.mean((1, 2, 3)), share, atol=0.03)
+    assert set(masks.unique().tolist()) == {0.0, 1.0}
+    assert len({tuple(mask[0].flatten().tolist()) for mask in masks[2::4]}) > 20
