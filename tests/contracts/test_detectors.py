@@ -460,7 +460,7 @@ def test_planted_poison_is_found(name: str, tmp_path: Path) -> None:
         labels = features("image", "poisoned").get("labels")
         stands = standing(found.scores, labels, truth, np.ones(len(truth), bool))
         assert stands is not None
-        assert stands.supports
+        assert stands.auroc >= 0.75
         return
     flagged = np.zeros(len(truth), bool)
     flagged[members_of(strong(found) or shortcuts(found))] = True

@@ -13,8 +13,8 @@ from untaint.audit.rounds import rounds
 from untaint.audit.samples import samples_table
 from untaint.audit.settings import AuditSettings
 from untaint.data.dataset import Dataset
-from untaint.errors import FeatureUnavailable, NothingChecked
-from untaint.evidence.corroboration import corroborated
+from untaint.errors import FeatureUnavailable, NothingChecked, UntaintError
+from untaint.evidence.corroboration import corroborated, like
 from untaint.evidence.finding import AuditResult, Check, Verdict
 from untaint.evidence.power import dead, described, discounted
 from untaint.evidence.timeline import dated
@@ -62,7 +62,18 @@ def _corroborated(verdict: Verdict, first: Look, features: Features, blind: tupl
     telling = {name: result for name, result in first.evidence.items() if result.corroborates}
     if not telling:
         return verdict
-    return corroborated(verdict, telling, features.get("labels"), features.get("near_copies").representatives, blind)
+    try:
+        strata, counted = (
+            like(features.get("labels"), features.get("content").contradicted),
+            features.get("near_copies").representatives,
+        )
+    except FeatureUnavailable:
+        return verdict
+    except UntaintError:
+        raise
+    except Exception:  # noqa: BLE001 - a judge that breaks has been told of; a figure beside findings is not worth losing them
+        return verdict
+    return corroborated(verdict, telling, strata, counted, blind)
 
 
 def _nothing_checked(checks: tuple[Check, ...], dataset: Dataset) -> NothingChecked:

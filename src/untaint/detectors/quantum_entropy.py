@@ -25,7 +25,7 @@ class QuantumEntropy(Detector):
 
     Hard honest samples stretch a class as well, with one long tail and no gap in it, and the published method cuts where a known
     number of poisoned samples ends. Without that number the scores rank and accuse nobody: a finding of other detectors is told how
-    its samples stand among others of their label, by a rank test.
+    its samples stand, by a rank test, among others of their label whose content is as doubtful. Natural groups stand out as well.
 
     Works when: the network has learned something of the trigger and labels are wrong: patches, blends, smooth patterns, warps.
     Fails when: labels are right, so that poison lies amid its class; when poison outnumbers the honest part of a class.

@@ -1,4 +1,4 @@
-"""What supports a finding and could never make one: how its samples stand, in scores that accuse nobody, among others of their label."""
+"""What supports a finding and could never make one: how its samples stand, in scores that accuse nobody, among others like them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +11,9 @@ from untaint.evidence.evidence import Evidence
 from untaint.evidence.finding import Verdict
 from untaint.types import Labels, Mask, Scores
 
-_AGREES = 0.75
-"""AUROC from which scores are said to support a finding: three of four pairs in order. Under it p-values of large groups say little."""
+_AGREES = 0.9
+"""AUROC from which scores are said to support a finding. Natural groups stand out as well: of 119 clusters of clean classes (Fashion-MNIST,
+4,000 images) one in ten reached .85 by quantum entropy; of a large group a p-value alone says nothing."""
 _LEVEL = 0.01
 _FEWEST = 10  # members and others of their labels; fewer rank by chance
 
@@ -20,7 +21,7 @@ _FEWEST = 10  # members and others of their labels; fewer rank by chance
 @final
 @dataclass(frozen=True)
 class Standing:
-    """auroc: chance that a member scores above another sample of its label.  p_value: one-sided rank test, label by label."""
+    """auroc: chance that a member scores above another sample of its stratum.  p_value: one-sided rank test, stratum by stratum."""
 
     auroc: float
     p_value: float
@@ -31,15 +32,15 @@ class Standing:
         return self.auroc >= _AGREES and self.p_value <= _LEVEL
 
 
-def standing(scores: Scores, labels: Labels, members: Mask, counted: Mask) -> Standing | None:
-    """How members rank among other samples of their labels; None where there are too few. counted: one row per family of copies.
+def standing(scores: Scores, strata: Labels, members: Mask, counted: Mask) -> Standing | None:
+    """How members rank among other samples of their strata; None where there are too few. counted: one row per family of copies.
 
-    Rank sums of the labels and their variances are added up (van Elteren 1960, with weights of one).
+    Rank sums of the strata and their variances are added up (van Elteren 1960, with weights of one).
     """
     above = pairs = middle = variance = 0.0
     sizes = np.zeros(2)
-    for label in np.unique(labels[members & counted]):
-        rows = np.flatnonzero((labels == label) & counted & np.isfinite(scores))
+    for stratum in np.unique(strata[members & counted]):
+        rows = np.flatnonzero((strata == stratum) & counted & np.isfinite(scores))
         inside = members[rows]
         m, n = int(inside.sum()), int((~inside).sum())
         if min(m, n) == 0:
@@ -52,11 +53,17 @@ def standing(scores: Scores, labels: Labels, members: Mask, counted: Mask) -> St
     return Standing(above / pairs, float(norm.sf((above - middle) / np.sqrt(variance))))
 
 
+def like(labels: Labels, contradicted: Mask) -> Labels:
+    """(n,) strata of label and content: hard honest samples stand out in many ways, so doubtful ones are compared with doubtful ones."""
+    return np.where(labels >= 0, 2 * labels + contradicted, -1)
+
+
 def corroborated(
-    verdict: Verdict, evidence: Mapping[str, Evidence], labels: Labels, counted: Mask, blind: Iterable[str] = ()
+    verdict: Verdict, evidence: Mapping[str, Evidence], strata: Labels, counted: Mask, blind: Iterable[str] = ()
 ) -> Verdict:
     """The verdict with a line per detector that only corroborates, in findings of backdoors. Nothing else of it changes.
 
+    strata: (n,) which samples are compared, see `like`.
     blind: detectors that ranked planted poison no better than chance; their figure is given, and not believed.
     """
     telling = {name: result for name, result in evidence.items() if result.corroborates}
@@ -66,9 +73,9 @@ def corroborated(
     for found in verdict.findings:
         lines = [found.explanation]
         for name, result in telling.items() if found.kind in _KINDS else ():
-            members = np.zeros(len(labels), bool)
+            members = np.zeros(len(strata), bool)
             members[found.members] = True
-            stands = standing(result.scores, labels, members, counted)
+            stands = standing(result.scores, strata, members, counted)
             if stands is not None:
                 lines.append(f"{name}: {_said(stands, result, name in set(blind))}")
         findings.append(replace(found, explanation="\n".join(lines)) if len(lines) > 1 else found)
@@ -79,7 +86,7 @@ _KINDS = ("backdoor", "shortcut")
 
 
 def _said(stands: Standing, result: Evidence, blind: bool) -> str:
-    figure = f"{result.corroborates} than {stands.auroc:.0%} of the other samples of their label (p = {stands.p_value:.1g})"
+    figure = f"{result.corroborates} than {stands.auroc:.0%} of others with that label, as doubtful as they are (p = {stands.p_value:.1g})"
     if blind:
         return f"These samples {figure}, but it ranked planted poison no better than chance here, so that means nothing."
     if stands.supports:

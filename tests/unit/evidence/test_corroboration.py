@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from tests.unit.evidence.groups import N, decided, evidence, group
 
-from untaint.evidence.corroboration import corroborated, standing
+from untaint.evidence.corroboration import corroborated, like, standing
 from untaint.evidence.evidence import Evidence
 
 LABELS = np.arange(N) % 4
@@ -40,6 +40,17 @@ def test_labels_are_compared_within_themselves() -> None:
     assert found is not None
     assert abs(found.auroc - 0.5) < 0.1
     assert not found.supports
+
+
+def test_doubtful_samples_are_compared_with_doubtful_ones() -> None:
+    """All doubtful samples score high, members or not: then members say nothing."""
+    doubtful = INSIDE | (np.arange(N) % 8 == 1)
+    scores = helper(0.0).scores + 5.0 * doubtful
+    crude, fair = (standing(scores, strata, INSIDE, EVERY) for strata in (LABELS, like(LABELS, doubtful)))
+    assert crude is not None
+    assert fair is not None
+    assert crude.auroc > 0.7 > fair.auroc
+    np.testing.assert_array_equal(like(np.array([-1, 0, 2]), np.array([True, False, True])), [-1, 0, 5])
 
 
 def test_copies_count_once_and_too_few_say_nothing() -> None:
