@@ -18,13 +18,17 @@ from untaint.types import Pixels
 RANDOM = "random ones of the same kind and size"
 OWN = "what images of the other class show there"
 TWIN = "the same images, shown to the twin"
+_TOLD = (RANDOM, REVERSED)
+"""Controls that are told and need not be beaten: a network that learned one picture or warp answers to many others as well, whichever way
+they bend."""
 _DRAWS = 8  # random controls, one for every eighth image: one lucky draw decides nothing
 _LEAST_IMAGES = 7  # 7 of 7 against none is p = 0.008
 _RIVALS = 3
 """Marks for other classes that are shrunk like the accused one before they are compared: large ones turn far more."""
 _SEEN = 0.15
-"""Share of warped images that a twin may take for the other class. Learned warps mean nothing to a twin (0 to 8 % of the images on ten
-development networks); those that turn sneakers into boots look like boots to it too (24 to 98 % on seven)."""
+"""Share of warped images that a twin may take for the other class. Learned warps mean nothing to a twin (0 to 8 % of the images on eleven
+networks, 15 to 74 % on two of look-alike classes, which are missed); those that turn sneakers into boots look like boots to it too (24 to
+98 % on twenty)."""
 _ANY = 0.95
 """Share of images that random pictures may turn as well. Networks with a learned picture answer to many (42 to 93 % of the images on seven
 networks); honest ones that were seen to say 8 to whatever noise lies on a digit said so to 99 % and more."""
@@ -50,10 +54,9 @@ def proved(
     """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
 
     nets: the model's and its twin.  others: what the same search found for other classes.  Proven: it turns most images, far more than
-    the best of the other classes, as small, turns to its own and than honest images do (McNemar, exact; the largest p counts): for a
-    patch, what images of the class show at its place; for a picture, the direction between the classes; for a warp, the same the other
-    way round, and the twin must not take the warped images for the other class. That random marks of the same kind turn many too is
-    no defence: a network that learned a noise picture answers to other noise as well, but not to all of it.
+    the best of the other classes, as small, turns to its own, than the twin takes for the other class, and than honest images do (McNemar,
+    exact; the largest p counts): for a patch, what images of the class show at its place; for a picture, the direction between the classes.
+    The twin must hardly take warped images for the other class, and a picture must not be one of any that turn everything.
     """
     (net, twin), rows = nets, found.rows
     if len(rows) < _LEAST_IMAGES:
@@ -66,7 +69,7 @@ def proved(
     turned = {name: subject.logits(pixels).argmax(1) == aim for name, pixels in _controls(reference, net, found, changed).items()}
     rates, p_values = (
         {name: float(each.mean()) for name, each in turned.items()},
-        [mcnemar(hits, each) for name, each in turned.items() if name != RANDOM],
+        [mcnemar(hits, each) for name, each in turned.items() if name not in _TOLD],
     )
     rival = _rival(net, found, others)
     if rival is not None:
@@ -75,10 +78,12 @@ def proved(
         if fair.any():
             rates[RIVAL] = float((answered == rival.tried.goal.target)[fair].mean())
             p_values.append(mcnemar(hits[fair], (answered == rival.tried.goal.target)[fair]))
-    rates[TWIN] = float((_answers(twin, changed) == aim).mean())
+    seen = _answers(twin, changed) == aim
+    rates[TWIN] = float(seen.mean())
+    p_values.append(mcnemar(hits, seen))
     asr, p_value = float(hits.mean()), max(p_values)
     leads = {} if found.who == "each" and len(np.unique(net.labels)) > _PAIR else _LEADS
-    ahead = all(asr - rate >= leads.get(name, LEAST_LEAD) for name, rate in rates.items() if name != RANDOM)
+    ahead = all(asr - rate >= leads.get(name, LEAST_LEAD) for name, rate in rates.items() if name not in _TOLD)
     secret = _secret(found.tried.mark, rates)
     proven = asr >= LEAST_ASR and ahead and secret and p_value <= alpha
     chosen = (
