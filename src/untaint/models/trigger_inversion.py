@@ -11,7 +11,7 @@ from untaint.evidence.finding import Proof
 from untaint.models.base import Case, Checked, ModelCheck, ModelFinding, Need
 from untaint.models.inversion.asked import Asked, asked
 from untaint.models.inversion.hunt import Candidate, hunted, searched, shrunk
-from untaint.models.inversion.proof import proved
+from untaint.models.inversion.proof import Asking, proved
 from untaint.models.inversion.search import Goal
 from untaint.models.inversion.twin import twin
 from untaint.types import Labels
@@ -89,12 +89,13 @@ class TriggerInversion(ModelCheck):
         other, doubt = twin(net, case.seed + 1), ""
         compared: list[dict[str, object]] = []
         facts["compared"] = compared
+        asking = Asking(case.subject, case.reference, net, other)
         for each in hot:
             natural = strongest(other, each, case.seed)
             compared.append(_compared(each, net, natural))
             if each.strength - natural < self.beyond(each):
                 continue
-            proof = proved(case.subject, case.reference, (net, other), each, found, case.alpha / _STORIES)
+            proof = proved(asking, each, found, natural, case.alpha / _STORIES)
             compared[-1] |= {"asr": round(proof.asr_before, 3), **{name: round(rate, 3) for name, rate in proof.controls.items()}}
             if proof.status == "proven":
                 return Checked("backdoored", (_finding(each, net, proof, natural),), facts=facts)

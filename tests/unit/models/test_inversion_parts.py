@@ -13,7 +13,7 @@ from untaint.models.inversion import twin as twins
 from untaint.models.inversion.asked import Asked
 from untaint.models.inversion.hunt import Candidate, Who, measured, shrunk
 from untaint.models.inversion.marks import Blend, Patch, Warp, noise_basis
-from untaint.models.inversion.proof import OWN, RANDOM, TWIN, proved
+from untaint.models.inversion.proof import OWN, RANDOM, TWIN, Asking, proved
 from untaint.models.inversion.search import Goal, Round, Tried, halved
 from untaint.models.trigger_inversion import TriggerInversion, stories
 from untaint.nets.subject import Reference, TorchSubject
@@ -119,13 +119,14 @@ def test_halving_ends_with_the_goal_and_the_place_that_work() -> None:
     assert bool(best.params[0, -1, 1, 1])
 
 
-def asked_of(module: nn.Module, found: Candidate, twin: nn.Module | None = None) -> tuple[str, dict[str, float]]:
+def asked_of(
+    module: nn.Module, found: Candidate, twin: nn.Module | None = None, natural: float = 0.0
+) -> tuple[str, dict[str, float]]:
     images, labels = pictures()
     images[labels == 1, 1, 1] = 255  # honest images of the class have the light pixel too, in the last case below
     plain = images if isinstance(module, Honest) else pictures()[0]
-    found_out = proved(
-        TorchSubject(module), Reference(plain, labels, ("dark", "light")), (net(module), net(twin or Corner(0))), found, [], 0.01
-    )
+    asking = Asking(TorchSubject(module), Reference(plain, labels, ("dark", "light")), net(module), net(twin or Corner(0)))
+    found_out = proved(asking, found, [], natural, 0.01)
     return found_out.status, dict(found_out.controls)
 
 
@@ -165,6 +166,13 @@ def test_a_picture_is_no_secret_when_any_other_does_as_much(monkeypatch: pytest.
 def test_a_warp_that_the_twin_sees_too_is_no_secret() -> None:
     assert not proof._secret(Warp((1, SIDE, SIDE)), {TWIN: 0.3})
     assert proof._secret(Warp((1, SIDE, SIDE)), {TWIN: 0.05})
+
+
+def test_what_leaves_the_twin_far_behind_must_lead_by_half_as_much() -> None:
+    found = measured(net(Corner(20)), "patch", Tried(PATCH, white(), Goal(None, 1), 0.0))
+    leads = [proof._lead(OWN, replace(found, strength=3.0), net(Corner(20)), natural) for natural in (0.0, -3.0)]
+    assert leads[0] == 2 * leads[1]
+    assert proof._lead(OWN, replace(found, strength=3.0, who="source"), net(Corner(20)), -3.0) == leads[0]
 
 
 def test_too_few_images_prove_nothing() -> None:

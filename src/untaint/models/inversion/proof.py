@@ -1,6 +1,8 @@
 """The recovered trigger on images no search ever saw, against changes of the same kind and size that are not it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
@@ -34,6 +36,10 @@ _ANY = 0.95
 networks); honest ones that were seen to say 8 to whatever noise lies on a digit said so to 99 % and more."""
 _SHOWN = 6
 _PAIR = 2  # classes
+_FAR = 4.0
+"""By which strength must exceed the twin's for half of the leads to do, where all classes are turned: of honest networks nothing that turns
+all was more than 2.3 beyond; learned marks of ten and more classes mostly were, by 5 to 10, and honest content that resembles them turned
+up to 79 %."""
 _AROUND = 2
 """Pixels around a patch within which honest images of the other class are pasted in its stead: what is written on 3x3 pixels of a boot
 reads as a boot with its surroundings only."""
@@ -43,22 +49,28 @@ that were learned by .65 and more. A patch that turns every one of three classes
 networks; it must lead by LEAST_LEAD."""
 
 
-def proved(
-    subject: Subject,
-    reference: Reference,
-    nets: tuple[Asked, Asked],
-    found: Candidate,
-    others: Sequence[Candidate],
-    alpha: float,
-) -> Proof:
+@final
+@dataclass(frozen=True)
+class Asking:
+    """Whom a candidate is tried on. net, twin: the model's network, and one that nobody touched."""
+
+    subject: Subject
+    reference: Reference
+    net: Asked
+    twin: Asked
+
+
+def proved(asking: Asking, found: Candidate, others: Sequence[Candidate], natural: float, alpha: float) -> Proof:
     """Put a candidate on held-out images, as whole grey levels, and ask the model itself.
 
-    nets: the model's and its twin.  others: what the same search found for other classes.  Proven: it turns most images, far more than
-    the best of the other classes, as small, turns to its own, than the twin takes for the other class, and than honest images do (McNemar,
-    exact; the largest p counts): for a patch, what images of the class show at its place; for a picture, the direction between the classes.
-    The twin must hardly take warped images for the other class, and a picture must not be one of any that turn everything.
+    others: what the same search found for other classes.  natural: strength of the best mark on the twin.
+
+    Proven: it turns most images, far more than the best of the other classes, as small, turns to its own, than the twin takes for the
+    other class, and than honest images do (McNemar, exact; the largest p counts): for a patch, what images of the class show at its
+    place; for a picture, the direction between the classes. The twin must hardly take warped images for the other class, and a picture
+    must not be one of any that turn everything.
     """
-    (net, twin), rows = nets, found.rows
+    subject, reference, net, rows = asking.subject, asking.reference, asking.net, found.rows
     if len(rows) < _LEAST_IMAGES:
         return not_tried(f"only {len(rows)} held-out images could be tried, {_LEAST_IMAGES} are needed")
     plain, labels = reference.inputs[net.rows[rows]], net.labels[rows]
@@ -78,14 +90,12 @@ def proved(
         if fair.any():
             rates[RIVAL] = float((answered == rival.tried.goal.target)[fair].mean())
             p_values.append(mcnemar(hits[fair], (answered == rival.tried.goal.target)[fair]))
-    seen = _answers(twin, changed) == aim
+    seen = _answers(asking.twin, changed) == aim
     rates[TWIN] = float(seen.mean())
     p_values.append(mcnemar(hits, seen))
     asr, p_value = float(hits.mean()), max(p_values)
-    leads = {} if found.who == "each" and len(np.unique(net.labels)) > _PAIR else _LEADS
-    ahead = all(asr - rate >= leads.get(name, LEAST_LEAD) for name, rate in rates.items() if name not in _TOLD)
-    secret = _secret(found.tried.mark, rates)
-    proven = asr >= LEAST_ASR and ahead and secret and p_value <= alpha
+    ahead = all(asr - rate >= _lead(name, found, net, natural) for name, rate in rates.items() if name not in _TOLD)
+    proven = asr >= LEAST_ASR and ahead and _secret(found.tried.mark, rates) and p_value <= alpha
     chosen = (
         np.flatnonzero(hits)[:: max(1, int(hits.sum()) // _SHOWN)][:_SHOWN] if hits.any() else np.arange(min(_SHOWN, len(rows)))
     )
@@ -107,6 +117,14 @@ def _controls(reference: Reference, net: Asked, found: Candidate, changed: Pixel
     if isinstance(found.tried.mark, Warp):
         return result | {REVERSED: _stamped(net, found, -found.tried.params, found.rows)}
     return result | {NATURAL: _natural(reference, net, found, plain, changed)}
+
+
+def _lead(name: str, found: Candidate, net: Asked, natural: float) -> float:
+    """By how much a mark must exceed a control."""
+    if found.who == "each" and len(np.unique(net.labels)) > _PAIR:
+        return LEAST_LEAD
+    far = found.who == "all" and found.strength - natural >= _FAR
+    return _LEADS.get(name, LEAST_LEAD) * (0.5 if far else 1)
 
 
 def _secret(mark: Mark, rates: Mapping[str, float]) -> bool:
