@@ -226,3 +226,9 @@ def test_files_and_functions_stay_small() -> None:
         if size > MAX_BODY
     ]
     assert long == []
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Folders of tests are no packages: two files of one name hide each other when all are collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
