@@ -179,7 +179,7 @@ def report(rows: Sequence[Mapping[str, Any]], left_out: Sequence[str], of: int, 
         f"of 28x28, the first {_IMAGES} of the defender's images ({2 * _IMAGES:,} of 43 classes), alpha = {alpha:g}. A backdoor counts as "
         "found when the answer is "
         "`backdoored` and the target is the attacker's (class by class: for 80 % of the classes; one right pair of the map counts as "
-        "wrong). The probe's constants were chosen on other networks (zoos of the seeds 900 and 901)."
+        "wrong). The probe's constants were chosen on other networks (zoos of the seeds 1 to 3, 900 and 901)."
     )
     outcome = (
         f"**{len(found)} of {len(bad)} backdoored networks found with the right target; {len(accused)} of {len(clean)} clean ones "

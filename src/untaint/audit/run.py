@@ -1,7 +1,7 @@
 """One audit from a data set to a result: look, in rounds, then lay out the samples table."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -34,11 +34,11 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     if not first.assessed:
         raise _nothing_checked(first.checks, dataset)
     power: Mapping[str, object] = {"statement": "Not measured; `--budget thorough` does."}
-    blind: tuple[str, ...] = ()
+    blind: Mapping[str, str] = {}
     if settings.budget == "thorough":
         measured = planted(dataset, verdict, settings)
-        power, blind = described(measured), tuple(dead(measured))
-        verdict = discounted(verdict, dead(measured))
+        power, blind = described(measured), dead(measured)
+        verdict = discounted(verdict, blind)
     verdict = _corroborated(verdict, first, features, blind)
     verdict = fluency.explained(verdict, dataset, settings, perplexity)
     samples = samples_table(dataset, features, first.evidence, verdict)
@@ -57,23 +57,20 @@ def run(dataset: Dataset, settings: AuditSettings) -> AuditResult:
     )
 
 
-def _corroborated(verdict: Verdict, first: Look, features: Features, blind: tuple[str, ...]) -> Verdict:
+def _corroborated(verdict: Verdict, first: Look, features: Features, blind: Iterable[str]) -> Verdict:
     """Findings with what supports them, in the eyes of detectors that accuse nobody; see `evidence.corroboration`."""
-    telling = {name: result for name, result in first.evidence.items() if result.corroborates}
-    if not telling:
+    if not any(result.corroborates for result in first.evidence.values()):
         return verdict
     try:
-        strata, counted = (
-            like(features.get("labels"), features.get("content").contradicted),
-            features.get("near_copies").representatives,
-        )
+        strata = like(features.get("labels"), features.get("content").contradicted)
+        counted = features.get("near_copies").representatives
     except FeatureUnavailable:
         return verdict
     except UntaintError:
         raise
     except Exception:  # noqa: BLE001 - a judge that breaks has been told of; a figure beside findings is not worth losing them
         return verdict
-    return corroborated(verdict, telling, strata, counted, blind)
+    return corroborated(verdict, first.evidence, strata, counted, blind)
 
 
 def _nothing_checked(checks: tuple[Check, ...], dataset: Dataset) -> NothingChecked:

@@ -15,6 +15,7 @@ _AGREES = 0.9
 """AUROC from which scores are said to support a finding. Natural groups stand out as well: of 119 clusters of clean classes (Fashion-MNIST,
 4,000 images) one in ten reached .85 by quantum entropy; of a large group a p-value alone says nothing."""
 _LEVEL = 0.01
+_KINDS = ("backdoor", "shortcut")  # findings of what a trigger could be; wrong labels and copies stretch no class by themselves
 _FEWEST = 10  # members and others of their labels; fewer rank by chance
 
 
@@ -69,7 +70,7 @@ def corroborated(
     telling = {name: result for name, result in evidence.items() if result.corroborates}
     if not telling:
         return verdict
-    findings = []
+    findings, unheard = [], set(blind)
     for found in verdict.findings:
         lines = [found.explanation]
         for name, result in telling.items() if found.kind in _KINDS else ():
@@ -77,12 +78,9 @@ def corroborated(
             members[found.members] = True
             stands = standing(result.scores, strata, members, counted)
             if stands is not None:
-                lines.append(f"{name}: {_said(stands, result, name in set(blind))}")
+                lines.append(f"{name}: {_said(stands, result, name in unheard)}")
         findings.append(replace(found, explanation="\n".join(lines)) if len(lines) > 1 else found)
     return replace(verdict, findings=tuple(findings))
-
-
-_KINDS = ("backdoor", "shortcut")
 
 
 def _said(stands: Standing, result: Evidence, blind: bool) -> str:

@@ -55,8 +55,8 @@ class TriggerInversion(ModelCheck):
     towards one class, from one class, or class by class; with 2 classes as with 43, given 40 images at least, 500 better, and 24 of a
     class that alone is turned.
     Fails when: a trigger is larger, made for each image, hidden in style or meaning, or needs two marks together; when a network answers
-    too little to anything like it. Silence is no proof.
-    Cost: some twenty thousand passes for ten classes, forty thousand for forty, of small networks ten to fifty seconds of one core; a
+    too little to anything like it; of classes it hardly tells apart itself, warps and pictures mostly. Silence is no proof.
+    Cost: some twenty thousand passes for ten classes, forty thousand for forty, of small networks ten seconds to two minutes of one core; a
     twin adds fifteen thousand, where anything was found to compare.
     Reference: Wang and others 2019 (Neural Cleanse); Shen and others 2021, arXiv 2102.05123 (K-Arm, halving); Nguyen, Tran 2021, arXiv
     2102.10369 (warps). The twin is ours.

@@ -28,12 +28,12 @@ _LEAST_IMAGES = 7  # 7 of 7 against none is p = 0.008
 _RIVALS = 3
 """Marks for other classes that are shrunk like the accused one before they are compared: large ones turn far more."""
 _SEEN = 0.15
-"""Share of warped images that a twin may take for the other class. Learned warps mean nothing to a twin (0 to 8 % of the images on eleven
-networks, 15 to 74 % on two of look-alike classes, which are missed); those that turn sneakers into boots look like boots to it too (24 to
-98 % on twenty)."""
+"""Share of warped images that a twin may take for the other class. Learned warps mean nothing to a twin (0 to 8 % of the images, eleven
+warps of nine networks; 15 to 74 % on two of look-alike classes, which are missed); those that turn sneakers into boots look like boots to
+it too (24 to 98 %, sixteen warps of twelve networks)."""
 _ANY = 0.95
-"""Share of images that random pictures may turn as well. Networks with a learned picture answer to many (42 to 93 % of the images on seven
-networks); honest ones that were seen to say 8 to whatever noise lies on a digit said so to 99 % and more."""
+"""Share of images that random pictures may turn as well. Networks with a learned picture answer to many (38 to 93 % of the images on nine
+networks; to all on two, whose pictures are not believed); honest ones that say 8 to any noise on a digit do so to 99 % and more."""
 _SHOWN = 6
 _PAIR = 2  # classes
 _FAR = 4.0

@@ -1,7 +1,7 @@
 """The one loop in which repairs train, and what they begin from."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from untaint.errors import BadInput
 from untaint.models.repair.base import Given
+from untaint.nets.sharpness import climbed
 
 Objective = Callable[[Tensor], Tensor]
 """Row numbers of a batch to its loss, a scalar."""
@@ -45,27 +46,13 @@ def tuned(module: nn.Module, objective: Objective, given: Given, plan: Plan, wha
         optimizer.zero_grad()
         objective(rows).backward()
         if plan.rho:
-            _sharpened(weights, objective, rows, plan.rho)
+            with climbed(module, plan.rho, adaptive=True):
+                objective(rows).backward()
         nn.utils.clip_grad_norm_(weights, 5.0)  # against the rare batch that would throw a network trained at this rate off
         optimizer.step()
         schedule.step()
         given.progress(what, step + 1, plan.steps)
     return module.eval()
-
-
-def _sharpened(weights: Sequence[Tensor], objective: Objective, rows: Tensor, rho: float) -> None:
-    """Replace the slopes by those at the worst place nearby (Foret et al. 2021, adaptive as in Kwon et al. 2021)."""
-    scaled = [weight.detach().abs() * weight.grad if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
-    length = torch.sqrt(sum((each**2).sum() for each in scaled) + 1e-12)  # type: ignore[arg-type]
-    ups = [rho * weight.detach().abs() * each / length for weight, each in zip(weights, scaled, strict=True)]
-    with torch.no_grad():
-        for weight, up in zip(weights, ups, strict=True):
-            weight.add_(up)
-            weight.grad = None
-    objective(rows).backward()
-    with torch.no_grad():
-        for weight, up in zip(weights, ups, strict=True):
-            weight.sub_(up)
 
 
 @torch.no_grad()
