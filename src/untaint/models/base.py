@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, final
 
+import numpy as np
+
 from untaint.evidence.evidence import Trigger
 from untaint.evidence.finding import Check, Confidence, Proof, Severity
 from untaint.nets.subject import Reference, Subject
@@ -19,7 +21,8 @@ PACKAGE = "untaint.models"
 Kind = Literal["code", "malformed", "tamper", "backdoor", "numbers"]
 """code: what loading would run.  malformed: a file that is not what it says.  tamper: weights, architecture, config or tokenizer
 changed without a reason.  backdoor: a trigger.  numbers: weights that are no numbers."""
-Need = Literal["path", "base", "subject", "reference"]
+Need = Literal["path", "base", "subject", "reference", "images", "words"]
+"""Parts of a case; `images` and `words` say of what kind the reference must be."""
 Answer = Literal["unsafe", "tampered", "backdoored", "no evidence", "cannot tell"]
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is done, and how much there is."""
@@ -29,6 +32,8 @@ _WANTED: Mapping[Need, str] = {
     "base": "there is no other checkpoint to compare with (--base)",
     "subject": "the model could not be loaded, or is not of a kind that can",
     "reference": "there are no images or rows to try it on (--data)",
+    "images": "it looks for what can be added to images, and these are none",
+    "words": "it puts words into texts, and these are no numbers of words",
 }
 
 
@@ -77,7 +82,12 @@ class Case:
 
     def lacks(self, need: Need) -> bool:
         """Whether the case has no such part."""
-        return getattr(self, need) is None
+        if need not in {"images", "words"}:
+            return getattr(self, need) is None
+        inputs = None if self.reference is None else self.reference.inputs
+        if need == "images":
+            return inputs is None or inputs.dtype != np.uint8 or inputs.ndim != 4
+        return inputs is None or inputs.ndim != 2 or not np.issubdtype(inputs.dtype, np.integer)
 
 
 @final
@@ -123,10 +133,12 @@ class ModelCheck(ABC):
     """A frozen dataclass whose fields are its parameters.
 
     The docstring is the manual page: one sentence, then *Works when*, *Fails when*, *Cost*, *Reference*.
+    accuses: whether its answer counts in that of an inspection; one that only lists oddities has no say in it.
     """
 
     id: ClassVar[str]
     needs: ClassVar[tuple[Need, ...]]
+    accuses: ClassVar[bool] = True
 
     @abstractmethod
     def examine(self, case: Case) -> Checked:

@@ -34,6 +34,7 @@ class ChannelLipschitz(ModelCheck):
 
     id: ClassVar[str] = "channel-lipschitz"
     needs: ClassVar[tuple[Need, ...]] = ("subject",)
+    accuses: ClassVar[bool] = False
 
     @override
     def examine(self, case: Case) -> Checked:

@@ -14,10 +14,10 @@ from untaint.registry import spec
 
 _ORDER: tuple[Answer, ...] = ("no evidence", "cannot tell", "backdoored", "tampered", "unsafe")
 _HIGH = SEVERITIES.index("high")
-_ONLY_FILES = (
-    "only the file itself was looked at, not whether its weights were tampered with: give the checkpoint it comes from (--base), "
-    "or data to try it on (--data)"
-)
+_GIVE = "give the checkpoint it comes from (--base), or data to try it on (--data)"
+_ONLY_FILES = f"only the file itself was looked at, not whether its weights were tampered with: {_GIVE}"
+_UNTRIED = f"nobody tried what it answers: {_GIVE}"
+_NO_KIND = "no check looks for triggers in data of this kind, or none could: see what was not checked"
 _NOT_LOADED = "the model was not loaded, since opening it may run code or it is not what it says"
 
 Load = Callable[[], Subject]
@@ -56,6 +56,7 @@ class _Run:
         self.case = case
         self.done: list[Check] = []
         self.found: dict[str, Checked] = {}
+        self.heard: list[Checked] = []  # whose answer counts
         self.weighed = False
 
     @property
@@ -94,21 +95,29 @@ class _Run:
             self._note(check, "failed", str(error), time.monotonic() - started)
         else:
             self.found[check.id] = checked
-            self.weighed |= check.needs != ("path",)
+            if check.accuses:
+                self.heard.append(checked)
+                self.weighed |= check.needs != ("path",)
             self._note(check, "ran", checked.reason, time.monotonic() - started)
 
     def _note(self, check: ModelCheck, status: Status, reason: str, seconds: float) -> None:
         self.done.append(Check(check.id, spec(check), status, reason, seconds))
+
+    def _missed(self) -> str:
+        """Why nothing that was looked at could have told of tampered weights."""
+        if self.case.reference is not None:
+            return _NO_KIND
+        return _UNTRIED if self.case.path is None else _ONLY_FILES
 
     def result(self, about: Mapping[str, object]) -> Inspected:
         """One answer, and the findings of all, worst first."""
         findings = [finding for checked in self.found.values() for finding in checked.findings]
         findings.sort(key=lambda finding: -SEVERITIES.index(finding.severity))
         numbered = tuple(replace(finding, id=f"M{place}") for place, finding in enumerate(findings, start=1))
-        answers = [checked.answer for checked in self.found.values()]
+        answers = [checked.answer for checked in self.heard]
         if not self.weighed:
             answers.append("cannot tell")
-        said = [checked.reason for checked in self.found.values() if checked.reason]
+        said = [checked.reason for checked in self.heard if checked.reason]
         facts = {name: checked.facts for name, checked in self.found.items()}
-        model = {**about, "reasons": said if self.weighed else [*said, _ONLY_FILES]}
+        model = {**about, "reasons": said if self.weighed else [*said, self._missed()]}
         return Inspected(max(answers, key=_ORDER.index), numbered, tuple(self.done), facts, model)

@@ -35,7 +35,8 @@ class LogitMargin(ModelCheck):
     """
 
     id: ClassVar[str] = "logit-margin"
-    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference")
+    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference", "images")
+    accuses: ClassVar[bool] = False
 
     @override
     def examine(self, case: Case) -> Checked:

@@ -63,7 +63,7 @@ class TriggerInversion(ModelCheck):
     """
 
     id: ClassVar[str] = "trigger-inversion"
-    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference")
+    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference", "images")
     sure: float = 0.25
 
     @override

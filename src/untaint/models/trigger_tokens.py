@@ -52,7 +52,7 @@ class TriggerTokens(ModelCheck):
     """
 
     id: ClassVar[str] = "trigger-tokens"
-    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference")
+    needs: ClassVar[tuple[Need, ...]] = ("subject", "reference", "words")
 
     @override
     def examine(self, case: Case) -> Checked:

@@ -15,7 +15,9 @@ from untaint.models.base import Answer, Case, Checked, Kind, ModelCheck, ModelFi
 from untaint.models.diff import Diff
 from untaint.models.inspection import inspected
 from untaint.models.sound_numbers import SoundNumbers
-from untaint.nets.subject import FunctionSubject, Subject
+from untaint.models.trigger_inversion import TriggerInversion
+from untaint.models.trigger_tokens import TriggerTokens
+from untaint.nets.subject import FunctionSubject, Reference, Subject
 
 
 def _finding(kind: Kind, severity: Severity) -> ModelFinding:
@@ -55,6 +57,21 @@ class OfModel(ModelCheck):
         return Checked(self.answer, (_finding("backdoor", "low"),))
 
 
+@final
+@dataclass(frozen=True)
+class Listing(ModelCheck):
+    """A fake that names oddities and accuses nobody."""
+
+    id: ClassVar[str] = "listing"
+    needs: ClassVar[tuple[Need, ...]] = ("subject",)
+    accuses: ClassVar[bool] = False
+    answer: Answer = "no evidence"
+
+    @override
+    def examine(self, case: Case) -> Checked:
+        return Checked(self.answer, reason="an oddity")
+
+
 HERE = Case(path=Path(__file__))
 
 
@@ -85,6 +102,25 @@ def test_a_look_at_the_file_alone_is_no_answer_about_its_weights() -> None:
     done = inspected(HERE, None, [OfFile()])
     assert done.answer == "cannot tell"
     assert "only the file itself" in str(done.model["reasons"])
+
+
+def test_what_only_lists_has_no_say_in_the_answer() -> None:
+    done = inspected(Case(subject=_loaded()), None, [Listing("cannot tell"), OfModel("no evidence")])
+    assert (done.answer, done.model["reasons"]) == ("no evidence", [])
+    done = inspected(Case(subject=_loaded()), None, [Listing("no evidence")])
+    assert done.answer == "cannot tell"
+    assert "nobody tried" in str(done.model["reasons"])
+
+
+def test_a_search_for_another_kind_of_data_is_skipped_and_without_any_nothing_is_told() -> None:
+    images = Reference(np.zeros((50, 6, 6, 1), np.uint8), np.arange(50) % 2, ("a", "b"))
+    rows = Reference(np.zeros((50, 6), np.float32), np.arange(50) % 2, ("a", "b"))
+    done = inspected(Case(subject=_loaded(), reference=images), None, [TriggerTokens(), OfModel("no evidence")])
+    assert (done.answer, done.checks[0].status) == ("no evidence", "skipped")
+    assert "no numbers of words" in done.checks[0].reason
+    done = inspected(Case(subject=_loaded(), reference=rows), None, [TriggerTokens(), TriggerInversion(), Listing("no evidence")])
+    assert done.answer == "cannot tell"
+    assert "data of this kind" in str(done.model["reasons"])
 
 
 def test_a_model_that_cannot_be_loaded_skips_what_needs_it() -> None:

@@ -173,7 +173,7 @@ class Warp(Mark):
     @override
     def trigger(self, params: Tensor) -> Trigger:
         steps = self.field(params)[0].permute(1, 2, 0).cpu().numpy()
-        text = f"a smooth warp, {float(np.hypot(steps[..., 0], steps[..., 1]).mean()):.1f} pixels on average"
+        text = f"a smooth warp of {float(np.hypot(steps[..., 0], steps[..., 1]).mean()):.1f} pixels on average"
         return Trigger("warp", text, {"nodes": _NODES}, _squares(self.stamp, params, self.shape), None, None, steps)
 
 
