@@ -21,6 +21,12 @@ _WRONG = 0.1
 """Share of the images set aside that may be honest by the estimate: the local false-discovery rate, averaged over them."""
 _PLACE = 0.125  # share of the image that a jittered patch's corners may cover; beyond it floats
 _LEAST_SHARE = 0.25  # of bearers whose label the attacker chose: he may cover every poisoned image with two or three honest ones
+_AGREED, _USUAL = 0.4, 0.05
+"""A pixel belongs to the trigger where so many of its bearers have one value there, and at most so many of all others have it: a
+smooth change lies bare where an image is black, which is here in one and there in another."""
+_PIXELS = codes.SIDE**2  # of the trigger, that an image without the patch must show: as many as a patch has
+_GROWTH = 3  # rounds: a trigger that more bear is known in more pixels
+_LEVELS, _AT_ONCE = 256, 1 << 22  # grey levels; pixels looked at in one go
 _TRIED = 20  # patches whose content is judged in one round: the shifted halves of one trigger are nine
 
 
@@ -90,10 +96,12 @@ class ExactPatch(Detector):
         roots = np.where(tested.effects >= _LEAST_SHARE, tested.roots, -np.inf)
         weaker: Group | None = None
         for turn, top in enumerate(np.argsort(-roots, kind="stable")[:_TRIED].tolist()):
-            if not np.isfinite(roots[top]) or tested.p_value(float(roots[top])) > HOPELESS:
+            if not np.isfinite(roots[top]):
                 break
-            key = found.keys[tested.feature[top] % number]
-            group = _explained(_located(key, tested, top, bearing, found.corner[entries]), suspects, turn)
+            located = _located(found.keys[tested.feature[top] % number], tested, top, bearing, found.corner[entries])
+            if located.p_value > HOPELESS:
+                break
+            group = _explained(located, suspects, turn)
             if group is not None and group.contradiction >= LEAST_EFFECT:
                 return group
             weaker = weaker or group
@@ -119,8 +127,9 @@ def _standing_out(suspects: Suspects, rows: Rows) -> Mask:
 
 def _located(key: np.uint64, tested: Overrides, which: int, bearing: Bearing, corners: np.ndarray) -> Found:
     own = bearing.feature == tested.feature[which]
-    root, share = float(tested.roots[which]), float(tested.effects[which])
-    return Found(key, int(tested.label[which]), bearing.row[own], corners[own], root, share, tested.p_value(root), tested.tests)
+    bearers = bearing.row[own]
+    root, share = tested.root_beside(which, bearers), float(tested.effects[which])
+    return Found(key, int(tested.label[which]), bearers, corners[own], root, share, tested.p_value(root), tested.tests)
 
 
 def _explained(found: Found, suspects: Suspects, turn: int) -> Group | None:
@@ -197,21 +206,51 @@ class Carried:
 def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
     """Bearers with the label; chosen are as many as are poisoned but for one in ten.
 
-    Where the patch stands out, where it lies at the usual place, and where it may be part of the picture are three kinds of
-    bearers: how many of them are honest is estimated for each by itself. They are judged by all others: judges that learned from
-    a hundred of them know the patch. corners: of the seeds.
+    Where the patch stands out, where it lies at the usual place, where it may be part of the picture, and where only more of
+    the same trigger shows are four kinds of bearers: how many of them are honest is estimated for each by itself. They are judged by
+    all others: judges that learned from a hundred of them know the patch. corners: of the seeds.
     """
     rows, maps, out = _everywhere(found.key, suspects)
     kinds = np.where(out, 0, np.where(_placed(maps, corners), 1, 2))
+    others = _agreeing(rows[suspects.labels[rows] == found.label], found.label, suspects)
+    others = np.setdiff1d(others, rows)
+    rows, kinds = np.concatenate([rows, others]), np.concatenate([kinds, np.full(len(others), 3)])
     own = judged_without(suspects.content, suspects.pixels, suspects.labels, rows)[1][:, found.label]
     labelled = suspects.labels[rows] == found.label
     poisoned = np.zeros(len(rows))
-    for kind in range(3):
+    for kind in range(4):
         some = kinds == kind
         if some.any():
             poisoned[some] = posterior(labelled[some], own[some])
     placed = kinds[labelled] < 2
     return Carried(rows[labelled], placed if placed.any() else ~placed, most_of(poisoned[labelled], _WRONG))
+
+
+def _agreeing(bearers: Rows, label: int, suspects: Suspects) -> Rows:
+    """Rows with the label, bearers included, that have the trigger's values in more pixels than any image of another label."""
+    rows, flat = suspects.rows, suspects.grey.reshape(len(suspects.grey), -1)
+    labelled, every = suspects.labels[rows] == label, _counted(flat, rows)
+    for _ in range(_GROWTH):
+        borne = _counted(flat, bearers)
+        value = borne.argmax(1)[:, None]
+        inside, outside = (np.take_along_axis(part, value, 1)[:, 0] for part in (borne, every - borne))
+        own = (inside >= _AGREED * len(bearers)) & (outside <= _USUAL * (len(rows) - len(bearers)))
+        shown = np.concatenate([(flat[part][:, own] == value[own, 0]).sum(1) for part in _batches(rows)])
+        least = max(_PIXELS, int(shown[~labelled].max(initial=0)) + 1)
+        found = np.union1d(bearers, rows[labelled & (shown >= least)])
+        if len(found) == len(bearers):
+            break
+        bearers = found
+    return bearers
+
+
+def _counted(flat: np.ndarray, rows: Rows) -> np.ndarray:
+    """(pixels, 256) how many of some rows of (n, pixels) uint8 have each value, pixel by pixel."""
+    pixels = flat.shape[1]
+    counted = np.zeros(pixels * _LEVELS, np.int64)
+    for part in _batches(rows, max(1, _AT_ONCE // pixels)):
+        counted += np.bincount((np.arange(pixels) * _LEVELS + flat[part]).ravel(), minlength=len(counted))
+    return counted.reshape(pixels, _LEVELS)
 
 
 def _everywhere(key: np.uint64, suspects: Suspects) -> tuple[Rows, Mask, Mask]:

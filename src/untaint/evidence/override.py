@@ -6,10 +6,12 @@ from typing import final
 import numpy as np
 
 from untaint.numerics import counts
-from untaint.types import Labels
+from untaint.types import Labels, Rows
 
 _CALIBRATING = 2000  # features that the spread of the null is read from
 _SEEN = 500_000  # and entries at most
+_OWN = 0.5  # of a feature's bearers: with more in common, two features are one trigger, or one family of images
+_ENOUGH = 100  # positive roots, to read a spread from
 
 
 @final
@@ -17,7 +19,7 @@ _SEEN = 500_000  # and entries at most
 class Overrides:
     """Pairs of a feature and a label that may be overridden, as arrays (m,): weighted bearers, those with the label, expected.
 
-    spread: of the null. tests: pairs compared, those that are not listed as well.
+    null: what the spread of roots is read from. tests: pairs compared, those that are not listed as well.
     """
 
     feature: np.ndarray
@@ -25,13 +27,20 @@ class Overrides:
     bearers: np.ndarray
     hits: np.ndarray
     expected: np.ndarray
-    spread: float
+    null: "Null"
     tests: int
 
     @property
     def roots(self) -> np.ndarray:
         """Signed roots of the binomial deviance, in standard units of the null."""
-        return np.asarray(counts.signed_root(self.hits, self.bearers, self.expected) / self.spread)
+        return np.asarray(self._raw() / self.null.spread())
+
+    def root_beside(self, which: int, rows: Rows) -> float:
+        """The root of one pair, in standard units of the features that have other bearers than it. rows: its own.
+
+        A trigger that lies on the whole image is in hundreds of patches with the same bearers: among them it does not stand out.
+        """
+        return float(self._raw()[which] / self.null.spread(rows))
 
     @property
     def effects(self) -> np.ndarray:
@@ -41,6 +50,9 @@ class Overrides:
     def p_value(self, root: float) -> float:
         """Of a root in standard units, corrected for all pairs."""
         return counts.bonferroni(root, 1.0, self.tests)
+
+    def _raw(self) -> np.ndarray:
+        return np.asarray(counts.signed_root(self.hits, self.bearers, self.expected))
 
 
 @final
@@ -59,6 +71,23 @@ class Bearing:
     def total(self, values: np.ndarray) -> np.ndarray:
         """(features,) sums over bearers of values (e,)."""
         return np.bincount(self.feature, values, minlength=self.features)
+
+
+@final
+@dataclass(frozen=True)
+class Null:
+    """Some features and all labels: roots (f, k), and who bears the features. Pairs looked at because they stand out would overstate."""
+
+    roots: np.ndarray
+    bearing: Bearing
+
+    def spread(self, rows: Rows | None = None) -> float:
+        """How much wider than standard normal roots are. rows: features that these bear, for the most part, do not count."""
+        if rows is None or not len(rows):
+            return counts.overdispersion(self.roots.ravel())
+        within = self.bearing.total(np.isin(self.bearing.row, rows).astype(float))
+        rest = self.roots[within <= _OWN * np.bincount(self.bearing.feature, minlength=self.bearing.features)].ravel()
+        return counts.overdispersion(rest) if (rest > 0).sum() >= _ENOUGH else self.spread()
 
 
 def overrides(
@@ -81,23 +110,24 @@ def overrides(
         which = np.flatnonzero(able)
         found.append((which, np.full(len(which), label), bearers[which], hits[which], expected[which]))
     feature, label_of, borne, hit, due = (np.concatenate(part) for part in zip(*found, strict=True))
-    spread = _spread(known, bearers, labels, probabilities, weights)
-    return Overrides(feature, label_of, borne, hit, due, spread, int(usable.sum()) * probabilities.shape[1])
+    null = _null(known, bearers, labels, probabilities, weights)
+    return Overrides(feature, label_of, borne, hit, due, null, int(usable.sum()) * probabilities.shape[1])
 
 
-def _spread(known: Bearing, bearers: np.ndarray, labels: Labels, probabilities: np.ndarray, weights: np.ndarray) -> float:
-    """Of the null, over some features and all labels: pairs that are looked at because they stand out would overstate it."""
+def _null(known: Bearing, bearers: np.ndarray, labels: Labels, probabilities: np.ndarray, weights: np.ndarray) -> Null:
     sizes = np.bincount(known.feature, minlength=known.features)
     order = np.random.default_rng(0).permutation(np.flatnonzero(sizes))[:_CALIBRATING]
-    chosen = np.zeros(known.features, bool)
-    chosen[order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), _SEEN)))]] = True
-    some = known.of(chosen[known.feature])
+    order = order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), _SEEN)))]
+    named = np.full(known.features, -1)
+    named[order] = np.arange(len(order))
+    chosen = named[known.feature] >= 0
+    some = Bearing(named[known.feature[chosen]], known.row[chosen], len(order))
     roots = []
     for label in range(probabilities.shape[1]):
         own = some.of(labels[some.row] == label)
         hits, due = own.total(weights[own.row]), some.total(weights[some.row] * probabilities[some.row, label])
-        roots.append(counts.signed_root(hits[chosen], bearers[chosen], due[chosen]))
-    return counts.overdispersion(np.concatenate(roots))
+        roots.append(counts.signed_root(hits, bearers[order], due))
+    return Null(np.stack(roots, axis=1), some)
 
 
 def posterior(labelled: np.ndarray, own: np.ndarray) -> np.ndarray:

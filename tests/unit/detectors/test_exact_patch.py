@@ -7,6 +7,7 @@ from tests.digit_sets import Digits, clean
 
 from untaint.detectors.exact_patch import ExactPatch
 from untaint.evidence.evidence import Evidence
+from untaint.evidence.patch_groups import LEAST_EFFECT
 
 
 @cache
@@ -64,3 +65,19 @@ def test_a_watermark_on_honest_images_accuses_nobody() -> None:
     assert group.target_label == "7"
     of_all = np.arange(0, len(noisy().labels), 20)
     assert examined(marked(of_all, None, 0)).groups == ()
+
+
+def test_a_smooth_change_of_the_whole_image_is_found_where_images_are_even() -> None:
+    start = clean()
+    images = np.repeat(np.repeat(start.images, 3, axis=1), 3, axis=2)
+    rows = np.flatnonzero(start.labels != 4)[::27]
+    slope = np.linspace(-30, 40, images.shape[1])
+    change = (slope[:, None] + slope[None, :] / 2).reshape(images.shape[1], images.shape[2], *[1] * (images.ndim - 3))
+    images[rows] = np.clip(images[rows].astype(float) + change, 0, 255).astype(np.uint8)
+    labels, tampered = start.labels.copy(), start.tampered.copy()
+    labels[rows], tampered[rows] = 4, True
+    groups = examined(Digits(images, labels, start.truth, tampered)).groups
+    accused = [group for group in groups if group.p_value < 0.01 and group.contradiction >= LEAST_EFFECT]
+    members = np.unique(np.concatenate([group.members for group in accused]))
+    assert np.isin(rows, members).mean() > 0.9
+    assert np.isin(members, rows).mean() > 0.95

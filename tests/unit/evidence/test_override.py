@@ -27,7 +27,7 @@ def test_features_that_go_with_a_class_override_nothing(seed: int) -> None:
     assert found.tests == FEATURES * CLASSES
     strong = found.roots[found.effects >= 0.4]
     assert all(found.p_value(float(root)) > 0.01 for root in strong)
-    assert found.spread < 1.3
+    assert found.null.spread() < 1.3
 
 
 def test_a_trigger_is_first() -> None:
@@ -39,6 +39,26 @@ def test_a_trigger_is_first() -> None:
     assert (found.feature[top], found.label[top], found.hits[top]) == (7, 3, EACH)
     assert found.effects[top] == pytest.approx(1)
     assert found.p_value(float(found.roots[top])) < 1e-6
+
+
+def test_a_trigger_in_many_features_is_not_measured_by_itself() -> None:
+    bearing, labels, probabilities = drawn(0)
+    labels, rows = labels.copy(), np.random.default_rng(1).choice(N, EACH, replace=False)
+    labels[rows] = 3
+    own = np.isin(bearing.feature, np.arange(100, 160))
+    everywhere = Bearing(bearing.feature, np.where(own, rows[np.arange(len(own)) % EACH], bearing.row), FEATURES)
+    found = overrides(everywhere, labels, probabilities, np.ones(N), 8, 0.4)
+    top = int(found.roots.argmax())
+    assert 100 <= found.feature[top] < 160
+    assert found.p_value(float(found.roots[top])) > 0.05
+    assert found.p_value(found.root_beside(top, rows)) < 1e-6
+
+
+def test_where_too_few_features_are_left_all_of_them_measure() -> None:
+    bearing, labels, probabilities = drawn(0)
+    found = overrides(bearing, labels, probabilities, np.ones(N), 8, 0.4)
+    assert found.root_beside(0, np.arange(N)) == pytest.approx(found.roots[0])
+    assert found.root_beside(0, np.empty(0, int)) == pytest.approx(found.roots[0])
 
 
 def test_copies_count_once() -> None:
