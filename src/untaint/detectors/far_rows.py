@@ -44,7 +44,8 @@ class FarRows(Detector):
     Works when: the rows are ten times as far out as the next in a column without a heavy tail, then they are told; a hundred times in
         most columns, and accused where they cost a model accuracy.
     Fails when: the tail is so heavy that honest values leave such gaps (then they are listed at most); there are more than five rows;
-        the column has fewer than some fifty values besides its median; the rows wreck only a model unlike those tried.
+        the column has fewer than some fifty values besides its median (ten times the next is listed then); the rows wreck only a
+        model unlike those tried.
     Cost: one pass over the columns, and a second for each set of rows that is left out.
     Reference: Pickands 1975, Annals of Statistics 3(1), for tails; Rousseeuw, van Zomeren 1990, JASA 85(411), for leverage
     """

@@ -20,6 +20,7 @@ _SHAPES = (
     np.linspace(-0.5, 3.0, 36) + 1e-9
 )  # from bounded to a power tail of exponent 1/3; never quite 0, where the formula has a gap
 _SCALES = np.exp(np.linspace(np.log(1 / 8), np.log(6.0), 30))  # times the median excess, which is .6 to 2.4 times the scale
+_SCARCE, _TENFOLD = 5, 10.0  # values before a gap, and its ratio, from which it is named though no tail can judge it
 _PLACES = (2, 8, 8, 8, 8)  # Bonferroni weights: one row is the likeliest, half of all error goes to it
 
 
@@ -41,11 +42,12 @@ def largest_gap(values: np.ndarray, least: float = 1.0) -> Gap:
 
     Excesses of the largest values over a threshold follow a generalised Pareto law (Pickands 1975) whatever the unit and the zero. What
     c values beyond a gap would be by that law is averaged over its shape and scale as the values before the gap have them (uniform
-    in shape and log scale). Equal values lie anywhere in the step down to the next. Without `FEWEST` positive values no gap is judged.
+    in shape and log scale). Equal values lie anywhere in the step down to the next. Without `FEWEST` positive values no gap is judged:
+    a tenfold one is named with a p-value of 1.
     """
     top = _top(values)
     if len(top) <= FEWEST + MOST:
-        return NONE
+        return _unjudged(values, max(least, _TENFOLD))
     ratios = top[:MOST] / top[1 : MOST + 1]
     if not (ratios >= least).any() or _heavy(top):
         return NONE
@@ -55,6 +57,17 @@ def largest_gap(values: np.ndarray, least: float = 1.0) -> Gap:
         if ratio >= least and corrected < found.p_value:
             found = Gap(count, ratio, corrected)
     return found
+
+
+def _unjudged(values: np.ndarray, least: float) -> Gap:
+    """The widest gap of at least a ratio among the few values there are."""
+    there = -np.sort(-values[values > 0])
+    most = min(MOST, len(there) - _SCARCE)
+    if most < 1:
+        return NONE
+    ratios = there[:most] / there[1 : most + 1]
+    at = int(ratios.argmax())
+    return Gap(at + 1, float(ratios[at]), 1.0) if ratios[at] >= least else NONE
 
 
 def beyond(values: np.ndarray, ratio: float) -> float:

@@ -73,5 +73,11 @@ def test_where_nothing_says_how_the_tail_thins_out_no_gap_is_judged(values: np.n
     assert largest_gap(values) is NONE
 
 
+@pytest.mark.parametrize(("values", "count"), [([1.0] * 8 + [100.0], 1), ([2.0, 3, 4, 5, 6, 90, 95], 2), ([1.0] * 8 + [9.0], 0)])
+def test_a_tenfold_gap_among_few_values_is_named_and_not_judged(values: list[float], count: int) -> None:
+    found = largest_gap(np.r_[np.zeros(500), values], 5.0)
+    assert (found.count, found.p_value) == (count, 1.0)
+
+
 def test_ties_are_no_gap() -> None:
     assert largest_gap(np.random.default_rng(0).poisson(2.0, 2000).astype(float)).p_value > 0.01
