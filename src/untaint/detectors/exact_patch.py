@@ -52,12 +52,12 @@ class ExactPatch(Detector):
 
     All patches of all images are hashed; photographs share hardly any, drawn images some thousands. For each shared patch and
     label, the bearers with that label are compared with the number that content predicts for the very same images (binomial
-    deviance, signed root, spread of the null from the pairs that have other bearers). A patch counts as well by itself where it stands out from what
-    is around it: white corners are common, white squares are not. The bearers must also contradict their label: a watermark on
-    the honest photographs of one class goes with the label and contradicts nothing; it is told as a shortcut. How many more have the
-    label than should, and how well content explains its own, is each bearer's probability of being poisoned: as many are set
-    aside as keeps the honest ones among them to one in ten. Images with that label that do not bear the patch but show the bearers'
-    values in more pixels than any image of another label go with them.
+    deviance, signed root, spread of the null from the pairs that have other bearers). A patch counts as well by itself where it
+    stands out from what is around it: white corners are common, white squares are not. The bearers must also contradict their
+    label: a watermark on the honest photographs of one class goes with the label and contradicts nothing; it is told as a
+    shortcut. How many more have the label than should, and how well content explains its own, is each bearer's probability of
+    being poisoned: as many are set aside as keeps the honest ones among them to one in ten. Images with that label that do not
+    bear the patch but show the bearers' values in more pixels than any image of another label go with them.
 
     Works when: a patch repeats bit for bit, fixed, jittered or floating, with or without honest cover samples. From about twenty
         images on, also where content is hard to judge (photographs). So does a smooth pattern over images with even backgrounds.
