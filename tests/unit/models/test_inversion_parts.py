@@ -175,6 +175,14 @@ def test_what_leaves_the_twin_far_behind_must_lead_by_half_as_much() -> None:
     assert proof._lead(OWN, replace(found, strength=3.0, who="source"), net(Corner(20)), -3.0) == leads[0]
 
 
+def test_a_dozen_images_must_lead_by_more_than_their_error() -> None:
+    def turned(of: int, mark: int, honest: int) -> float:
+        return proof._sure_lead(np.arange(of) < mark, np.arange(of) < honest)
+
+    assert turned(13, 12, 3) < proof._LEADS[OWN] < turned(11, 11, 2)
+    assert turned(150, 139, 35) > proof._LEADS[OWN]
+
+
 def test_too_few_images_prove_nothing() -> None:
     found = measured(net(Corner(20)), "patch", Tried(PATCH, white(), Goal(None, 1), 0.0))
     assert asked_of(Corner(20), replace(found, rows=found.rows[:3]))[0] == "not tried"
