@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from untaint.models.inversion import proof
+from untaint.models.inversion import hunt, proof
 from untaint.models.inversion import twin as twins
 from untaint.models.inversion.asked import Asked
 from untaint.models.inversion.hunt import Candidate, Who, measured, shrunk
@@ -99,6 +99,24 @@ def test_a_mark_is_measured_on_held_out_images_of_the_classes_it_turns() -> None
     assert set(found.rows) <= set(asked.held)
     assert set(asked.labels[found.rows]) == {0}
     assert measured(net(Corner(0)), "patch", Tried(PATCH, white(), Goal(None, 1), 0.0)).asr == 0.0
+
+
+class Flip(nn.Module):
+    """Class 1 is light, and dark where the upper left corner has a light pixel."""
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        lead = 20 * (images[:, 0, 6:, 6:].mean((1, 2)) - 0.5) * torch.where(images[:, 0, 1, 1] > 0.9, -1.0, 1.0)
+        return torch.stack([-lead / 2, lead / 2], 1)
+
+
+def test_of_two_classes_a_mark_found_for_one_is_tried_on_both() -> None:
+    found = [candidate("all", 1.0, (1, -1)), candidate("each", 1.0, (1, 0))]
+    (both,) = hunt._both_ways(net(Flip()), found)
+    assert (both.who, both.aims.tolist(), both.asr, both.n) == ("each", [1, 0], 1.0, 30)
+    (one_way,) = hunt._both_ways(net(Corner(8)), found)
+    assert one_way.asr == 0.5
+    assert hunt._both_ways(replace(net(Flip()), classes=("dark", "light", "red")), found) == []
 
 
 def test_a_smaller_patch_within_keeps_what_turns() -> None:

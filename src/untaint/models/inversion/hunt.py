@@ -1,7 +1,7 @@
 """Every kind of trigger for every goal: what a network answers to most, measured on images the search never saw."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -26,6 +26,7 @@ _SOURCES, _ENDS = 10, 2
 """Classes turned by themselves that are searched to the end, and marks left for each: two may lead elsewhere. With five, what crosses by
 nature (sneakers into sandals) left no place for what was learned on one development network of three."""
 _DRAWN_GOALS = 8  # goals for which pictures and warps are made better; what answers to none of 32 drawn ones seldom does later
+_PAIR = 2  # classes
 _TESTED = 150  # held-out images a mark is tried on
 
 
@@ -55,7 +56,15 @@ def hunted(net: Asked, seed: int, told: Callable[[int, int], None] = lambda _don
         told(at, len(_SEARCHES))
         found += searched(net, search, _goals(net, search), seed)
     told(len(_SEARCHES), len(_SEARCHES))
-    return found
+    return found + _both_ways(net, found)
+
+
+def _both_ways(net: Asked, found: Sequence[Candidate]) -> list[Candidate]:
+    """Of two classes, what patches for one of them do to both: one that was learned class by class may be found as either."""
+    if len(net.classes) != _PAIR:
+        return []
+    patches = [each.tried for each in found if each.search == "patch" and each.who == "all"]
+    return [measured(net, "patch", replace(tried, goal=Goal(None, -1)), np.array([1, 0])) for tried in patches]
 
 
 def searched(net: Asked, search: Search, goals: Sequence[Goal], seed: int) -> list[Candidate]:
