@@ -193,11 +193,11 @@ def test_what_leaves_the_twin_far_behind_must_lead_by_half_as_much() -> None:
     assert proof._lead(OWN, replace(found, strength=3.0, who="source"), net(Corner(20)), -3.0) == leads[0]
 
 
-def test_a_dozen_images_must_lead_by_more_than_their_error() -> None:
+def test_a_dozen_images_must_lead_by_more_than_chance_may_add() -> None:
     def turned(of: int, mark: int, honest: int) -> float:
         return proof._sure_lead(np.arange(of) < mark, np.arange(of) < honest)
 
-    assert turned(13, 12, 3) < proof._LEADS[OWN] < turned(11, 11, 2)
+    assert max(turned(13, 12, 3), turned(11, 10, 2)) < proof._LEADS[OWN] - 0.03 < proof._LEADS[OWN] + 0.03 < turned(11, 11, 2)
     assert turned(150, 139, 35) > proof._LEADS[OWN]
 
 
