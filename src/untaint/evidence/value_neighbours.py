@@ -57,8 +57,9 @@ def contrast(table: Table, found: Override, senders: Rows | None = None) -> Cont
 
     strongest, told = found.root, (0, 0.0, 0.0)
     for near in _kinds(table, found.items, rows):
-        if root(near) < strongest or not told[0]:
-            strongest, told = min(strongest, root(near)), (len(near), *_labelled(table, found, near))
+        reached = root(near)
+        if reached < strongest or not told[0]:
+            strongest, told = min(strongest, reached), (len(near), *_labelled(table, found, near)[:2])
     theirs = root(senders) if senders is not None and len(senders) >= _FEWEST else float("nan")
     return Contrast(strongest, *told, theirs, *_placed(table, found))
 
@@ -105,17 +106,17 @@ def _about(table: Table, item: int) -> np.ndarray:
     return found
 
 
-def _labelled(table: Table, found: Override, near: Rows) -> tuple[float, float]:
-    """Of some rows, those with the label and those content would give it."""
+def _labelled(table: Table, found: Override, near: Rows) -> tuple[float, float, float]:
+    """Of some rows, those with the label and those content would give it; and the variance of the latter."""
     weight, believed = table.weights[near], table.believed(found.items, near, found.label)
-    return float(weight[table.labels[near] == found.label].sum()), float((weight * believed).sum())
+    variance = float((weight * believed * (1 - believed)).sum())
+    return float(weight[table.labels[near] == found.label].sum()), float((weight * believed).sum()), variance
 
 
 def _pull(table: Table, found: Override, near: Rows) -> float:
     """Share of neighbours content would not have given the label that have it, at most, 0..1."""
-    hits, due = _labelled(table, found, near)
-    believed = table.believed(found.items, near, found.label)
-    error = np.sqrt(float((table.weights[near] * believed * (1 - believed)).sum()) + 1)
+    hits, due, variance = _labelled(table, found, near)
+    error = np.sqrt(variance + 1)
     return float(np.clip((hits - due + _SURE * error) / max(float(table.weights[near].sum()) - due, 1e-9), 0, 0.99))
 
 

@@ -66,8 +66,8 @@ class Table:
         """(m,) probability of the label by models that learned from none of the items' columns, or from as few as there are."""
         columns = np.unique(self.items.column[list(items)])
         known = self.content.uses[:, columns].sum(1) + self.content.uses.all(1) * len(columns)
-        able = known == known.min()
-        said = np.log(self.content.said[able][:, rows].astype(np.float64)).mean(0)
+        able = np.flatnonzero(known == known.min())
+        said = np.log(self.content.said[able[:, None], rows].astype(np.float64)).mean(0)
         said = np.exp(said - said.max(1, keepdims=True))
         return np.asarray(said[:, label] / said.sum(1))
 
