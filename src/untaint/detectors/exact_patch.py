@@ -26,6 +26,7 @@ _AGREED, _USUAL = 0.4, 0.05
 smooth change lies bare where an image is black, which is here in one and there in another."""
 _PIXELS = codes.SIDE**2  # of the trigger, that an image without the patch must show: as many as a patch has
 _GROWTH = 3  # rounds: a trigger that more bear is known in more pixels
+_LARGE = 0.1  # of an image's pixels, from which a trigger is said to be more than a patch
 _LEVELS, _AT_ONCE = 256, 1 << 22  # grey levels; pixels looked at in one go
 _TRIED = 20  # patches whose content is judged in one round: the shifted halves of one trigger are nine
 
@@ -159,6 +160,8 @@ def _explained(found: Found, suspects: Suspects, turn: int) -> Group | None:
         f"labelled '{names[found.label]}'. Of {len(judged):,} that bear it plainly, {share:.0%} contradict that by the rest "
         f"of the image. {found.tests:,} pairs of a patch and a label were compared."
     )
+    if settled and carried.pixels >= _LARGE * suspects.grey[0].size:
+        explanation += f" They have the same values in {carried.pixels:,} places: what they share is larger than the patch."
     return Group(
         "backdoor",
         members,
@@ -197,11 +200,15 @@ def _against(judged: Rows, suspects: Suspects) -> tuple[float, float, float]:
 @final
 @dataclass(frozen=True)
 class Carried:
-    """Rows (m,) that bear the patch and have the label; placed: where it stands out or lies as usual; chosen: to set aside."""
+    """Rows (m,) that bear a patch and have the label; placed: where it stands out or lies as usual; chosen: to set aside.
+
+    pixels: in how many places most of them have one value that hardly any other image has there.
+    """
 
     rows: Rows
     placed: Mask
     chosen: Mask
+    pixels: int
 
 
 def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
@@ -213,8 +220,8 @@ def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
     """
     rows, maps, out = _everywhere(found.key, suspects)
     kinds = np.where(out, 0, np.where(_placed(maps, corners), 1, 2))
-    others = _agreeing(rows[suspects.labels[rows] == found.label], found.label, suspects)
-    others = np.setdiff1d(others, rows)
+    agreeing, pixels = _agreeing(rows[suspects.labels[rows] == found.label], found.label, suspects)
+    others = np.setdiff1d(agreeing, rows)
     rows, kinds = np.concatenate([rows, others]), np.concatenate([kinds, np.full(len(others), 3)])
     own = judged_without(suspects.content, suspects.pixels, suspects.labels, rows)[1][:, found.label]
     labelled = suspects.labels[rows] == found.label
@@ -224,11 +231,14 @@ def _carried(found: Found, corners: np.ndarray, suspects: Suspects) -> Carried:
         if some.any():
             poisoned[some] = posterior(labelled[some], own[some])
     placed = kinds[labelled] < 2
-    return Carried(rows[labelled], placed if placed.any() else ~placed, most_of(poisoned[labelled], _WRONG))
+    return Carried(rows[labelled], placed if placed.any() else ~placed, most_of(poisoned[labelled], _WRONG), pixels)
 
 
-def _agreeing(bearers: Rows, label: int, suspects: Suspects) -> Rows:
-    """Rows with the label, bearers included, that have the trigger's values in more pixels than any image of another label."""
+def _agreeing(bearers: Rows, label: int, suspects: Suspects) -> tuple[Rows, int]:
+    """Rows with the label that have the trigger's values in more pixels than any image of another label; how many are the trigger's.
+
+    The bearers are among the rows.
+    """
     rows, flat = suspects.rows, suspects.grey.reshape(len(suspects.grey), -1)
     labelled, every = suspects.labels[rows] == label, _counted(flat, rows)
     for _ in range(_GROWTH):
@@ -242,7 +252,7 @@ def _agreeing(bearers: Rows, label: int, suspects: Suspects) -> Rows:
         if len(found) == len(bearers):
             break
         bearers = found
-    return bearers
+    return bearers, int(own.sum())
 
 
 def _counted(flat: np.ndarray, rows: Rows) -> np.ndarray:
